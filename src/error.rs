@@ -1,0 +1,176 @@
+//! The one error of the crate: what was being done, to what, why it failed, and the next step to take.
+//!
+//! Callers never match on causes; they ask a predicate ([`Error::is_retryable`], [`Error::is_not_found`], …).
+//! Expected states (nothing new, contended, a torn tail) are values, not errors.
+//! The text is one sentence of the form `could not DEED SUBJECT: CAUSE; NEXT STEP`.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The class of a failure; it decides the exit code and whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The operating system or the share refused; trying later may help.
+    Io,
+    /// No room or quota on the disk in question; trying later may help.
+    Full,
+    /// The share is not there, or it is not the share we know; trying later may help.
+    Away,
+    /// Somebody else holds what we need; trying later may help.
+    Busy,
+    /// Bytes of ours that do not say what they must.
+    Corrupt,
+    /// Another daemon took this instance over.
+    LeaseLost,
+    /// The caller's input, or the config, is not acceptable.
+    Usage,
+    /// No such message, peer or file.
+    NotFound,
+    /// The caller's deadline passed first.
+    Timeout,
+}
+
+/// What failed, on which path or message, why, and what to do next.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    deed: String,
+    subject: String,
+    kind: Kind,
+    cause: String,
+    next: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind`: `deed` ("write the heartbeat to"), `subject` (a path, an id), `cause` in words.
+    pub fn new(kind: Kind, deed: impl Into<String>, subject: impl fmt::Display, cause: impl fmt::Display) -> Self {
+        Error(Box::new(Inner {
+            deed: deed.into(),
+            subject: subject.to_string(),
+            kind,
+            cause: cause.to_string(),
+            next: None,
+            source: None,
+        }))
+    }
+
+    /// Wraps an I/O error with what was being done to which path; the kind follows from the error.
+    pub fn io(deed: impl Into<String>, path: &Path, source: io::Error) -> Self {
+        let mut error = Error::new(Kind::of(&source), deed, path.display(), &source);
+        error.0.source = Some(Box::new(source));
+        error
+    }
+
+    /// Bad input or a bad config: the sentence says what is wrong.
+    pub fn usage(deed: impl Into<String>, subject: impl fmt::Display, cause: impl fmt::Display) -> Self {
+        Error::new(Kind::Usage, deed, subject, cause)
+    }
+
+    /// The same error with the step the person should take next.
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.0.next = Some(step.into());
+        self
+    }
+
+    /// The same error under another kind (when the caller knows better than the errno).
+    #[must_use]
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// The class of this failure.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed later without anybody changing the input.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, Kind::Io | Kind::Full | Kind::Away | Kind::Busy | Kind::Timeout)
+    }
+
+    /// Whether the thing asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == Kind::NotFound
+    }
+
+    /// Whether the share is unreachable or not the one we know.
+    pub fn is_away(&self) -> bool {
+        self.0.kind == Kind::Away
+    }
+}
+
+impl Kind {
+    fn of(error: &io::Error) -> Kind {
+        match error.kind() {
+            io::ErrorKind::NotFound => Kind::NotFound,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
+            io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy => Kind::Busy,
+            _ => Kind::Io,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { deed, subject, cause, next, .. } = &*self.0;
+        write!(f, "could not {deed}")?;
+        if !subject.is_empty() {
+            write!(f, " {subject}")?;
+        }
+        write!(f, ": {cause}")?;
+        match next {
+            Some(step) => write!(f, "; {step}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} ({:?})", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// Adds deed and path to an I/O result.
+pub trait At<T> {
+    /// `result.at("read", path)?`
+    fn at(self, deed: &str, path: &Path) -> Result<T>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, deed: &str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::io(deed, path, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_deed_subject_cause_and_next_step() {
+        let error = Error::usage("send to", "lb", "no such instance").next("did you mean lab?");
+        assert_eq!(error.to_string(), "could not send to lb: no such instance; did you mean lab?");
+        assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn the_kind_follows_from_the_io_error() {
+        let full = Error::io("write", Path::new("/x"), io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.kind(), Kind::Full);
+        assert!(full.is_retryable());
+    }
+}

@@ -1,0 +1,3 @@
+//! lanpost: a post office in a shared folder.
+pub mod error;
+pub mod model;
