@@ -1,3 +1,5 @@
 //! lanpost: a post office in a shared folder.
 pub mod error;
 pub mod model;
+pub mod store;
+pub mod sys;

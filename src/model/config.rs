@@ -1,1 +1,274 @@
-//! (being written)
+//! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
+//!
+//! Grammar: `instance`, `agents`, `state`, then the tables `share`, `look`, `wake`, `limits`; see [`template`].
+//! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
+//! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
+//! that nobody downstream overflows a clock or busy-loops; a secret has no key here.
+//! Paths are only joined, never looked up: the same text gives the same value on every system.
+
+mod command;
+mod template;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use crate::error::{Error, Result};
+use crate::model::name::Name;
+
+pub use command::split_command;
+pub use template::template;
+pub use value::Size;
+
+use command::check_command;
+use value::*;
+
+/// Everything a daemon is told; what has a default need not be written.
+#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Whose mailbox this PC keeps.
+    pub instance: Name,
+    /// Who works behind it.
+    #[serde(default, deserialize_with = "agents")]
+    pub agents: Vec<Name>,
+    /// The state folder: database and keys, on a local disk.
+    #[serde(deserialize_with = "path")]
+    pub state: PathBuf,
+    /// The folder in common.
+    pub share: ShareConfig,
+    /// How often to look.
+    #[serde(default, deserialize_with = "look")]
+    pub look: Look,
+    /// Whom to wake and how.
+    #[serde(default, deserialize_with = "wake")]
+    pub wake: WakeConfig,
+    /// How large things may get.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The table `share`.
+#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ShareConfig {
+    /// Where the share is mounted.
+    #[serde(deserialize_with = "path")]
+    pub path: PathBuf,
+}
+
+/// The table `look`.
+#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Look {
+    /// Whether file notifications are used at all.
+    pub notify: bool,
+    /// The interval right after traffic.
+    #[serde(deserialize_with = "duration::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
+    pub busy: Duration,
+    /// The longest interval while notifications are not believed.
+    #[serde(deserialize_with = "duration::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
+    pub idle: Duration,
+    /// The longest interval while they are.
+    #[serde(deserialize_with = "duration::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
+    pub rest: Duration,
+    /// A full look runs at least this often.
+    #[serde(deserialize_with = "duration::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
+    pub full: Duration,
+    /// How often our own status file is renewed.
+    #[serde(deserialize_with = "duration::<_, { HEARTBEAT.0 }, { HEARTBEAT.1 }>")]
+    pub heartbeat: Duration,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Look {
+            notify: true,
+            busy: Duration::from_millis(50),
+            idle: Duration::from_secs(2),
+            rest: Duration::from_secs(10),
+            full: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The table `wake`.
+#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct WakeConfig {
+    /// A program and its arguments, run without a shell; empty: nobody is woken.
+    #[serde(deserialize_with = "command")]
+    pub command: Vec<String>,
+    /// Mail that arrives within this time of the last wake goes into one wake.
+    #[serde(deserialize_with = "duration::<_, { WINDOW.0 }, { WINDOW.1 }>")]
+    pub window: Duration,
+    /// The command is killed after this.
+    #[serde(deserialize_with = "duration::<_, { TIMEOUT.0 }, { TIMEOUT.1 }>")]
+    pub timeout: Duration,
+    /// The first pause after a failure; it doubles.
+    #[serde(deserialize_with = "duration::<_, { RETRY.0 }, { RETRY.1 }>")]
+    pub retry: Duration,
+    /// The longest pause.
+    #[serde(deserialize_with = "duration::<_, { RETRY.0 }, { RETRY.1 }>")]
+    pub retry_max: Duration,
+    /// Tries before the sender is told that the wake failed.
+    #[serde(deserialize_with = "number::<_, _, { COUNT.0 }, { COUNT.1 }>")]
+    pub attempts: u32,
+    /// Messages per wake.
+    #[serde(deserialize_with = "number::<_, _, { COUNT.0 }, { COUNT.1 }>")]
+    pub batch: usize,
+}
+
+impl Default for WakeConfig {
+    fn default() -> Self {
+        WakeConfig {
+            command: Vec::new(),
+            window: Duration::from_secs(1),
+            timeout: Duration::from_secs(300),
+            retry: Duration::from_secs(2),
+            retry_max: Duration::from_secs(300),
+            attempts: 10,
+            batch: 100,
+        }
+    }
+}
+
+/// The table `limits`.
+#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest message as a line of its lane.
+    #[serde(deserialize_with = "size::<_, { MESSAGE.0 }, { MESSAGE.1 }>")]
+    pub message: Size,
+    /// A lane's segment rolls at this size.
+    #[serde(deserialize_with = "size::<_, { SEGMENT.0 }, { SEGMENT.1 }>")]
+    pub segment: Size,
+    /// A lane's segment rolls at this age.
+    #[serde(deserialize_with = "duration::<_, { AGE.0 }, { AGE.1 }>")]
+    pub segment_age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { message: Size(MIB), segment: Size(8 * MIB), segment_age: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// Reads the config in `text`; `origin` is its file, for messages and because relative paths start at its folder.
+pub fn parse(text: &str, origin: &Path) -> Result<Config> {
+    let mut config: Config = toml::from_str(text).map_err(|error| explain(error, text, origin))?;
+    let folder = origin.parent().unwrap_or(Path::new(""));
+    for path in [&mut config.state, &mut config.share.path] {
+        if !is_windows_absolute(&path.to_string_lossy()) {
+            *path = folder.join(&*path);
+        }
+    }
+    Ok(config)
+}
+
+/// `\\server\share` and `C:\x` stay as they are on every system; elsewhere they will not be found, and by that name.
+fn is_windows_absolute(path: &str) -> bool {
+    path.starts_with(r"\\")
+        || matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
+}
+
+/// One line of text for an error of the TOML crate: line, key, what is wrong, what to do.
+fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
+    let message = error.message().to_owned();
+    let span = error.span();
+    // The keys are shown only by an error that has no input to quote.
+    error.set_input(None);
+    let shown = error.to_string();
+    let key = shown.trim_end().rsplit_once("\nin `").and_then(|(_, key)| key.strip_suffix('`'));
+
+    // A key that the whole file lacks is missing on no line.
+    let missing = message.starts_with("missing field");
+    let start = span.map(|span| span.start.min(text.len())).filter(|_| !missing || key.is_some());
+    let mut cause = String::new();
+    if let Some(start) = start {
+        let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
+        cause = format!("line {line}: ");
+    }
+    if let Some(key) = key.filter(|_| !message.starts_with("unknown field")) {
+        cause += &format!("`{key}`: ");
+    }
+    cause += &message;
+    // Keys and messages repeat what the file holds.
+    let cause: String = cause
+        .chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect();
+
+    let line =
+        start.and_then(|at| Some((text.get(..at)?.rsplit('\n').next()?, text.get(at..)?.lines().next())));
+    let backslash =
+        line.is_some_and(|(before, after)| before.contains('\\') || after.is_some_and(|a| a.contains('\\')));
+    let step = match (key, start) {
+        (None, Some(_)) if backslash => "write Windows paths in single quotes, as in 'C:\\x'",
+        (_, None) => "add it or run `lanpost init --force`",
+        _ => "fix that line or run `lanpost init --force`",
+    };
+    Error::usage("read the config", origin.display(), cause).next(step)
+}
+
+fn agents<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D::Error> {
+    let agents = Vec::<Name>::deserialize(from)?;
+    for (i, agent) in agents.iter().enumerate() {
+        if let Some(twin) = agents.iter().take(i).find(|other| other.same_as(agent)) {
+            return Err(D::Error::custom(format!("the agents {twin} and {agent} have the same name")));
+        }
+    }
+    Ok(agents)
+}
+
+fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.trim().is_empty() {
+        return Err(D::Error::custom("the path is empty"));
+    }
+    // "C:\temp\new" in double quotes is good TOML and means a tab and a newline.
+    if text.chars().any(char::is_control) {
+        return Err(D::Error::custom(format!(
+            "{text:?} holds a control character; write Windows paths in single quotes, as in 'C:\\x'"
+        )));
+    }
+    if text == "~" || text.starts_with("~/") || text.starts_with(r"~\") {
+        return Err(D::Error::custom(format!(
+            "{text:?} is taken as it is, without a shell; write the folder in full"
+        )));
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let words = Vec::<String>::deserialize(from)?;
+    check_command(&words).map_err(D::Error::custom)?;
+    Ok(words)
+}
+
+fn look<'de, D: Deserializer<'de>>(from: D) -> Result<Look, D::Error> {
+    let look = Look::deserialize(from)?;
+    for (key, longest) in [("idle", look.idle), ("rest", look.rest)] {
+        if look.busy > longest {
+            let (busy, longest) = (show(look.busy), show(longest));
+            return Err(D::Error::custom(format!("busy ({busy}) is longer than {key} ({longest})")));
+        }
+    }
+    Ok(look)
+}
+
+fn wake<'de, D: Deserializer<'de>>(from: D) -> Result<WakeConfig, D::Error> {
+    let wake = WakeConfig::deserialize(from)?;
+    if wake.retry > wake.retry_max {
+        let (retry, max) = (show(wake.retry), show(wake.retry_max));
+        return Err(D::Error::custom(format!("retry ({retry}) is longer than retry_max ({max})")));
+    }
+    Ok(wake)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,17 @@
 //! Floor 0: values and rules. No I/O, no clock, no randomness; everything here is a function of its arguments.
 
 pub mod config;
+pub mod envelope;
+pub mod heartbeat;
+pub mod id;
+pub mod identity;
 pub mod json;
+pub mod layout;
+pub mod lease;
 pub mod name;
+pub mod pace;
+pub mod presence;
+pub mod receipt;
+pub mod retry;
+pub mod state;
 pub mod text;

@@ -1,0 +1,111 @@
+//! The config file that `lanpost init` writes: the given values, and every default as a comment.
+//!
+//! Invariants: [`super::parse`] gives back what was given; defaults and ranges are the parser's own.
+
+use std::fmt::{Display, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::value::*;
+use super::{Limits, Look, WakeConfig};
+use crate::error::{Error, Result};
+use crate::model::name::Name;
+
+/// The text of a new config file: the given values, and every default as a comment beside what it does.
+pub fn template(
+    instance: &Name,
+    agents: &[Name],
+    state: &Path,
+    share: &Path,
+    command: &[String],
+) -> Result<String> {
+    let path = |path: &Path| match path.to_str() {
+        Some(text) => Ok(quoted(text)),
+        None => Err(Error::usage("write the config for", path.display(), "the path is not Unicode")),
+    };
+    let list = |words: &mut dyn Iterator<Item = &str>| {
+        format!("[{}]", words.map(quoted).collect::<Vec<_>>().join(", "))
+    };
+    let mut out = Lines(String::from(
+        "# lanpost: the config of one instance. Relative paths start at the folder of this file.\n\
+         # Defaults are commented out: take the `# ` away to change one. Secrets do not belong here.\n",
+    ));
+    out.given("instance", quoted(instance.as_str()), "the name of this PC's mailbox, unique on the share");
+    out.given("agents", list(&mut agents.iter().map(Name::as_str)), "the agents that work behind it");
+    out.given("state", path(state)?, "the folder of the local database and keys; never on the share");
+    out.table("share");
+    out.given("path", path(share)?, "the folder that all instances have in common");
+
+    let look = Look::default();
+    out.table("look");
+    out.default("notify", look.notify, "use file notifications where they prove to work; true or false");
+    out.time("busy", look.busy, INTERVAL, "the interval right after traffic");
+    out.time("idle", look.idle, INTERVAL, "the longest interval while notifications are not believed");
+    out.time("rest", look.rest, INTERVAL, "the longest interval while they are");
+    out.time("full", look.full, INTERVAL, "a full look runs at least this often");
+    out.time("heartbeat", look.heartbeat, HEARTBEAT, "how often the others are shown that we live");
+
+    let wake = WakeConfig::default();
+    out.table("wake");
+    let words = list(&mut command.iter().map(String::as_str));
+    out.given("command", words, "program and arguments, run without a shell; []: nobody is woken");
+    out.time("window", wake.window, WINDOW, "mail within this time of the last wake goes into one");
+    out.time("timeout", wake.timeout, TIMEOUT, "the command is killed after this");
+    out.time("retry", wake.retry, RETRY, "the first pause after a failure; it doubles");
+    out.time("retry_max", wake.retry_max, RETRY, "the longest pause");
+    out.ranged("attempts", wake.attempts, COUNT.0, COUNT.1, "tries before the sender is told");
+    out.ranged("batch", wake.batch, COUNT.0, COUNT.1, "messages per wake");
+
+    let limits = Limits::default();
+    out.table("limits");
+    out.size("message", limits.message, MESSAGE, "the largest message");
+    out.size("segment", limits.segment, SEGMENT, "a lane's segment rolls at this size");
+    out.time("segment_age", limits.segment_age, AGE, "a lane's segment rolls at this age");
+    Ok(out.0)
+}
+
+/// The template as it grows. Writing to a `String` cannot fail.
+struct Lines(String);
+
+impl Lines {
+    fn table(&mut self, name: &str) {
+        let _ = write!(self.0, "\n[{name}]\n");
+    }
+
+    fn given(&mut self, key: &str, value: impl Display, what: &str) {
+        let _ = write!(self.0, "# {key}: {what}\n{key} = {value}\n");
+    }
+
+    fn default(&mut self, key: &str, value: impl Display, what: &str) {
+        let _ = write!(self.0, "# {key}: {what}\n# {key} = {value}\n");
+    }
+
+    fn ranged(&mut self, key: &str, value: impl Display, min: impl Display, max: impl Display, what: &str) {
+        self.default(key, value, &format!("{what}; from {min} to {max}"));
+    }
+
+    fn time(&mut self, key: &str, value: Duration, (min, max): Range, what: &str) {
+        let [min, max] = [min, max].map(|ms| show(Duration::from_millis(ms)));
+        self.ranged(key, quoted(&show(value)), min, max, what);
+    }
+
+    fn size(&mut self, key: &str, value: Size, (min, max): Range, what: &str) {
+        self.ranged(key, quoted(&value.to_string()), Size(min), Size(max), what);
+    }
+}
+
+/// `text` as a TOML string: in single quotes if that leaves backslashes readable, else escaped.
+fn quoted(text: &str) -> String {
+    if text.contains(['\\', '"']) && !text.contains(|c: char| c == '\'' || c.is_control()) {
+        return format!("'{text}'");
+    }
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out += &format!("\\u{:04X}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}

@@ -1,0 +1,312 @@
+//! The config: defaults, one error sample per file in `testdata/config`, the template and its round trip.
+use proptest::prelude::*;
+
+use super::*;
+
+const MINIMAL: &str = "instance = 'lab'\nstate = 'state'\nshare.path = '/mnt/share'\n";
+
+fn read(text: &str) -> Config {
+    parse(text, Path::new("/etc/lanpost/config.toml")).unwrap()
+}
+
+fn refuse(text: &str) -> String {
+    parse(text, Path::new("/etc/lanpost/config.toml")).unwrap_err().to_string()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let config = read(MINIMAL);
+    assert_eq!(config.instance.as_str(), "lab");
+    assert!(config.agents.is_empty() && config.wake.command.is_empty());
+    assert_eq!((config.look, config.wake, config.limits), Default::default());
+    assert_eq!(Look::default().busy, Duration::from_millis(50));
+    assert_eq!(WakeConfig::default().attempts, 10);
+    assert_eq!(Limits::default().segment, Size(8 << 20));
+}
+
+#[test]
+fn what_is_written_counts() {
+    let more = "[look]\nnotify = false\nidle = '1m 30s'\n[wake]\ncommand = ['run', 'a b']\nbatch = 7\n\
+                [limits]\nmessage = 2048\nsegment = '1MB'\nsegment_age = '2h'\n";
+    let config = read(&format!("\u{feff}agents = ['main', '助手']\n{MINIMAL}{more}").replace('\n', "\r\n"));
+    assert_eq!(config.agents, [name("main"), name("助手")]);
+    assert_eq!((config.look.notify, config.look.idle), (false, Duration::from_secs(90)));
+    assert_eq!((config.wake.command, config.wake.batch), (vec!["run".to_owned(), "a b".to_owned()], 7));
+    assert_eq!((config.limits.message, config.limits.segment), (Size(2048), Size(1_000_000)));
+    assert_eq!(config.limits.segment_age, Duration::from_secs(7200));
+}
+
+#[test]
+fn relative_paths_start_at_the_folder_of_the_file() {
+    for (written, resolved) in [
+        ("state", "/etc/lanpost/state"),
+        ("../x", "/etc/lanpost/../x"),
+        ("/var/x", "/var/x"),
+        (r"\\server\share", r"\\server\share"),
+        (r"C:\x", r"C:\x"),
+        ("d:/x", "d:/x"),
+    ] {
+        let config = read(&format!("instance = 'lab'\nstate = '{written}'\nshare.path = '{written}'\n"));
+        assert_eq!(
+            (config.state.as_path(), config.share.path.as_path()),
+            (Path::new(resolved), Path::new(resolved))
+        );
+    }
+    assert_eq!(parse(MINIMAL, Path::new("config.toml")).unwrap().state, Path::new("state"));
+}
+
+macro_rules! samples {
+    ($($name:literal,)*) => {
+        [$((
+            $name,
+            include_str!(concat!("../../../testdata/config/", $name, ".toml")),
+            include_str!(concat!("../../../testdata/config/", $name, ".expected")),
+        )),*]
+    };
+}
+
+#[test]
+fn each_bad_sample_says_what_is_wrong_and_where() {
+    for (name, text, expected) in samples![
+        "attempts-zero",
+        "bad-instance",
+        "batch-negative",
+        "bool-duration",
+        "busy-over-idle",
+        "busy-too-short",
+        "command-no-program",
+        "command-text",
+        "device-agent",
+        "duration-overflow",
+        "empty-file",
+        "empty-share-path",
+        "empty-state",
+        "escape-in-key",
+        "heartbeat-too-short",
+        "home-path",
+        "message-too-small",
+        "missing-instance",
+        "missing-share",
+        "missing-share-path",
+        "no-unit",
+        "rest-too-long",
+        "retry-over-max",
+        "segment-too-small",
+        "size-overflow",
+        "size-unit",
+        "syntax",
+        "timeout-too-short",
+        "twice",
+        "twin-agents",
+        "unclosed-text",
+        "unknown-key",
+        "unknown-table",
+        "windows-path-escape",
+        "windows-path-tab",
+    ] {
+        let origin = format!("/x/config/{name}.toml");
+        let error = parse(text, Path::new(&origin)).expect_err(name).to_string();
+        assert!(error.starts_with(&format!("could not read the config {origin}: ")), "{name}: {error}");
+        assert!(!error.contains(char::is_control), "{name}: {error:?}");
+        for part in expected.lines() {
+            assert!(error.contains(part), "{name}: {error}\nlacks {part}");
+        }
+    }
+}
+
+#[test]
+fn the_template_gives_back_what_it_was_given() {
+    for (state, share) in [
+        ("/var/lib/lanpost", "/mnt/share"),
+        (r"C:\x", r"\\server\share\文件"),
+        (r"C:\Users\O'Brien\temp", r#"/mnt/"quoted"/it's"#),
+    ] {
+        for command in [vec![], vec![r"C:\Program Files\oc.exe", "", "it's \"x\"", "a\tb\nc\u{7f}", "文"]] {
+            let command: Vec<String> = command.into_iter().map(str::to_owned).collect();
+            let (instance, agents) = (name("实验室"), [name("main"), name("b.2")]);
+            let text = template(&instance, &agents, Path::new(state), Path::new(share), &command).unwrap();
+            let config = read(&text);
+            assert_eq!((config.instance, config.agents.as_slice()), (instance, agents.as_slice()), "{text}");
+            assert_eq!(
+                (config.state.as_path(), config.share.path.as_path()),
+                (Path::new(state), Path::new(share))
+            );
+            assert_eq!(
+                (config.wake, config.look),
+                (WakeConfig { command, ..Default::default() }, Look::default())
+            );
+        }
+    }
+}
+
+/// The template's lines, with those of the commented-out defaults as `(line, key, comment above)`.
+fn defaults(text: &str) -> Vec<(usize, &str, &str)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let value = |line: &'_ str| line.starts_with("# ") && line.contains(" = ");
+    let found = (1..lines.len()).filter(|&i| value(lines[i]));
+    found.map(|i| (i, lines[i][2..].split(" = ").next().unwrap(), lines[i - 1])).collect()
+}
+
+#[test]
+fn the_template_shows_the_true_defaults_and_ranges() {
+    let text = template(&name("lab"), &[], Path::new("/s"), Path::new("/m"), &[]).unwrap();
+    let with = |replaced: &dyn Fn(usize, &str) -> String| {
+        text.lines().enumerate().map(|(i, line)| replaced(i, line) + "\n").collect::<String>()
+    };
+    let defaults = defaults(&text);
+    assert_eq!(defaults.len(), 15);
+    let on = with(&|i, line| {
+        if defaults.iter().any(|d| d.0 == i) { line[2..].to_owned() } else { line.to_owned() }
+    });
+    assert_eq!(read(&on), read(&text));
+
+    for (at, key, comment) in &defaults {
+        assert!(comment.starts_with(&format!("# {key}: ")), "{comment}");
+        let Some((_, range)) = comment.split_once("; from ") else {
+            assert_eq!(*key, "notify");
+            continue;
+        };
+        let (min, max) = range.split_once(" to ").unwrap();
+        let quote =
+            |value: &str| if value.parse::<u32>().is_ok() { value.to_owned() } else { format!("'{value}'") };
+        let set = |value: String| {
+            with(&|i, line| if i == *at { format!("{key} = {value}") } else { line.to_owned() })
+        };
+        for good in [min, max] {
+            if let Err(error) = parse(&set(quote(good)), Path::new("/x")) {
+                // Alone, an extreme may contradict the default of its partner.
+                assert!(error.to_string().contains("is longer than"), "{key} {good}: {error}");
+            }
+        }
+        let beyond = if max.parse::<u32>().is_ok() {
+            "1001".to_owned()
+        } else {
+            quote(&max.replace('1', "2").replace('5', "6").replace("30", "31").replace("64", "65"))
+        };
+        assert!(refuse(&set(beyond.clone())).contains("out of range"), "{key} {beyond}");
+    }
+}
+
+#[test]
+fn sizes_have_binary_and_decimal_units() {
+    for (text, bytes, shown) in [
+        ("1MiB", 1 << 20, "1MiB"),
+        ("500KiB", 500 << 10, "500KiB"),
+        ("8388608", 8 << 20, "8MiB"),
+        ("1MB", 1_000_000, "1000000"),
+        (" 2 gib ", 2 << 30, "2GiB"),
+        ("3kb", 3000, "3000"),
+        ("7 B", 7, "7"),
+        ("0", 0, "0"),
+    ] {
+        let size = Size::parse(text).unwrap();
+        assert_eq!((size, size.to_string().as_str()), (Size(bytes), shown));
+        assert_eq!(Size::parse(shown), Ok(size));
+    }
+    for bad in [
+        "",
+        " ",
+        "MiB",
+        "1M",
+        "1.5MiB",
+        "-1",
+        "+1",
+        "1 2",
+        "1XiB",
+        "１MiB",
+        "18446744073709551616",
+        "99999999999GiB",
+    ] {
+        assert!(Size::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn commands_split_at_whitespace_and_keep_backslashes() {
+    for (text, words) in [
+        ("", &[][..]),
+        ("  openclaw  wake ", &["openclaw", "wake"]),
+        (r#""C:\Program Files\oc.exe" --to "a b""#, &[r"C:\Program Files\oc.exe", "--to", "a b"]),
+        (r"C:\oc\ x", &[r"C:\oc\", "x"]),
+        (r#"x --name='it "is"' "" y"z"'"#.trim_end_matches('\''), &["x", r#"--name=it "is""#, "", "yz"]),
+        (r#" ["a b", "\\x", ""]"#, &["a b", r"\x", ""]),
+        ("[]", &[]),
+        ("\"[\" x", &["[", "x"]),
+    ] {
+        assert_eq!(split_command(text).unwrap(), words, "{text}");
+    }
+    for (bad, says) in [
+        (
+            r#"x "a b"#,
+            "could not split the wake command \"x \\\"a b\": the quote \" is not closed; write PROGRAM",
+        ),
+        ("don't", "the quote ' is not closed"),
+        ("[x", "could not split"),
+        ("[1]", "expected a string"),
+        (r#""" x"#, "the program, is empty"),
+        ("a \0", "holds NUL"),
+    ] {
+        let error = split_command(bad).unwrap_err().to_string();
+        assert!(error.contains(says), "{bad}: {error}");
+    }
+}
+
+/// Texts that often get past the syntax.
+fn config_text() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        any::<String>().prop_map(|text| format!("{text:?}")),
+        "'[0-9.]{0,12} ?(ms|s|m|h|d|y|µs|MiB|GB|)( [0-9]{1,22}(s|ms|ns|y))?'",
+        any::<i64>().prop_map(|n| n.to_string()),
+        "[\\[\\]{}'\"a=.,]{0,8}",
+    ];
+    let key =
+        "(look\\.|wake\\.|limits\\.|)(busy|idle|window|message|segment|command|batch|attempts|state|agents)";
+    (any::<bool>(), prop::collection::vec((key, value), 0..4)).prop_map(|(minimal, pairs)| {
+        let pairs = pairs.iter().map(|(key, value)| format!("{key} = {value}\n"));
+        pairs.fold(if minimal { MINIMAL } else { "" }.to_owned(), |text, pair| text + &pair)
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_config_or_one_line_of_error(text in prop_oneof![any::<String>(), config_text()]) {
+        if let Err(error) = parse(&text, Path::new("/x")) {
+            prop_assert!(!error.to_string().contains(char::is_control));
+        }
+    }
+
+    #[test]
+    fn any_duration_or_size_is_a_value_or_an_error(
+        text in prop_oneof![any::<String>(), "([0-9]{1,21}(\\.[0-9]{1,21})?(ns|us|ms|s|m|h|d|w|M|y) ?){1,3}"],
+    ) {
+        let _ = (parse_duration(&text), Size::parse(&text));
+    }
+
+    #[test]
+    fn any_text_survives_the_template(words in prop::collection::vec("[^\0]{1,9}", 1..4)) {
+        prop_assume!(!words[0].trim().is_empty());
+        let text = template(&name("lab"), &[], Path::new("/s"), Path::new("/m"), &words).unwrap();
+        prop_assert_eq!(read(&text).wake.command, words);
+    }
+
+    #[test]
+    fn any_command_splits_or_fails(text in any::<String>()) {
+        let _ = split_command(&text);
+    }
+}
+
+#[test]
+fn deep_nesting_is_an_error() {
+    refuse(&format!("agents = {}", "[".repeat(100_000)));
+    refuse(&format!("{}x = 1", "a.".repeat(100_000)));
+}
+
+#[test]
+fn eleven_digits_of_years_do_not_overflow() {
+    assert!(parse_duration("99999999999y").is_ok());
+    assert!(parse_duration("100000000000y").is_err());
+}

@@ -1,0 +1,311 @@
+//! The envelope: one message as it stands on the share, a superset of the plain protocol.
+//!
+//! ```text
+//! plain    := {"from", "to", "timestamp", "type", "content", …}
+//! envelope := plain + {"v": 1, "id", "seq"} + as needed {"thread", "in_reply_to", "priority", "expires"}
+//! ```
+//! A reader never fails on what it doesn't know: unknown fields are kept in `rest` and written again. A field that
+//! is known but has the wrong shape is a [`Reject`]: the line goes to quarantine with its bytes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::id::MessageId;
+use super::name::Address;
+
+/// The version of the envelope this crate writes.
+pub const VERSION: u64 = 1;
+
+/// The type of an envelope that carries receipts instead of mail.
+pub const RECEIPT: &str = "receipt";
+
+/// The longest `from` of a stranger, `type` and `thread`, in bytes.
+const MAX_WORD: usize = 128;
+
+/// How soon a message wants attention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// When there is time.
+    Low,
+    /// The default.
+    #[default]
+    Normal,
+    /// Before normal mail.
+    High,
+    /// Passes the batch window: the agent is woken at once.
+    Urgent,
+}
+
+impl Priority {
+    /// The word used in the store, on the wire and on screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Low => "low",
+            Priority::Normal => "normal",
+            Priority::High => "high",
+            Priority::Urgent => "urgent",
+        }
+    }
+}
+
+impl FromStr for Priority {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Priority, String> {
+        let all = [Priority::Low, Priority::Normal, Priority::High, Priority::Urgent];
+        let found = all.into_iter().find(|priority| priority.as_str() == text);
+        found.ok_or_else(|| format!("{text:?} is no priority; it is one of low, normal, high, urgent"))
+    }
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    /// The envelope version it was written in; `None` in the plain protocol.
+    pub v: Option<u64>,
+    /// Its id; `None` when a plain writer gave none.
+    pub id: Option<MessageId>,
+    /// Who wrote it, as written: `instance` or `instance/agent`, or any name a stranger gave itself.
+    pub from: String,
+    /// Whom it is for; `None` when a plain writer left it out.
+    pub to: Option<Address>,
+    /// When it was written, on the sender's clock, as written (RFC 3339).
+    pub timestamp: Option<String>,
+    /// What kind of message; `message` by default.
+    pub kind: String,
+    /// The payload: a text or any JSON.
+    pub content: Value,
+    /// Its number in the lane, from 1, no gaps; `None` outside lanes.
+    pub seq: Option<u64>,
+    /// The conversation it belongs to.
+    pub thread: Option<String>,
+    /// The message it answers.
+    pub in_reply_to: Option<MessageId>,
+    /// How soon it wants attention.
+    pub priority: Priority,
+    /// Not worth delivering after this time of the sender's clock.
+    pub expires: Option<DateTime<Utc>>,
+    /// Every field this version doesn't know, kept as it came.
+    pub rest: Map<String, Value>,
+}
+
+/// Why an object is not a message; a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject(String);
+
+impl Reject {
+    fn new(text: impl Into<String>) -> Reject {
+        Reject(text.into())
+    }
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Envelope {
+    /// Reads a JSON value that came from a share.
+    ///
+    /// # Errors
+    /// A sentence naming the field that is missing or has the wrong shape.
+    pub fn from_value(value: Value) -> Result<Envelope, Reject> {
+        let Value::Object(mut map) = value else { return Err(Reject::new("not a JSON object")) };
+        let from = take_word(&mut map, "from")?.ok_or_else(|| Reject::new("no \"from\""))?;
+        let content = map.remove("content").ok_or_else(|| Reject::new("no \"content\""))?;
+        Ok(Envelope {
+            v: take_number(&mut map, "v")?,
+            id: take_id(&mut map, "id")?,
+            to: take_parsed(&mut map, "to")?,
+            timestamp: take_word(&mut map, "timestamp")?,
+            kind: take_word(&mut map, "type")?.unwrap_or_else(|| "message".into()),
+            seq: take_number(&mut map, "seq")?,
+            thread: take_word(&mut map, "thread")?,
+            in_reply_to: take_id(&mut map, "in_reply_to")?,
+            priority: take_priority(&mut map),
+            expires: take_time(&mut map, "expires")?,
+            from,
+            content,
+            rest: map,
+        })
+    }
+
+    /// The line as it goes into a lane, newline included.
+    pub fn to_line(&self) -> Vec<u8> {
+        let mut fields = vec![("v", self.v.map(Value::from)), ("id", self.id.as_ref().map(id_value))];
+        fields.extend(self.plain_fields());
+        fields.push(("seq", self.seq.map(Value::from)));
+        fields.extend(self.optional_fields());
+        self.write(fields)
+    }
+
+    /// The line as it goes into an open slot: the plain fields first and in the order people know, then the id and
+    /// what the message needs, no `v` and no `seq`.
+    pub fn to_plain_line(&self) -> Vec<u8> {
+        let mut fields = self.plain_fields();
+        fields.push(("id", self.id.as_ref().map(id_value)));
+        fields.extend(self.optional_fields());
+        self.write(fields)
+    }
+
+    fn plain_fields(&self) -> Vec<(&'static str, Option<Value>)> {
+        vec![
+            ("from", Some(Value::from(self.from.as_str()))),
+            ("to", self.to.as_ref().map(|to| Value::from(to.to_string()))),
+            ("timestamp", self.timestamp.clone().map(Value::from)),
+            ("type", Some(Value::from(self.kind.as_str()))),
+            ("content", Some(self.content.clone())),
+        ]
+    }
+
+    fn optional_fields(&self) -> Vec<(&'static str, Option<Value>)> {
+        let priority = (self.priority != Priority::Normal).then(|| Value::from(self.priority.as_str()));
+        vec![
+            ("thread", self.thread.clone().map(Value::from)),
+            ("in_reply_to", self.in_reply_to.as_ref().map(id_value)),
+            ("priority", priority),
+            ("expires", self.expires.map(|at| Value::from(format_time(at)))),
+        ]
+    }
+
+    /// Writes by hand rather than through a map, so that the order is ours and the line starts with what people
+    /// look for.
+    fn write(&self, fields: Vec<(&'static str, Option<Value>)>) -> Vec<u8> {
+        let known = fields.into_iter().filter_map(|(key, value)| Some((Value::from(key), value?)));
+        let rest = self.rest.iter().map(|(key, value)| (Value::from(key.as_str()), value.clone()));
+        let mut line = String::from("{");
+        for (n, (key, value)) in known.chain(rest).enumerate() {
+            line.push_str(if n == 0 { "" } else { "," });
+            line.push_str(&format!("{key}:{value}"));
+        }
+        line.push_str("}\n");
+        line.into_bytes()
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds: the form of every time that lanpost writes.
+pub fn format_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn id_value(id: &MessageId) -> Value {
+    Value::from(id.as_str())
+}
+
+fn take_text(map: &mut Map<String, Value>, key: &str) -> Result<Option<String>, Reject> {
+    match map.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Reject(format!("\"{key}\" is not a text"))),
+    }
+}
+
+fn take_word(map: &mut Map<String, Value>, key: &str) -> Result<Option<String>, Reject> {
+    let Some(text) = take_text(map, key)? else { return Ok(None) };
+    match text.len() {
+        0 => Err(Reject(format!("\"{key}\" is empty"))),
+        1..=MAX_WORD => Ok(Some(text)),
+        length => Err(Reject(format!("\"{key}\" is {length} bytes long; at most {MAX_WORD}"))),
+    }
+}
+
+fn take_number(map: &mut Map<String, Value>, key: &str) -> Result<Option<u64>, Reject> {
+    match map.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        // SQLite's integers are signed; a lane that claims more is lying anyway.
+        Some(value) => match value.as_u64().filter(|n| *n <= i64::MAX as u64) {
+            Some(number) => Ok(Some(number)),
+            None => Err(Reject(format!("\"{key}\" is not a whole number"))),
+        },
+    }
+}
+
+fn take_parsed<T: FromStr>(map: &mut Map<String, Value>, key: &str) -> Result<Option<T>, Reject>
+where
+    T::Err: fmt::Display,
+{
+    let Some(text) = take_text(map, key)? else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| Reject(format!("\"{key}\": {error}")))
+}
+
+/// Some plain writers number their messages: `"id": 17` is the id `17`.
+fn take_id(map: &mut Map<String, Value>, key: &str) -> Result<Option<MessageId>, Reject> {
+    if let Some(number) = map.get(key).and_then(Value::as_u64) {
+        map.insert(key.to_owned(), Value::from(number.to_string()));
+    }
+    take_parsed(map, key)
+}
+
+fn take_time(map: &mut Map<String, Value>, key: &str) -> Result<Option<DateTime<Utc>>, Reject> {
+    let Some(text) = take_text(map, key)? else { return Ok(None) };
+    match DateTime::parse_from_rfc3339(&text) {
+        Ok(at) => Ok(Some(at.with_timezone(&Utc))),
+        Err(_) => Err(Reject(format!("\"{key}\" is not an RFC 3339 time"))),
+    }
+}
+
+/// A priority word of a newer version counts as normal and is kept.
+fn take_priority(map: &mut Map<String, Value>) -> Priority {
+    let known = map.get("priority").and_then(Value::as_str).and_then(|word| word.parse().ok());
+    if known.is_some() {
+        map.remove("priority");
+    }
+    known.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sample() -> Value {
+        json!({"from":"instance-A","to":"instance-B","timestamp":"2026-02-14T18:40:00+08:00","type":"message",
+               "content":"你好，我是A实例，收到请回复"})
+    }
+
+    #[test]
+    fn the_plain_sample_is_read_and_written_as_people_know_it() {
+        let envelope = Envelope::from_value(sample()).unwrap();
+        assert_eq!(envelope.id, None);
+        let line = String::from_utf8(envelope.to_plain_line()).unwrap();
+        assert_eq!(
+            line,
+            "{\"from\":\"instance-A\",\"to\":\"instance-B\",\"timestamp\":\"2026-02-14T18:40:00+08:00\",\
+             \"type\":\"message\",\"content\":\"你好，我是A实例，收到请回复\"}\n"
+        );
+    }
+
+    #[test]
+    fn unknown_fields_survive() {
+        let mut value = sample();
+        value["mood"] = json!({"happy": [1, 2.5, null]});
+        value["priority"] = json!("yesterday");
+        let envelope = Envelope::from_value(value.clone()).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&envelope.to_line()).unwrap(), value);
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_shape_is_named() {
+        for (key, bad, said) in [
+            ("from", json!(7), "\"from\" is not a text"),
+            ("from", json!(""), "\"from\" is empty"),
+            ("to", json!("../x"), "\"to\""),
+            ("seq", json!(-1), "\"seq\" is not a whole number"),
+            ("seq", json!(u64::MAX), "\"seq\" is not a whole number"),
+            ("id", json!("a/b"), "not a message id"),
+            ("expires", json!("tomorrow"), "RFC 3339"),
+            ("type", json!("x".repeat(200)), "at most 128"),
+        ] {
+            let mut value = sample();
+            value[key] = bad;
+            let reject = Envelope::from_value(value).unwrap_err().to_string();
+            assert!(reject.contains(said), "{key}: {reject}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Where everything lies on the share; the only place that makes or reads a path of it.
+//!
+//! A [`SharePath`] can be made here alone, from validated names and numbers, so no text that came from the share
+//! ever becomes a path by itself. Names are parsed from the right: `from-<instance>.<lease>-<segment>.jsonl`,
+//! because an instance name may hold dots and dashes.
+
+use std::fmt;
+
+use super::name::Name;
+
+/// A path relative to the share's root, `/` between components, made only by this module.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SharePath(String);
+
+impl SharePath {
+    /// The relative path with `/` separators.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same path with `suffix` behind its last component: the name something is written under before a rename.
+    pub fn aside(&self, suffix: &str) -> SharePath {
+        SharePath(format!("{}.{suffix}.tmp", self.0))
+    }
+
+    /// The folder this path lies in; the root's is the root.
+    pub fn parent(&self) -> SharePath {
+        SharePath(self.0.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned())
+    }
+}
+
+impl fmt::Display for SharePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One segment of one lane: the file that `from` under `lease` writes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneFile {
+    /// The only writer.
+    pub from: Name,
+    /// The lease (fencing token) it writes under.
+    pub lease: u64,
+    /// Segment number, from 1.
+    pub segment: u64,
+}
+
+/// What an entry of `messages/` is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessagesEntry {
+    /// `to-<instance>.jsonl`
+    OpenSlot(Name),
+    /// `to-<instance>/`
+    Mailbox(Name),
+    /// `to-<instance>.jsonl.lock`
+    OpenSlotLock(Name),
+}
+
+/// `lanpost.json`, the share's identity.
+pub fn identity() -> SharePath {
+    SharePath("lanpost.json".into())
+}
+
+/// The share's root.
+pub fn root() -> SharePath {
+    SharePath(String::new())
+}
+
+/// The folders that every share has, made by `init`.
+pub fn folders() -> [SharePath; 3] {
+    [messages(), status_folder(), SharePath("leases".into())]
+}
+
+/// The folder of all mailboxes and open slots.
+pub fn messages() -> SharePath {
+    SharePath("messages".into())
+}
+
+/// The folder of all heartbeats.
+pub fn status_folder() -> SharePath {
+    SharePath("status".into())
+}
+
+/// An instance's heartbeat.
+pub fn status(instance: &Name) -> SharePath {
+    SharePath(format!("status/{instance}.json"))
+}
+
+/// An instance's open slot.
+pub fn open_slot(instance: &Name) -> SharePath {
+    SharePath(format!("messages/to-{instance}.jsonl"))
+}
+
+/// The lockfile held while appending to an open slot.
+pub fn open_slot_lock(instance: &Name) -> SharePath {
+    SharePath(format!("messages/to-{instance}.jsonl.lock"))
+}
+
+/// An instance's mailbox: the folder of its lanes and its doorbell.
+pub fn mailbox(instance: &Name) -> SharePath {
+    SharePath(format!("messages/to-{instance}"))
+}
+
+/// A mailbox's doorbell.
+pub fn bell(instance: &Name) -> SharePath {
+    SharePath(format!("messages/to-{instance}/bell"))
+}
+
+/// A segment of a lane in `to`'s mailbox.
+pub fn lane(to: &Name, file: &LaneFile) -> SharePath {
+    SharePath(format!("messages/to-{to}/from-{}.{}-{:06}.jsonl", file.from, file.lease, file.segment))
+}
+
+/// The folder of an instance's leases.
+pub fn leases(instance: &Name) -> SharePath {
+    SharePath(format!("leases/{instance}"))
+}
+
+/// One lease of an instance.
+pub fn lease(instance: &Name, number: u64) -> SharePath {
+    SharePath(format!("leases/{instance}/{number:06}.json"))
+}
+
+/// Reads an entry of a mailbox; `None` for the bell and for foreign files.
+pub fn parse_lane(file_name: &str) -> Option<LaneFile> {
+    let (rest, segment) = file_name.strip_prefix("from-")?.strip_suffix(".jsonl")?.rsplit_once('-')?;
+    let (from, lease) = rest.rsplit_once('.')?;
+    Some(LaneFile { from: Name::parse(from).ok()?, lease: number(lease)?, segment: number(segment)? })
+}
+
+/// Reads an entry of `status/`.
+pub fn parse_status(file_name: &str) -> Option<Name> {
+    Name::parse(file_name.strip_suffix(".json")?).ok()
+}
+
+/// Reads an entry of `leases/<instance>/`.
+pub fn parse_lease(file_name: &str) -> Option<u64> {
+    number(file_name.strip_suffix(".json")?)
+}
+
+/// Reads an entry of `messages/`; `None` for foreign files.
+pub fn parse_messages(file_name: &str) -> Option<MessagesEntry> {
+    let rest = file_name.strip_prefix("to-")?;
+    if let Some(name) = rest.strip_suffix(".jsonl.lock") {
+        return Name::parse(name).ok().map(MessagesEntry::OpenSlotLock);
+    }
+    if let Some(name) = rest.strip_suffix(".jsonl") {
+        return Name::parse(name).ok().map(MessagesEntry::OpenSlot);
+    }
+    Name::parse(rest).ok().map(MessagesEntry::Mailbox)
+}
+
+/// Digits only (no sign, no space); zero and numbers that would overflow when counted on are nobody's.
+fn number(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|n| (1..u64::from(u32::MAX)).contains(n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_are_parsed_from_the_right() {
+        let file = LaneFile { from: Name::parse("pc-1.lan").unwrap(), lease: 7, segment: 12 };
+        let path = lane(&Name::parse("实验室").unwrap(), &file);
+        assert_eq!(path.as_str(), "messages/to-实验室/from-pc-1.lan.7-000012.jsonl");
+        assert_eq!(parse_lane("from-pc-1.lan.7-000012.jsonl"), Some(file));
+    }
+
+    #[test]
+    fn foreign_names_are_nobodys_lane() {
+        for name in [
+            "bell", "from-a.jsonl", "from-a.7.jsonl", "from-.7-1.jsonl", "from-../x.7-1.jsonl", "from-a.0-1.jsonl",
+            "from-a.7-+1.jsonl", "from-a.7-18446744073709551616.jsonl", "from-CON.1-1.jsonl", "from-a.7-1.jsonl.tmp",
+        ] {
+            assert_eq!(parse_lane(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn entries_of_messages_are_told_apart() {
+        let lab = Name::parse("lab").unwrap();
+        assert_eq!(parse_messages("to-lab.jsonl"), Some(MessagesEntry::OpenSlot(lab.clone())));
+        assert_eq!(parse_messages("to-lab.jsonl.lock"), Some(MessagesEntry::OpenSlotLock(lab.clone())));
+        assert_eq!(parse_messages("to-lab"), Some(MessagesEntry::Mailbox(lab)));
+        assert_eq!(parse_messages("notes.txt"), None);
+        assert_eq!(parse_messages("to-.jsonl"), None);
+    }
+}

@@ -1,0 +1,90 @@
+//! Receipts: what a recipient tells a sender, as the content of an envelope of type `receipt` in its own lane.
+//!
+//! ```text
+//! receipt := {"delivered": {"lease": n, "up_to": seq, "missing": [seq…]}?, "items": [item…]?}
+//! item    := {"id", "state": "delivered" | "read" | "processed" | "failed" | "expired" | "wake_failed", "at", "reason"?}
+//! ```
+//! `delivered` is cumulative over one lane; `missing` asks for a gap again. An item speaks of one message: the
+//! later states, and `delivered` for what came through an open slot and so has no seq. Receipts get no receipts,
+//! and a state that a newer version adds is stepped over.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::id::MessageId;
+use super::state::State;
+
+/// The word in `state` that reports a wake which failed for good; it changes no state of the message.
+pub const WAKE_FAILED: &str = "wake_failed";
+
+/// What one receipt envelope says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// How far one lane of the addressee was taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Delivered>,
+    /// Single messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Item>,
+}
+
+/// Everything of `lease` up to and with `up_to` is in the recipient's store, but for `missing`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The lease in the lane's file name.
+    pub lease: u64,
+    /// The highest seq taken in.
+    pub up_to: u64,
+    /// Numbers below `up_to` that never came; the sender sends them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<u64>,
+}
+
+/// One message's new state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// Which message.
+    pub id: MessageId,
+    /// Its new state, a word of [`State`] or [`WAKE_FAILED`].
+    pub state: String,
+    /// When, on the recipient's clock (RFC 3339).
+    pub at: String,
+    /// Why, for `failed` and its like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Item {
+    /// The state it reports, if it is one that this version knows.
+    pub fn state(&self) -> Option<State> {
+        self.state.parse().ok()
+    }
+}
+
+impl Receipt {
+    /// Reads an envelope's content; `None` if it is not a receipt's.
+    pub fn from_content(content: &Value) -> Option<Receipt> {
+        serde_json::from_value(content.clone()).ok()
+    }
+
+    /// The content of the envelope that carries it.
+    pub fn to_content(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_round_trips_and_steps_over_what_it_does_not_know() {
+        let content = serde_json::json!({"delivered": {"lease": 7, "up_to": 12}, "colour": "red",
+            "items": [{"id": "a", "state": "pondered", "at": "2026-02-14T18:40:00Z"}]});
+        let receipt = Receipt::from_content(&content).unwrap();
+        assert_eq!(receipt.delivered, Some(Delivered { lease: 7, up_to: 12, missing: vec![] }));
+        assert_eq!(receipt.items[0].state(), None);
+        assert_eq!(Receipt::from_content(&receipt.to_content()), Some(receipt));
+        assert_eq!(Receipt::from_content(&serde_json::json!("x")), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! Taking mail in: the lines of one read, their cursor, and what follows from them, in one transaction.
+//!
+//! An id that its sender used before is dropped as known: this is what makes at-least-once lanes deliver once.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::audit::log;
+use super::cursors::{self, Cursor};
+use super::message::{NewMessage, Way};
+use super::quarantine::Quarantined;
+use super::{Db, receipts};
+use crate::error::Result;
+use crate::model::envelope::{Envelope, RECEIPT};
+use crate::model::id::MessageId;
+use crate::model::receipt::Receipt;
+use crate::model::state::State;
+
+/// Gaps remembered per lane; a lane that claims more is not asked for them all at once.
+const MAX_MISSING: usize = 1_000;
+/// Receipts taken in before they are acknowledged by a bare receipt, so that a one-way sender can forget its own.
+const RECEIPTS_UNTOLD: i64 = 64;
+
+/// How a line came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// Through a lane, written under this lease.
+    Lane {
+        /// The writer, folded.
+        peer: String,
+        /// The lease in the file's name.
+        lease: u64,
+    },
+    /// Through our open slot.
+    Slot,
+}
+
+/// One message as it was read.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// What was parsed.
+    pub envelope: Envelope,
+    /// The sending instance, folded; a stranger's own word if it is no instance name.
+    pub peer: String,
+    /// The decoded line, from which an id is derived if the writer gave none.
+    pub text: String,
+    /// How the line was written, and its bytes: kept for mail of the open slot.
+    pub written: Option<(String, Vec<u8>)>,
+    /// Its time had run out.
+    pub expired: bool,
+    /// The agent is to be woken for it.
+    pub wake: bool,
+    /// The sender understands receipts by id.
+    pub receipt: bool,
+}
+
+/// What one read of one file yielded.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    /// The cursor's name.
+    pub lane: String,
+    /// How the lines came.
+    pub via: Via,
+    /// Whose mailbox it is; part of derived ids.
+    pub mailbox: String,
+    /// The messages, in order.
+    pub arrivals: Vec<Arrival>,
+    /// What could not be parsed.
+    pub quarantined: Vec<Quarantined>,
+    /// Where reading goes on.
+    pub cursor: Cursor,
+    /// The file was replaced: its lines are counted from its start again.
+    pub restarted: bool,
+}
+
+/// What an intake came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Messages that are new in the inbox.
+    pub new: usize,
+    /// Messages that were there already.
+    pub known: usize,
+    /// Receipts applied.
+    pub receipts: usize,
+}
+
+impl Db {
+    /// Takes in everything one read yielded, and moves the cursor, in one transaction.
+    pub fn take_in(&mut self, intake: &Intake, now: i64) -> Result<Taken> {
+        self.write("take mail into", |tx| {
+            let mut taken = Taken::default();
+            if intake.restarted && intake.via == Via::Slot {
+                tx.execute("DELETE FROM slot_line", [])?;
+            }
+            for arrival in &intake.arrivals {
+                if let Via::Lane { peer, lease } = &intake.via {
+                    count_in(tx, peer, *lease, arrival)?;
+                }
+                match (arrival.envelope.kind.as_str(), &intake.via) {
+                    (RECEIPT, Via::Lane { peer, .. }) => {
+                        if let Some(receipt) = Receipt::from_content(&arrival.envelope.content) {
+                            receipts::apply(tx, peer, &receipt, now)?;
+                        }
+                        taken.receipts += 1;
+                    }
+                    _ if deliver(tx, intake, arrival, now)? => taken.new += 1,
+                    _ => taken.known += 1,
+                }
+            }
+            for quarantined in &intake.quarantined {
+                quarantined.insert(tx, now)?;
+            }
+            cursors::store(tx, &intake.lane, &intake.cursor)?;
+            Ok(taken)
+        })
+    }
+}
+
+fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> rusqlite::Result<bool> {
+    let mut envelope = arrival.envelope.clone();
+    let id = match &envelope.id {
+        Some(id) => id.clone(),
+        None => derived_id(tx, &intake.mailbox, &arrival.text)?,
+    };
+    envelope.id = Some(id.clone());
+    let state = if arrival.expired { State::Expired } else { State::Delivered };
+    let outcome = arrival.expired.then(|| "its time had run out when it arrived".to_owned());
+    let message = NewMessage { way: Way::In, peer: arrival.peer.clone(), envelope, state, outcome };
+    if !message.insert(tx, now)? {
+        return Ok(false);
+    }
+    let n = tx.last_insert_rowid();
+    if let Some((encoding, raw)) = &arrival.written {
+        tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
+            .execute(params![n, encoding, raw])?;
+    }
+    if arrival.wake && !arrival.expired {
+        tx.prepare_cached("UPDATE message SET wake = 'due' WHERE n = ?1")?.execute([n])?;
+    }
+    let route = match &intake.via {
+        Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),
+        Via::Slot => "from the open slot".to_owned(),
+    };
+    log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
+    // A lane's deliveries are acknowledged all at once by seq; the open slot has no seq.
+    if arrival.receipt && (arrival.expired || intake.via == Via::Slot) {
+        receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
+    }
+    Ok(true)
+}
+
+/// The k-th line of this text in the file has the k-th id: told apart from its twins, known when read again.
+fn derived_id(tx: &Transaction, mailbox: &str, text: &str) -> rusqlite::Result<MessageId> {
+    let hash = blake3::hash(text.as_bytes());
+    let sql = "INSERT INTO slot_line VALUES (?1, 1) ON CONFLICT (hash) DO UPDATE SET seen = seen + 1 RETURNING seen";
+    let seen: i64 = tx.prepare_cached(sql)?.query_row([hash.as_bytes()], |row| row.get(0))?;
+    Ok(MessageId::derived(mailbox, text, seen as u64))
+}
+
+/// Keeps count of a lane's numbers: the highest, the gaps below it, and whether its writer is to be told.
+fn count_in(tx: &Transaction, peer: &str, lease: u64, arrival: &Arrival) -> rusqlite::Result<()> {
+    let Some(seq) = arrival.envelope.seq.map(|seq| seq as i64) else { return Ok(()) };
+    let lease = lease as i64;
+    let sql = "SELECT seq, missing, untold FROM lane_in WHERE peer = ?1 AND lease = ?2";
+    let row = tx.prepare_cached(sql)?.query_row(params![peer, lease], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+    });
+    let (highest, missing, untold) = row.optional()?.unwrap_or((0, "[]".into(), 0));
+    let mut gaps: Vec<i64> = serde_json::from_str(&missing).unwrap_or_default();
+    let found_gap = seq > highest + 1;
+    if found_gap {
+        gaps.extend((highest + 1..seq).take(MAX_MISSING.saturating_sub(gaps.len())));
+    } else if seq <= highest {
+        gaps.retain(|gap| *gap != seq);
+    }
+    let is_receipt = arrival.envelope.kind == RECEIPT;
+    let due = !is_receipt || found_gap || untold + 1 >= RECEIPTS_UNTOLD;
+    let sql = "INSERT INTO lane_in VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, lease) DO UPDATE SET
+               seq = excluded.seq, missing = excluded.missing, untold = excluded.untold, due = due OR excluded.due";
+    let missing = serde_json::to_string(&gaps).unwrap_or_else(|_| "[]".into());
+    tx.prepare_cached(sql)?.execute(params![peer, lease, seq.max(highest), missing, untold + 1, due]).map(drop)
+}

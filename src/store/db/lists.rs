@@ -1,0 +1,107 @@
+//! Questions that faces ask: the inbox, one message by its id, counts. None of them changes anything.
+
+use rusqlite::{OptionalExtension, params, params_from_iter};
+
+use super::message::{COLUMNS, Message, Way};
+use super::{Db, receipts};
+use crate::error::Result;
+use crate::model::envelope::RECEIPT;
+use crate::model::id::MessageId;
+use crate::model::state::State;
+
+/// Which messages of the inbox to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Also those that are done.
+    pub all: bool,
+    /// Only of this instance (folded) or stranger.
+    pub from: Option<String>,
+    /// Only of this conversation.
+    pub thread: Option<String>,
+    /// Only accepted after this row.
+    pub after: i64,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
+}
+
+impl Db {
+    /// The inbox, oldest first.
+    pub fn inbox(&self, filter: &Filter) -> Result<Vec<Message>> {
+        self.query("read", |c| {
+            let open = if filter.all { "" } else { "AND state IN ('delivered', 'read')" };
+            let from = filter.from.as_ref().map_or("", |_| "AND peer = ?2");
+            let thread = filter.thread.as_ref().map_or("", |_| "AND thread = ?3");
+            let sql = format!(
+                "SELECT * FROM (SELECT {COLUMNS} FROM message WHERE way = 'in' AND n > ?1 {open} {from} {thread}
+                 AND (?2 IS NULL OR 1) AND (?3 IS NULL OR 1) ORDER BY n DESC LIMIT ?4) ORDER BY n"
+            );
+            let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+            let mut statement = c.prepare_cached(&sql)?;
+            let rows =
+                statement.query_map(params![filter.after, filter.from, filter.thread, limit], Message::from_row)?;
+            rows.collect()
+        })
+    }
+
+    /// The messages whose id begins with `prefix`, in either direction or in one; at most ten.
+    pub fn find(&self, prefix: &str, way: Option<Way>) -> Result<Vec<Message>> {
+        self.query("read", |c| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM message WHERE id >= ?1 AND id < ?2 AND kind != ?3 AND (?4 IS NULL OR way = ?4)
+                 ORDER BY length(id), n LIMIT 10"
+            );
+            // Ids are ASCII, so everything with the prefix lies below prefix + DEL.
+            let (end, way) = (format!("{prefix}\u{7f}"), way.map(Way::as_str));
+            let mut statement = c.prepare_cached(&sql)?;
+            statement.query_map(params![prefix, end, RECEIPT, way], Message::from_row)?.collect()
+        })
+    }
+
+    /// One message.
+    pub fn message(&self, way: Way, peer: &str, id: &MessageId) -> Result<Option<Message>> {
+        self.query("read", |c| {
+            let sql = format!("SELECT {COLUMNS} FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3");
+            let key = [way.as_str(), peer, id.as_str()];
+            c.prepare_cached(&sql)?.query_row(params_from_iter(key), Message::from_row).optional()
+        })
+    }
+
+    /// The bytes a message of the open slot was written in.
+    pub fn raw(&self, n: i64) -> Result<Option<Vec<u8>>> {
+        self.query("read", |c| {
+            c.prepare_cached("SELECT raw FROM message WHERE n = ?1")?.query_row([n], |row| row.get(0)).optional()
+        })
+        .map(Option::flatten)
+    }
+
+    /// How many messages of each direction are in each state, receipts not counted.
+    pub fn counts(&self) -> Result<Vec<(String, String, u64)>> {
+        self.query("read", |c| {
+            let sql = "SELECT way, state, count(*) FROM message WHERE kind != ?1 GROUP BY way, state ORDER BY 1, 2";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement
+                .query_map([RECEIPT], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64)))?;
+            rows.collect()
+        })
+    }
+
+    /// The newest row, so that a follower lists only what comes after it.
+    pub fn last_row(&self) -> Result<i64> {
+        self.query("read", |c| c.query_row("SELECT coalesce(max(n), 0) FROM message", [], |row| row.get(0)))
+    }
+
+    /// Moves incoming messages to `state` and owes their senders a receipt; returns those that moved.
+    pub fn mark(&mut self, messages: &[Message], state: State, outcome: Option<&str>, now: i64) -> Result<usize> {
+        self.write("mark mail in", |tx| {
+            let mut moved = 0;
+            for message in messages {
+                let (peer, id) = (&message.peer, message.id.as_str());
+                if receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)? {
+                    receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
+                    moved += 1;
+                }
+            }
+            Ok(moved)
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! One message as the store keeps it, and as `--json` shows it.
+
+use rusqlite::{Row, Transaction, params};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::model::envelope::{Envelope, Priority, format_time};
+use crate::model::id::MessageId;
+use crate::model::state::State;
+
+/// Whether a message came or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// To us.
+    In,
+    /// From us.
+    Out,
+}
+
+impl Way {
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Way::In => "in",
+            Way::Out => "out",
+        }
+    }
+}
+
+/// A message of either direction. Its JSON form is documented in `docs/cli.md` and only ever grows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Message {
+    /// Row number: the order of acceptance on this PC.
+    #[serde(skip)]
+    pub n: i64,
+    /// `in` or `out`.
+    pub way: Way,
+    /// The other instance, folded.
+    #[serde(skip)]
+    pub peer: String,
+    /// Its id.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub from: String,
+    /// Whom it is for.
+    pub to: String,
+    /// What kind of message.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The payload: a text or any JSON.
+    pub content: Value,
+    /// When it was written, as the sender wrote it.
+    pub timestamp: String,
+    /// How far it has come.
+    pub state: State,
+    /// When it was accepted here (RFC 3339, this PC's clock).
+    pub at: String,
+    /// How soon it wants attention.
+    pub priority: Priority,
+    /// The conversation it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The message it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<MessageId>,
+    /// Not worth delivering after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Why it failed or expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// `due`, `woken` or `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake: Option<String>,
+    /// How the line was written, for mail that came through the open slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Fields of the envelope that this version doesn't know.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub rest: Map<String, Value>,
+}
+
+/// The columns that [`Message::from_row`] reads, in its order.
+pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, content, timestamp, state, at, priority, \
+                                  thread, in_reply_to, expires, outcome, wake, encoding, rest";
+
+impl Message {
+    pub(super) fn from_row(row: &Row) -> rusqlite::Result<Message> {
+        let way: String = row.get(1)?;
+        let expires: Option<i64> = row.get(14)?;
+        let rest: Option<String> = row.get(18)?;
+        Ok(Message {
+            n: row.get(0)?,
+            way: if way == "in" { Way::In } else { Way::Out },
+            peer: row.get(2)?,
+            id: parsed(row, 3)?,
+            from: row.get(4)?,
+            to: row.get(5)?,
+            kind: row.get(6)?,
+            content: serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default(),
+            timestamp: row.get(8)?,
+            state: parsed(row, 9)?,
+            at: rfc3339(row.get(10)?),
+            priority: row.get::<_, String>(11)?.parse().unwrap_or_default(),
+            thread: row.get(12)?,
+            in_reply_to: row.get::<_, Option<String>>(13)?.and_then(|id| id.parse().ok()),
+            expires: expires.map(rfc3339),
+            outcome: row.get(15)?,
+            wake: row.get(16)?,
+            encoding: row.get(17)?,
+            rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
+        })
+    }
+
+    /// The envelope that goes on the share, numbered `seq` in its lane (0 in an open slot).
+    pub(super) fn to_envelope(&self, seq: u64) -> Envelope {
+        Envelope {
+            v: Some(crate::model::envelope::VERSION),
+            id: Some(self.id.clone()),
+            from: self.from.clone(),
+            to: self.to.parse().ok(),
+            timestamp: Some(self.timestamp.clone()),
+            kind: self.kind.clone(),
+            content: self.content.clone(),
+            seq: Some(seq),
+            thread: self.thread.clone(),
+            in_reply_to: self.in_reply_to.clone(),
+            priority: self.priority,
+            expires: self.expires.as_deref().and_then(|text| text.parse().ok()),
+            rest: self.rest.clone(),
+        }
+    }
+}
+
+/// A text column that this crate wrote and so can parse; a foreign value is an error of the store, not a panic.
+fn parsed<T: std::str::FromStr>(row: &Row, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|_| {
+        let cause = format!("{text:?} does not belong there");
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, cause.into())
+    })
+}
+
+/// Wall-clock milliseconds as RFC 3339.
+pub(super) fn rfc3339(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms).map(format_time).unwrap_or_default()
+}
+
+/// What goes into a new row.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// `in` or `out`.
+    pub way: Way,
+    /// The other instance, folded.
+    pub peer: String,
+    /// The envelope, its `id` set.
+    pub envelope: Envelope,
+    /// The first state.
+    pub state: State,
+    /// Why, when the first state is the last.
+    pub outcome: Option<String>,
+}
+
+impl NewMessage {
+    /// Inserts the row; `false` if that id of that peer is known.
+    pub(super) fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<bool> {
+        let e = &self.envelope;
+        let id = e.id.as_ref().map_or("", MessageId::as_str);
+        let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
+        let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
+                   priority, expires, rest, at, state, outcome)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                   ON CONFLICT (way, peer, id) DO NOTHING";
+        let inserted = tx.prepare_cached(sql)?.execute(params![
+            self.way.as_str(),
+            self.peer,
+            id,
+            e.from,
+            e.to.as_ref().map(ToString::to_string).unwrap_or_default(),
+            e.kind,
+            e.content.to_string(),
+            e.timestamp.as_deref().unwrap_or_default(),
+            e.thread,
+            e.in_reply_to.as_ref().map(MessageId::as_str),
+            e.priority.as_str(),
+            e.expires.map(|at| at.timestamp_millis()),
+            rest,
+            now,
+            self.state.as_str(),
+            self.outcome,
+        ])?;
+        Ok(inserted == 1)
+    }
+}

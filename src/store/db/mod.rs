@@ -1,0 +1,164 @@
+//! The local store: one SQLite database per instance, the hub of everything.
+//!
+//! Writers: the daemon's engine and any number of CLI processes; each write is one IMMEDIATE transaction, durable
+//! when it returns (WAL, synchronous=FULL: one fsync a commit). A crash leaves a committed state, always: the cursor
+//! moves in the transaction that takes in the lines, a message changes state in the one that logs the transition.
+
+mod audit;
+mod cursors;
+mod inbox;
+mod lists;
+mod message;
+mod outbox;
+mod peers;
+mod quarantine;
+mod receipts;
+mod wakes;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+pub use audit::Transition;
+pub use cursors::{Cursor, GUARD};
+pub use inbox::{Arrival, Intake, Taken, Via};
+pub use lists::Filter;
+pub use message::{Message, NewMessage, Way};
+pub use outbox::{Accepted, LaneOut, Outgoing, Position};
+pub use peers::Peer;
+pub use quarantine::Quarantined;
+pub use wakes::{Due, Ended, Wake};
+
+use crate::error::{Error, Kind, Result};
+
+/// Counts the shapes of the database; a store of a newer lanpost is refused.
+const SCHEMA: i64 = 1;
+/// How long a writer waits for another process's transaction.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// An open store.
+#[derive(Debug)]
+pub struct Db {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Db {
+    /// Opens the store at `path`, making it if need be.
+    ///
+    /// # Errors
+    /// The folder is missing or read-only, the disk is full, the file is no database, or a newer lanpost made it.
+    pub fn open(path: &Path) -> Result<Db> {
+        let connection = Connection::open(path).map_err(|error| failed("open", path, error))?;
+        Db { connection, path: path.to_owned() }.set_up()
+    }
+
+    /// A store without a disk, for tests and examples.
+    pub fn in_memory() -> Result<Db> {
+        let path = PathBuf::from(":memory:");
+        let connection = Connection::open_in_memory().map_err(|error| failed("open", &path, error))?;
+        Db { connection, path }.set_up()
+    }
+
+    fn set_up(mut self) -> Result<Db> {
+        self.connection.busy_timeout(BUSY).map_err(|error| failed("open", &self.path, error))?;
+        self.connection.set_prepared_statement_cache_capacity(64);
+        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;";
+        self.connection.execute_batch(pragmas).map_err(|error| failed("open", &self.path, error))?;
+        let version: i64 = self.query("read the version of", |c| {
+            c.query_row("PRAGMA user_version", [], |row| row.get(0))
+        })?;
+        match version {
+            0 => self.write("make the tables of", |tx| {
+                // Another process may have made them since we looked.
+                let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+                if version == 0 {
+                    tx.execute_batch(include_str!("schema.sql"))?;
+                    tx.pragma_update(None, "user_version", SCHEMA)?;
+                }
+                Ok(())
+            })?,
+            SCHEMA => {}
+            newer => {
+                let cause = format!("its version is {newer}; this lanpost knows version {SCHEMA}");
+                let error = Error::new(Kind::Corrupt, "open the store", self.path.display(), cause);
+                return Err(error.next("use the lanpost that made it, or a newer one"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// A number that changes whenever another process commits: cheap to poll.
+    pub fn data_version(&self) -> Result<i64> {
+        self.query("look at", |c| c.query_row("PRAGMA data_version", [], |row| row.get(0)))
+    }
+
+    /// A remembered value.
+    pub fn meta(&self, key: &str) -> Result<Option<String>> {
+        self.query("read", |c| {
+            c.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+        })
+    }
+
+    /// Remembers a value; writes nothing if it is the same already.
+    pub fn set_meta(&mut self, key: &str, value: &str) -> Result<()> {
+        if self.meta(key)?.as_deref() == Some(value) {
+            return Ok(());
+        }
+        self.write("write", |tx| {
+            let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            tx.prepare_cached(sql)?.execute([key, value]).map(drop)
+        })
+    }
+
+    /// Remembers `value` unless something is remembered already; returns what is remembered then.
+    pub fn set_meta_once(&mut self, key: &str, value: &str) -> Result<String> {
+        self.write("write", |tx| {
+            tx.execute("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING", [key, value])?;
+            tx.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        })
+    }
+
+    /// Forgets a value.
+    pub fn clear_meta(&mut self, key: &str) -> Result<()> {
+        if self.meta(key)?.is_none() {
+            return Ok(());
+        }
+        self.write("write", |tx| tx.execute("DELETE FROM meta WHERE key = ?1", params![key]).map(drop))
+    }
+
+    fn query<T>(&self, deed: &str, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        read(&self.connection).map_err(|error| failed(deed, &self.path, error))
+    }
+
+    fn write<T>(&mut self, deed: &str, write: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
+        let path = &self.path;
+        let fail = |error| failed(deed, path, error);
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let value = write(&tx).map_err(fail)?;
+        tx.commit().map_err(fail)?;
+        Ok(value)
+    }
+}
+
+fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
+    let code = error.sqlite_error_code();
+    let kind = match code {
+        Some(ErrorCode::DiskFull) => Kind::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Kind::Busy,
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Kind::Corrupt,
+        _ => Kind::Io,
+    };
+    let step = match code {
+        Some(ErrorCode::DiskFull) => "make room on that disk and try again; nothing was changed",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "let this user write to that folder"
+        }
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "move it away and restore a backup, or run `lanpost init` to start anew"
+        }
+        _ => "try again",
+    };
+    Error::new(kind, format!("{deed} the store"), path.display(), error).next(step)
+}

@@ -1,0 +1,236 @@
+//! The spool: what waits to go out, its numbering, and what became of it.
+//!
+//! A batch is numbered in one transaction ([`Db::prepare`]), written to the share, and marked in a second one
+//! ([`Db::sent`]). A crash between the two writes the same numbers again, into a new segment; the recipient knows them.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::audit::log;
+use super::message::{COLUMNS, Message, NewMessage, Way};
+use super::{Db, receipts};
+use crate::error::Result;
+use crate::model::envelope::{Envelope, RECEIPT};
+use crate::model::id::MessageId;
+use crate::model::receipt::Receipt;
+use crate::model::state::State;
+
+/// What became of a message that was handed to the store.
+#[derive(Clone, Debug)]
+pub enum Accepted {
+    /// It is stored.
+    New(Message),
+    /// The same message was stored before under the same id: nothing was done.
+    Known(Message),
+    /// Another message has that id.
+    Conflict(Message),
+}
+
+/// Where our lane to a peer stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneOut {
+    /// The lease its numbers belong to.
+    pub lease: u64,
+    /// The segment being written, and its length after the last write that was marked.
+    pub position: Position,
+}
+
+/// Where the writer stands in its lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Segment number; 0 before the first.
+    pub segment: u64,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was begun (wall-clock milliseconds).
+    pub opened: i64,
+}
+
+/// One message that is ready to be written.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Its row.
+    pub n: i64,
+    /// Its envelope, numbered if it goes into a lane.
+    pub envelope: Envelope,
+}
+
+impl Db {
+    /// Stores messages that go out, all or none, durable when it returns.
+    pub fn accept(&mut self, messages: &[NewMessage], now: i64) -> Result<Vec<Accepted>> {
+        self.write("store the message in", |tx| {
+            messages.iter().map(|message| accept(tx, message, now)).collect()
+        })
+    }
+
+    /// The peers for whom something waits: mail, a resend, a receipt.
+    pub fn waiting_peers(&self) -> Result<Vec<String>> {
+        self.query("read", |c| {
+            let sql = "SELECT peer FROM message WHERE way = 'out' AND (state = 'queued' OR resend)
+                       UNION SELECT peer FROM receipt_due UNION SELECT peer FROM lane_in WHERE due";
+            c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Ends what waited longer than its sender wanted; returns how many.
+    pub fn expire_queued(&mut self, now: i64) -> Result<usize> {
+        let late: Vec<(String, String)> = self.query("read", |c| {
+            let sql = "SELECT peer, id FROM message WHERE way = 'out' AND state = 'queued' AND expires <= ?1";
+            c.prepare_cached(sql)?.query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })?;
+        if late.is_empty() {
+            return Ok(0);
+        }
+        let why = "its time ran out before it could be sent";
+        self.write("expire mail in", |tx| {
+            for (peer, id) in &late {
+                receipts::advance(tx, Way::Out, peer, id, State::Expired, Some(why), why, now)?;
+            }
+            Ok(late.len())
+        })
+    }
+
+    /// Where our lane to `peer` stands.
+    pub fn lane_out(&self, peer: &str) -> Result<Option<LaneOut>> {
+        self.query("read", |c| {
+            let sql = "SELECT lease, segment, size, opened FROM lane_out WHERE peer = ?1";
+            let row = c.prepare_cached(sql)?.query_row([peer], |row| {
+                let position = Position {
+                    segment: row.get::<_, i64>(1)? as u64,
+                    size: row.get::<_, i64>(2)? as u64,
+                    opened: row.get(3)?,
+                };
+                Ok(LaneOut { lease: row.get::<_, i64>(0)? as u64, position })
+            });
+            row.optional()
+        })
+    }
+
+    /// The next batch for `peer`'s lane: what waits, oldest first, plus the receipts it is owed, all numbered under
+    /// `lease`. At most `lines` messages and about `bytes` of content. `wrap` makes a receipt's envelope.
+    pub fn prepare(
+        &mut self,
+        peer: &str,
+        lease: u64,
+        (lines, bytes): (usize, usize),
+        now: i64,
+        wrap: &mut dyn FnMut(Receipt) -> Envelope,
+    ) -> Result<Vec<Outgoing>> {
+        self.write("number mail in", |tx| {
+            for receipt in receipts::collect(tx, peer)? {
+                let envelope = wrap(receipt);
+                NewMessage { way: Way::Out, peer: peer.into(), envelope, state: State::Queued, outcome: None }
+                    .insert(tx, now)?;
+            }
+            let mut next = next_seq(tx, peer, lease)?;
+            let mut batch = Vec::new();
+            for (message, numbered, _) in waiting(tx, peer, lines, bytes)? {
+                let seq = match numbered {
+                    Some((under, seq)) if under == lease => seq,
+                    _ => {
+                        let sql = "UPDATE message SET lease = ?2, seq = ?3 WHERE n = ?1";
+                        tx.prepare_cached(sql)?.execute(params![message.n, lease as i64, next as i64])?;
+                        next += 1;
+                        next - 1
+                    }
+                };
+                batch.push(Outgoing { n: message.n, envelope: message.to_envelope(seq) });
+            }
+            let sql = "INSERT INTO lane_out VALUES (?1, ?2, ?3, 0, 0, 0) ON CONFLICT (peer) DO UPDATE SET
+                       segment = iif(lease = excluded.lease, segment, 0), size = iif(lease = excluded.lease, size, 0),
+                       lease = excluded.lease, next_seq = excluded.next_seq";
+            tx.prepare_cached(sql)?.execute(params![peer, lease as i64, next as i64])?;
+            Ok(batch)
+        })
+    }
+
+    /// What waits for a peer that speaks the plain protocol, oldest first; receipts are not for it.
+    pub fn waiting_plain(&self, peer: &str, lines: usize) -> Result<Vec<Outgoing>> {
+        self.query("read", |c| {
+            let rows = waiting(c, peer, lines, usize::MAX)?;
+            let mail = rows.into_iter().filter(|(message, ..)| message.kind != RECEIPT);
+            Ok(mail.map(|(message, ..)| Outgoing { n: message.n, envelope: message.to_envelope(0) }).collect())
+        })
+    }
+
+    /// Marks a batch as being on the share. `position` is where the lane's writer stands now, `None` in an open slot.
+    pub fn sent(
+        &mut self,
+        peer: &str,
+        batch: &[Outgoing],
+        position: Option<Position>,
+        route: &str,
+        now: i64,
+    ) -> Result<()> {
+        self.write("mark mail in", |tx| {
+            for Outgoing { n, envelope } in batch {
+                let sql = "UPDATE message SET resend = 0, state = iif(state = 'queued', 'sent', state) WHERE n = ?1";
+                tx.prepare_cached(sql)?.execute([n])?;
+                if envelope.kind != RECEIPT {
+                    let id = envelope.id.as_ref().map_or("", MessageId::as_str);
+                    log(tx, now, Way::Out, peer, id, State::Sent.as_str(), Some(route))?;
+                }
+            }
+            if let Some(at) = position {
+                let sql = "UPDATE lane_out SET segment = ?2, size = ?3, opened = ?4 WHERE peer = ?1";
+                tx.prepare_cached(sql)?.execute(params![peer, at.segment as i64, at.size as i64, at.opened])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// How many messages wait to go out, receipts not counted.
+    pub fn spooled(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM message WHERE way = 'out' AND state = 'queued' AND kind != ?1";
+        self.query("read", |c| c.prepare_cached(sql)?.query_row([RECEIPT], |row| row.get::<_, i64>(0)))
+            .map(|count| count as u64)
+    }
+}
+
+fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<Accepted> {
+    let id = message.envelope.id.as_ref().map_or("", MessageId::as_str);
+    let new = message.insert(tx, now)?;
+    let sql = format!("SELECT {COLUMNS} FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3");
+    let stored = tx
+        .prepare_cached(&sql)?
+        .query_row(params![message.way.as_str(), message.peer, id], Message::from_row)?;
+    if new {
+        log(tx, now, Way::Out, &message.peer, id, State::Queued.as_str(), None)?;
+        return Ok(Accepted::New(stored));
+    }
+    let same = stored.content == message.envelope.content && stored.kind == message.envelope.kind;
+    Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })
+}
+
+fn next_seq(tx: &Transaction, peer: &str, lease: u64) -> rusqlite::Result<u64> {
+    let sql = "SELECT next_seq FROM lane_out WHERE peer = ?1 AND lease = ?2";
+    let next = tx.prepare_cached(sql)?.query_row(params![peer, lease as i64], |row| row.get::<_, i64>(0));
+    Ok(next.optional()?.map_or(1, |next| next as u64))
+}
+
+type Waiting = (Message, Option<(u64, u64)>, usize);
+
+fn waiting(c: &rusqlite::Connection, peer: &str, lines: usize, bytes: usize) -> rusqlite::Result<Vec<Waiting>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, lease, seq, length(content) FROM message
+         WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1 ORDER BY n LIMIT ?2"
+    );
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![peer, lines as i64], |row| {
+        let lease: Option<i64> = row.get(19)?;
+        let seq: Option<i64> = row.get(20)?;
+        let numbered = lease.zip(seq).map(|(lease, seq)| (lease as u64, seq as u64));
+        Ok((Message::from_row(row)?, numbered, row.get::<_, i64>(21)? as usize))
+    })?;
+    let mut room = bytes;
+    let mut batch = Vec::new();
+    for row in rows {
+        let row = row?;
+        // The first one goes whatever its size: it was accepted.
+        if !batch.is_empty() && row.2 > room {
+            break;
+        }
+        room = room.saturating_sub(row.2);
+        batch.push(row);
+    }
+    Ok(batch)
+}

@@ -1,0 +1,89 @@
+//! Peers: who was seen on the share, what they said of themselves, and when we last saw that change.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::Db;
+use crate::error::Result;
+use crate::model::heartbeat::Heartbeat;
+use crate::model::name::Name;
+
+/// An instance that was seen on the share.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its name as it writes it.
+    pub name: Name,
+    /// What it last said of itself; `None` if it speaks the plain protocol.
+    pub heartbeat: Option<Heartbeat>,
+    /// Which version of its status file that was (an opaque word).
+    pub stamp: String,
+    /// The length of its status file.
+    pub len: u64,
+    /// When we first saw it (wall-clock milliseconds of this PC, as are all).
+    pub first_seen: i64,
+    /// When we last saw its heartbeat change; `None`: never.
+    pub changed_at: Option<i64>,
+    /// When we last read its status file.
+    pub read_at: i64,
+}
+
+const COLUMNS: &str = "name, heartbeat, stamp, len, first_seen, changed_at, read_at";
+
+fn peer(row: &Row) -> rusqlite::Result<Option<Peer>> {
+    let name: String = row.get(0)?;
+    let heartbeat: Option<String> = row.get(1)?;
+    let Ok(name) = Name::parse(&name) else { return Ok(None) };
+    Ok(Some(Peer {
+        name,
+        heartbeat: heartbeat.and_then(|json| Heartbeat::parse(json.as_bytes())),
+        stamp: row.get(2)?,
+        len: row.get::<_, i64>(3)? as u64,
+        first_seen: row.get(4)?,
+        changed_at: row.get(5)?,
+        read_at: row.get(6)?,
+    }))
+}
+
+impl Db {
+    /// Everybody seen on the share, by name.
+    pub fn peers(&self) -> Result<Vec<Peer>> {
+        self.query("read", |c| {
+            let mut statement = c.prepare_cached(&format!("SELECT {COLUMNS} FROM peer ORDER BY name"))?;
+            statement.query_map([], peer)?.filter_map(Result::transpose).collect()
+        })
+    }
+
+    /// One peer, by its folded name.
+    pub fn peer(&self, fold: &str) -> Result<Option<Peer>> {
+        self.query("read", |c| {
+            let sql = format!("SELECT {COLUMNS} FROM peer WHERE fold = ?1");
+            Ok(c.prepare_cached(&sql)?.query_row([fold], peer).optional()?.flatten())
+        })
+    }
+
+    /// Remembers what was learned of peers, in one transaction.
+    pub fn store_peers(&mut self, peers: &[Peer]) -> Result<()> {
+        if peers.is_empty() {
+            return Ok(());
+        }
+        self.write("remember peers in", |tx| {
+            let sql = "INSERT INTO peer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (fold) DO UPDATE SET
+                       name = excluded.name, heartbeat = excluded.heartbeat, stamp = excluded.stamp,
+                       len = excluded.len, changed_at = excluded.changed_at, read_at = excluded.read_at";
+            let mut statement = tx.prepare_cached(sql)?;
+            for peer in peers {
+                let heartbeat = peer.heartbeat.as_ref().and_then(|beat| serde_json::to_string(beat).ok());
+                statement.execute(params![
+                    peer.name.fold(),
+                    peer.name.as_str(),
+                    heartbeat,
+                    peer.stamp,
+                    peer.len as i64,
+                    peer.first_seen,
+                    peer.changed_at,
+                    peer.read_at
+                ])?;
+            }
+            Ok(())
+        })
+    }
+}

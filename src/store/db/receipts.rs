@@ -1,0 +1,142 @@
+//! Receipts in both directions: what we owe to senders, and what recipients told us.
+//!
+//! What is owed lies in `receipt_due` and `lane_in.due` until it is put into an envelope, in the transaction that
+//! queues the envelope; what arrives is applied in the transaction that moves the cursor past it.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::audit::log;
+use super::message::Way;
+use crate::model::envelope::RECEIPT;
+use crate::model::receipt::{Delivered, Item, Receipt, WAKE_FAILED};
+use crate::model::state::State;
+
+/// Items in one receipt envelope, so that it stays far below the message limit.
+const MAX_ITEMS: i64 = 500;
+
+/// Notes that `peer` is to be told of a message's state.
+pub(super) fn owe(
+    tx: &Transaction,
+    peer: &str,
+    id: &str,
+    state: &str,
+    now: i64,
+    reason: Option<&str>,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO receipt_due (peer, id, state, at, reason) VALUES (?1, ?2, ?3, ?4, ?5)";
+    tx.prepare_cached(sql)?.execute(params![peer, id, state, now, reason]).map(drop)
+}
+
+/// Takes what is owed to `peer` out of the tables, as the receipts to send: one for each lane with news.
+pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Receipt>> {
+    let sql = "SELECT lease, seq, missing FROM lane_in WHERE peer = ?1 AND due ORDER BY lease";
+    let delivered: Vec<Delivered> = tx
+        .prepare_cached(sql)?
+        .query_map([peer], |row| {
+            let missing: String = row.get(2)?;
+            Ok(Delivered {
+                lease: row.get::<_, i64>(0)? as u64,
+                up_to: row.get::<_, i64>(1)? as u64,
+                missing: serde_json::from_str(&missing).unwrap_or_default(),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let sql = "DELETE FROM receipt_due WHERE n IN (SELECT n FROM receipt_due WHERE peer = ?1 ORDER BY n LIMIT ?2)
+               RETURNING n, id, state, at, reason";
+    let mut items: Vec<(i64, Item)> = tx
+        .prepare_cached(sql)?
+        .query_map(params![peer, MAX_ITEMS], |row| {
+            let id: String = row.get(1)?;
+            let at = super::message::rfc3339(row.get(3)?);
+            let item = id.parse().ok().map(|id| (id, at));
+            Ok((row.get::<_, i64>(0)?, item, row.get::<_, String>(2)?, row.get(4)?))
+        })?
+        .filter_map(|row| match row {
+            Ok((n, Some((id, at)), state, reason)) => Some(Ok((n, Item { id, state, at, reason }))),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .collect::<rusqlite::Result<_>>()?;
+    // RETURNING promises no order (sqlite.org/lang_returning.html §3).
+    items.sort_by_key(|(n, _)| *n);
+    tx.prepare_cached("UPDATE lane_in SET due = 0, untold = 0 WHERE peer = ?1 AND due")?.execute([peer])?;
+    let mut receipts: Vec<Receipt> =
+        delivered.into_iter().map(|delivered| Receipt { delivered: Some(delivered), items: vec![] }).collect();
+    let items: Vec<Item> = items.into_iter().map(|(_, item)| item).collect();
+    match (receipts.last_mut(), items.is_empty()) {
+        (_, true) => {}
+        (Some(last), false) => last.items = items,
+        (None, false) => receipts.push(Receipt { delivered: None, items }),
+    }
+    Ok(receipts)
+}
+
+/// Applies what `peer` told us of our messages to it. A late or doubled receipt changes nothing.
+pub(super) fn apply(tx: &Transaction, peer: &str, receipt: &Receipt, now: i64) -> rusqlite::Result<()> {
+    if let Some(delivered) = &receipt.delivered {
+        apply_delivered(tx, peer, delivered, now)?;
+    }
+    for item in &receipt.items {
+        let detail = match &item.reason {
+            Some(reason) => format!("{reason} (at {} there)", item.at),
+            None => format!("at {} there", item.at),
+        };
+        match item.state() {
+            Some(state) => advance(tx, Way::Out, peer, item.id.as_str(), state, item.reason.as_deref(), &detail, now)?,
+            None if item.state == WAKE_FAILED => {
+                log(tx, now, Way::Out, peer, item.id.as_str(), "wake-failed", Some(&detail))?;
+                false
+            }
+            None => false,
+        };
+    }
+    Ok(())
+}
+
+fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64) -> rusqlite::Result<()> {
+    let (lease, up_to) = (delivered.lease as i64, i64::try_from(delivered.up_to).unwrap_or(i64::MAX));
+    let sql = "SELECT n, id, kind, seq FROM message
+               WHERE way = 'out' AND state = 'sent' AND peer = ?1 AND lease = ?2 AND seq <= ?3";
+    let rows: Vec<(i64, String, String, i64)> = tx
+        .prepare_cached(sql)?
+        .query_map(params![peer, lease, up_to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (n, id, kind, seq) in rows {
+        if delivered.missing.contains(&(seq as u64)) {
+            tx.prepare_cached("UPDATE message SET resend = 1 WHERE n = ?1")?.execute([n])?;
+            log(tx, now, Way::Out, peer, &id, "resend", Some("the recipient misses it"))?;
+        } else if kind == RECEIPT {
+            tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n])?;
+        } else {
+            tx.prepare_cached("UPDATE message SET state = 'delivered' WHERE n = ?1")?.execute([n])?;
+            log(tx, now, Way::Out, peer, &id, State::Delivered.as_str(), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves a message to `state` if that is a move forward, and logs it; `false` if nothing changed.
+#[expect(clippy::too_many_arguments, reason = "one row's key, its new state, why, and when")]
+pub(super) fn advance(
+    tx: &Transaction,
+    way: Way,
+    peer: &str,
+    id: &str,
+    state: State,
+    outcome: Option<&str>,
+    detail: &str,
+    now: i64,
+) -> rusqlite::Result<bool> {
+    let sql = "SELECT n, state FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3";
+    let row = tx.prepare_cached(sql)?.query_row(params![way.as_str(), peer, id], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    });
+    let Some((n, current)) = row.optional()? else { return Ok(false) };
+    if !current.parse().is_ok_and(|current: State| current.may_become(state)) {
+        return Ok(false);
+    }
+    let sql = "UPDATE message SET state = ?2, outcome = coalesce(?3, outcome) WHERE n = ?1";
+    tx.prepare_cached(sql)?.execute(params![n, state.as_str(), outcome])?;
+    log(tx, now, way, peer, id, state.as_str(), (!detail.is_empty()).then_some(detail))?;
+    Ok(true)
+}

@@ -1,0 +1,121 @@
+-- The local store of one instance. Every state is a word of model/state; times are wall-clock milliseconds of this PC.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE message (
+    n           INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of acceptance here
+    way         TEXT NOT NULL CHECK (way IN ('in', 'out')),
+    peer        TEXT NOT NULL,                      -- the other instance, folded (model/name)
+    id          TEXT NOT NULL,
+    sender      TEXT NOT NULL,
+    recipient   TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    content     TEXT NOT NULL,                      -- JSON
+    timestamp   TEXT NOT NULL,                      -- the sender's, as written
+    thread      TEXT,
+    in_reply_to TEXT,
+    priority    TEXT NOT NULL,
+    expires     INTEGER,
+    rest        TEXT,                               -- JSON: fields this version does not know
+    at          INTEGER NOT NULL,
+    state       TEXT NOT NULL,
+    outcome     TEXT,
+    lease       INTEGER,                            -- out: the lane it was written into, and its number there
+    seq         INTEGER,
+    resend      INTEGER NOT NULL DEFAULT 0,         -- out: the recipient misses it
+    wake        TEXT,                               -- in: NULL none, 'due', 'woken', 'failed'
+    encoding    TEXT,                               -- in: how the line was written, when it came through the open slot
+    raw         BLOB,                               -- in: its bytes, when it came through the open slot
+    UNIQUE (way, peer, id)
+) STRICT;
+CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
+CREATE INDEX message_queue   ON message (peer, n)         WHERE way = 'out' AND (state = 'queued' OR resend);
+CREATE INDEX message_unacked ON message (peer, lease, seq) WHERE way = 'out' AND state = 'sent';
+CREATE INDEX message_wake    ON message (n)               WHERE wake = 'due';
+CREATE INDEX message_id      ON message (id);
+
+CREATE TABLE transition (   -- append-only: everything that ever happened to a message
+    n      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    way    TEXT NOT NULL,
+    peer   TEXT NOT NULL,
+    id     TEXT NOT NULL,
+    what   TEXT NOT NULL,
+    detail TEXT
+) STRICT;
+CREATE INDEX transition_id ON transition (id);
+
+CREATE TABLE receipt_due (  -- what the sender of an incoming message has not been told yet
+    n      INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer   TEXT NOT NULL,
+    id     TEXT NOT NULL,
+    state  TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    reason TEXT
+) STRICT;
+
+CREATE TABLE lane_in (      -- how far each lane of our mailbox was taken in
+    peer    TEXT NOT NULL,
+    lease   INTEGER NOT NULL,
+    seq     INTEGER NOT NULL DEFAULT 0,
+    missing TEXT NOT NULL DEFAULT '[]',
+    untold  INTEGER NOT NULL DEFAULT 0, -- envelopes since the last cumulative receipt
+    due     INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (peer, lease)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cursor (       -- the reader's durable position; moves in the transaction that takes in the lines
+    lane     TEXT PRIMARY KEY,
+    segment  INTEGER NOT NULL,
+    offset   INTEGER NOT NULL,
+    guard    BLOB NOT NULL,
+    encoding TEXT,
+    skipping INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE slot_line (hash BLOB PRIMARY KEY, seen INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lane_out (     -- where our lane to each peer stands
+    peer     TEXT PRIMARY KEY,
+    lease    INTEGER NOT NULL,
+    next_seq INTEGER NOT NULL,
+    segment  INTEGER NOT NULL,
+    size     INTEGER NOT NULL,
+    opened   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE peer (
+    fold       TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    heartbeat  TEXT,                    -- JSON as last read; NULL: speaks the plain protocol
+    stamp      TEXT NOT NULL DEFAULT '',-- identity of the status file as last listed
+    len        INTEGER NOT NULL DEFAULT 0,
+    first_seen INTEGER NOT NULL,
+    changed_at INTEGER,                 -- when we last saw the heartbeat change; NULL: never
+    read_at    INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE wake (
+    n       INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent   TEXT NOT NULL,              -- '' is the instance itself
+    at      INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    state   TEXT NOT NULL,              -- running, done, retry, failed, interrupted
+    ended   INTEGER,
+    detail  TEXT
+) STRICT;
+CREATE INDEX wake_running ON wake (n) WHERE state = 'running';
+CREATE TABLE wake_message (wake INTEGER NOT NULL, message INTEGER NOT NULL, PRIMARY KEY (wake, message))
+    STRICT, WITHOUT ROWID;
+CREATE INDEX wake_message_message ON wake_message (message);
+
+CREATE TABLE quarantine (
+    n        INTEGER PRIMARY KEY AUTOINCREMENT,
+    at       INTEGER NOT NULL,
+    source   TEXT NOT NULL,             -- path on the share
+    offset   INTEGER NOT NULL,
+    length   INTEGER NOT NULL,
+    raw      BLOB NOT NULL,             -- its bytes, at most the first 64 KiB of them
+    reason   TEXT NOT NULL,
+    encoding TEXT
+) STRICT;

@@ -1,0 +1,174 @@
+//! Wakes: which messages wait for the agent to be woken, each attempt, and its result.
+//!
+//! A row is written before the adapter starts and ended after it; a crash in between leaves `running`, which the next
+//! daemon turns into `interrupted`: its messages are still due. A wake that is `done` is never repeated.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
+
+use super::audit::log;
+use super::message::{COLUMNS, Message, Way, rfc3339};
+use super::{Db, receipts};
+use crate::error::Result;
+use crate::model::receipt::WAKE_FAILED;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The agent was woken.
+    Done,
+    /// It will be tried again.
+    Retry,
+    /// It will not.
+    Failed,
+}
+
+/// A message that waits for a wake.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// The message.
+    pub message: Message,
+    /// When it arrived (wall-clock milliseconds).
+    pub at: i64,
+}
+
+/// One attempt, for `status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Wake {
+    /// Number of the attempt since the store was made.
+    pub n: i64,
+    /// The agent; empty for the instance itself.
+    pub agent: String,
+    /// When it began (RFC 3339).
+    pub at: String,
+    /// Which attempt in a row.
+    pub attempt: i64,
+    /// `running`, `done`, `retry`, `failed` or `interrupted`.
+    pub state: String,
+    /// The adapter's result in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Db {
+    /// Messages the agent is to be woken for, oldest first; what was read meanwhile no longer needs it.
+    pub fn wakes_due(&self, limit: usize) -> Result<Vec<Due>> {
+        self.query("read", |c| {
+            let sql = format!("SELECT {COLUMNS}, at FROM message WHERE wake = 'due' ORDER BY n LIMIT ?1");
+            let mut statement = c.prepare_cached(&sql)?;
+            let rows = statement.query_map([limit as i64], |row| {
+                Ok(Due { message: Message::from_row(row)?, at: row.get(19)? })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Takes messages out of the wake queue that were read or answered before the wake fired.
+    pub fn wake_not_needed(&mut self, messages: &[Message], now: i64) -> Result<()> {
+        self.write("mark wakes in", |tx| {
+            for message in messages {
+                tx.prepare_cached("UPDATE message SET wake = NULL WHERE n = ?1")?.execute([message.n])?;
+                let why = Some("read before the wake fired");
+                log(tx, now, Way::In, &message.peer, message.id.as_str(), "wake-not-needed", why)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that an attempt begins; returns its number.
+    pub fn begin_wake(&mut self, agent: &str, messages: &[Message], attempt: u32, now: i64) -> Result<i64> {
+        self.write("note the wake in", |tx| {
+            let sql = "INSERT INTO wake (agent, at, attempt, state) VALUES (?1, ?2, ?3, 'running')";
+            tx.prepare_cached(sql)?.execute(params![agent, now, attempt])?;
+            let wake = tx.last_insert_rowid();
+            let mut link = tx.prepare_cached("INSERT INTO wake_message VALUES (?1, ?2)")?;
+            for message in messages {
+                link.execute([wake, message.n])?;
+            }
+            Ok(wake)
+        })
+    }
+
+    /// Notes an attempt's end and what follows for its messages. An attempt that ended already stays as it is.
+    pub fn end_wake(&mut self, wake: i64, ended: Ended, detail: &str, now: i64) -> Result<()> {
+        self.write("note the wake in", |tx| {
+            let (word, mark, what) = match ended {
+                Ended::Done => ("done", Some("woken"), "woken"),
+                Ended::Retry => ("retry", None, "wake-retry"),
+                Ended::Failed => ("failed", Some("failed"), "wake-failed"),
+            };
+            let sql = "UPDATE wake SET state = ?2, ended = ?3, detail = ?4 WHERE n = ?1 AND state = 'running'";
+            if tx.prepare_cached(sql)?.execute(params![wake, word, now, detail])? == 0 {
+                return Ok(());
+            }
+            for (n, peer, id) in messages_of(tx, wake)? {
+                if let Some(mark) = mark {
+                    let sql = "UPDATE message SET wake = ?2 WHERE n = ?1 AND wake = 'due'";
+                    tx.prepare_cached(sql)?.execute(params![n, mark])?;
+                }
+                log(tx, now, Way::In, &peer, &id, what, Some(detail))?;
+                if ended == Ended::Failed {
+                    receipts::owe(tx, &peer, &id, WAKE_FAILED, now, Some(detail))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends the attempts that a crash cut off; their messages are still due. Returns how many there were.
+    pub fn interrupt_wakes(&mut self, now: i64) -> Result<usize> {
+        let running: i64 =
+            self.query("read", |c| c.query_row("SELECT count(*) FROM wake WHERE state = 'running'", [], |r| r.get(0)))?;
+        if running == 0 {
+            return Ok(0);
+        }
+        self.write("mark wakes in", |tx| {
+            let sql = "UPDATE wake SET state = 'interrupted', ended = ?1, detail = 'the daemon ended first'
+                       WHERE state = 'running'";
+            tx.execute(sql, [now])
+        })
+    }
+
+    /// Failed attempts in a row for `agent`, and when the last of them ended.
+    pub fn wake_failures(&self, agent: &str) -> Result<(u32, i64)> {
+        self.query("read", |c| {
+            let sql = "SELECT count(*), coalesce(max(ended), 0) FROM wake WHERE agent = ?1 AND state = 'retry' AND n >
+                       coalesce((SELECT max(n) FROM wake WHERE agent = ?1 AND state IN ('done', 'failed')), 0)";
+            c.prepare_cached(sql)?.query_row([agent], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+
+    /// When the last wake that did not fail for now began (wall-clock milliseconds), for the batch window.
+    pub fn last_wake(&self, agent: &str) -> Result<Option<i64>> {
+        self.query("read", |c| {
+            let sql = "SELECT at FROM wake WHERE agent = ?1 AND state = 'done' ORDER BY n DESC LIMIT 1";
+            c.prepare_cached(sql)?.query_row([agent], |row| row.get(0)).optional()
+        })
+    }
+
+    /// The last attempts, newest last.
+    pub fn wakes(&self, limit: usize) -> Result<Vec<Wake>> {
+        self.query("read", |c| {
+            let sql = "SELECT * FROM (SELECT n, agent, at, attempt, state, detail FROM wake ORDER BY n DESC LIMIT ?1)
+                       ORDER BY n";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map([limit as i64], |row| {
+                Ok(Wake {
+                    n: row.get(0)?,
+                    agent: row.get(1)?,
+                    at: rfc3339(row.get(2)?),
+                    attempt: row.get(3)?,
+                    state: row.get(4)?,
+                    detail: row.get(5)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+}
+
+fn messages_of(tx: &Transaction, wake: i64) -> rusqlite::Result<Vec<(i64, String, String)>> {
+    let sql = "SELECT message.n, peer, id FROM wake_message JOIN message ON message.n = wake_message.message
+               WHERE wake = ?1 ORDER BY message.n";
+    tx.prepare_cached(sql)?.query_map([wake], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}

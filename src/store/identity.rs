@@ -1,0 +1,39 @@
+//! The share's identity, and the folders that every share has.
+//!
+//! `lanpost.json` is created once by whoever comes first; the loser of the race reads the winner's.
+
+use crate::error::{Error, Kind, Result};
+use crate::model::identity::Identity;
+use crate::model::layout;
+use crate::sys::share::Share;
+
+/// More than any identity file holds; a larger file is not ours.
+const MAX: usize = 64 * 1024;
+
+/// Reads the share's identity; `None` if there is none: no lanpost share, or nothing mounted.
+///
+/// # Errors
+/// The share does not answer, or its identity is not one that this version understands.
+pub fn read(share: &dyn Share) -> Result<Option<Identity>> {
+    let path = layout::identity();
+    let Some(bytes) = share.read(&path, 0, MAX)? else { return Ok(None) };
+    let parsed = Identity::parse(&bytes);
+    parsed.map(Some).map_err(|cause| {
+        let place = format!("{} of {}", path, share.describe());
+        Error::new(Kind::Away, "read", place, cause).next("look whether the right share is mounted there")
+    })
+}
+
+/// Makes the share ours: its folders and its identity, unless somebody did before. Returns the identity in force.
+pub fn establish(share: &dyn Share, fresh: &Identity) -> Result<Identity> {
+    for folder in layout::folders() {
+        share.make_folder(&folder)?;
+    }
+    if share.create_new(&layout::identity(), &fresh.to_bytes())? {
+        return Ok(fresh.clone());
+    }
+    read(share)?.ok_or_else(|| {
+        let cause = "it was there a moment ago and is gone";
+        Error::new(Kind::Away, "read", layout::identity(), cause).next("look whether the share is still mounted")
+    })
+}

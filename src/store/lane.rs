@@ -1,0 +1,94 @@
+//! The writer of a lane: segments of JSONL in a peer's mailbox, appended by us alone.
+//!
+//! Writer: the holder of the lease in the file's name. Readers take no lock.
+//! Grammar: `segment := line*`, `line := json-object '\n'`; the newline commits the line.
+//! After a crash, or an append that failed: the segment's end is unknown. A writer goes on in a segment only if its
+//! length is what the store remembers; otherwise it begins the next one and never appends to a torn tail.
+
+use crate::error::Result;
+use crate::model::layout::{self, LaneFile};
+use crate::model::name::Name;
+use crate::store::db::Position;
+use crate::sys::share::{Append, Share};
+
+/// When a segment is full.
+#[derive(Clone, Copy, Debug)]
+pub struct Roll {
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds.
+    pub age: i64,
+}
+
+/// A lane open for writing. Dropped after an error, never used again.
+pub struct LaneWriter {
+    file: Box<dyn Append>,
+    position: Position,
+}
+
+impl LaneWriter {
+    /// Opens the lane from `from` under `lease` to `to` where the store says it stands, or at its next segment.
+    /// The mailbox must exist. Cost: 1 open.
+    pub fn open(
+        share: &dyn Share,
+        (from, lease, to): (&Name, u64, &Name),
+        at: Position,
+        roll: Roll,
+        now: i64,
+    ) -> Result<LaneWriter> {
+        let path = |segment| layout::lane(to, &LaneFile { from: from.clone(), lease, segment });
+        let fresh_enough = at.size < roll.size && now.saturating_sub(at.opened) < roll.age;
+        if at.segment > 0 && fresh_enough {
+            let file = share.open_append(&path(at.segment))?;
+            if file.len() == at.size {
+                return Ok(LaneWriter { file, position: at });
+            }
+        }
+        // A number that already holds something is what a crash left; its lines are known or will be written again.
+        let mut segment = at.segment + 1;
+        loop {
+            let file = share.open_append(&path(segment))?;
+            if file.is_empty() {
+                return Ok(LaneWriter { file, position: Position { segment, size: 0, opened: now } });
+            }
+            segment += 1;
+        }
+    }
+
+    /// Whether the segment is full and the next one is due.
+    pub fn is_full(&self, roll: Roll, now: i64) -> bool {
+        self.position.size >= roll.size || now.saturating_sub(self.position.opened) >= roll.age
+    }
+
+    /// Appends whole lines in one write, durable when it returns. Cost: 1 write, 1 sync.
+    pub fn append(&mut self, lines: &[u8]) -> Result<Position> {
+        self.file.append(lines)?;
+        self.position.size = self.file.len();
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::memory::MemoryShare;
+
+    const ROLL: Roll = Roll { size: 10, age: 1_000 };
+
+    #[test]
+    fn a_writer_goes_on_only_where_it_stopped() {
+        let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
+        let share = MemoryShare::new();
+        share.make_folder(&layout::messages()).unwrap();
+        share.make_folder(&layout::mailbox(&to)).unwrap();
+        let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0).unwrap();
+        let at = open(Position::default()).append(b"{}\n").unwrap();
+        assert_eq!(at, Position { segment: 1, size: 3, opened: 0 });
+        let at = open(at).append(b"{}\n").unwrap();
+        assert_eq!(at.size, 6);
+        let torn = open(Position { size: 3, ..at }).append(b"{}\n").unwrap();
+        assert_eq!((torn.segment, torn.size), (2, 3), "the end is not where we left it");
+        let full = open(Position { size: 10, ..at }).append(b"{}\n").unwrap();
+        assert_eq!((full.segment, full.size), (3, 3), "segment 2 is taken");
+    }
+}

@@ -1,0 +1,75 @@
+//! Leases on the share: who runs an instance.
+//!
+//! Taking over = create the next number with O_EXCL, list again, hold only if the highest is ours. A crash between
+//! the two leaves a lease file of ours that a later acquire recognises by its holder and takes up again.
+
+use crate::error::{Error, Kind, Result};
+use crate::model::layout;
+use crate::model::lease::{self, Lease, Standing};
+use crate::model::name::Name;
+use crate::sys::share::Share;
+
+const MAX: usize = 16 * 1024;
+/// Races lost in a row before giving up; each loss means that another daemon of this instance is alive.
+const TRIES: u32 = 8;
+
+/// Where we stand; `ours` is the number our store remembers.
+pub fn look(share: &dyn Share, instance: &Name, ours: Option<u64>) -> Result<Standing> {
+    Ok(lease::standing(numbers(share, instance)?, ours))
+}
+
+/// Takes the instance over and returns the lease's number. Makes the instance's lease folder if need be.
+pub fn acquire(share: &dyn Share, instance: &Name, claim: &Lease) -> Result<u64> {
+    share.make_folder(&layout::leases(instance))?;
+    for _ in 0..TRIES {
+        let found = numbers(share, instance)?;
+        let highest = found.iter().copied().max().unwrap_or(0);
+        if highest > 0 && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == claim.holder) {
+            return Ok(highest);
+        }
+        let bytes = serde_json::to_vec_pretty(claim).unwrap_or_default();
+        // After EEXIST look again: the create may be ours, its answer lost.
+        share.create_new(&layout::lease(instance, highest + 1), &bytes)?;
+        let again = numbers(share, instance)?.into_iter().max();
+        if again == Some(highest + 1)
+            && holder(share, instance, highest + 1)?.is_some_and(|lease| lease.holder == claim.holder)
+        {
+            return Ok(highest + 1);
+        }
+    }
+    let cause = "other daemons of the same instance keep taking it";
+    let error = Error::new(Kind::Busy, "take the lease of", instance, cause);
+    Err(error.next("look which PCs run it: leases/ on the share names them"))
+}
+
+/// What the lease `number` says; `None` if it is gone or not ours to understand.
+pub fn holder(share: &dyn Share, instance: &Name, number: u64) -> Result<Option<Lease>> {
+    let bytes = share.read(&layout::lease(instance, number), 0, MAX)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn numbers(share: &dyn Share, instance: &Name) -> Result<Vec<u64>> {
+    let entries = share.list(&layout::leases(instance))?.unwrap_or_default();
+    Ok(entries.iter().filter_map(|entry| layout::parse_lease(&entry.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::memory::MemoryShare;
+
+    fn claim(holder: &str) -> Lease {
+        Lease { holder: holder.into(), host: "pc".into(), since: "now".into() }
+    }
+
+    #[test]
+    fn a_newcomer_takes_over_and_the_old_holder_sees_it() {
+        let (share, office) = (MemoryShare::new(), Name::parse("office").unwrap());
+        share.make_folder(&layout::folders()[2]).unwrap();
+        assert_eq!(acquire(&share, &office, &claim("a")).unwrap(), 1);
+        assert_eq!(acquire(&share, &office, &claim("a")).unwrap(), 1, "our own lease is taken up again");
+        assert_eq!(acquire(&share, &office, &claim("b")).unwrap(), 2);
+        assert_eq!(look(&share, &office, Some(1)).unwrap(), Standing::Lost { to: 2 });
+        assert_eq!(look(&share, &office, Some(2)).unwrap(), Standing::Held);
+    }
+}

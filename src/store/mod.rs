@@ -1,0 +1,10 @@
+//! Floor 2: durable things. On the share: lanes, open slots, leases, heartbeats, the identity. Here: the database.
+//!
+//! Blocking, without threads and without policy: what to do, and when, is the engine's.
+
+pub mod db;
+pub mod identity;
+pub mod lane;
+pub mod lease;
+pub mod slot;
+pub mod tail;

@@ -1,0 +1,19 @@
+//! Where a platform's users expect a program's config and state to lie.
+
+use std::path::PathBuf;
+
+/// The config file that is used when none is named: `~/.config/lanpost/config.toml`, `%APPDATA%\lanpost\config.toml`.
+pub fn config_file() -> Option<PathBuf> {
+    Some(dirs::config_dir()?.join("lanpost").join("config.toml"))
+}
+
+/// The state folder of `instance` when none is named: `~/.local/state/lanpost/<instance>`,
+/// `%LOCALAPPDATA%\lanpost\<instance>`.
+pub fn state_folder(instance: &str) -> Option<PathBuf> {
+    Some(dirs::state_dir().or_else(dirs::data_local_dir)?.join("lanpost").join(instance))
+}
+
+/// An environment variable, if set and not empty.
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,28 @@
+//! Floor 1: the seam to the machine. The only floor that names files, clocks, randomness or a platform.
+//!
+//! Each platform file has the same functions; `other` is the honest fallback (and is compiled in tests everywhere,
+//! so that no arm goes unseen).
+#![allow(clippy::disallowed_methods)]
+
+pub mod clock;
+pub mod dirs;
+pub mod disk;
+pub mod files;
+pub mod flock;
+pub mod memory;
+pub mod process;
+pub mod share;
+
+#[cfg(any(test, not(any(target_os = "linux", windows))))]
+mod other;
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod platform;
+
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod platform;
+
+#[cfg(not(any(target_os = "linux", windows)))]
+use other as platform;

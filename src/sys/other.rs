@@ -1,0 +1,91 @@
+//! The fallback for platforms without an arm of their own (macOS, the BSDs): the standard library alone.
+
+use std::fs::{DirEntry, File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::share::Meta;
+
+/// Metadata as the system gives it; a mount that caches attributes may answer late.
+pub fn stat(path: &Path) -> io::Result<Meta> {
+    let meta = std::fs::symlink_metadata(path)?;
+    let stamp = meta.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
+    Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir() })
+}
+
+/// A listing carries no sizes here, so each entry is asked for.
+pub fn entry_meta(entry: &DirEntry) -> io::Result<Meta> {
+    stat(&entry.path())
+}
+
+/// Opens for reading.
+pub fn open_read(path: &Path) -> io::Result<File> {
+    refuse_special(path)?;
+    File::open(path)
+}
+
+/// Opens for appending, creating the file.
+pub fn open_append(path: &Path) -> io::Result<File> {
+    refuse_special(path)?;
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+fn refuse_special(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(io::Error::other("it is not a regular file")),
+        _ => Ok(()),
+    }
+}
+
+/// Sets the modification time to now.
+pub fn touch(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.set_modified(SystemTime::now())
+}
+
+/// Renames over what is there.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}
+
+/// Makes a name in a local folder durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder and its parents.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)
+}
+
+/// Creates a new file.
+pub fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// The PC's name.
+pub fn host_name() -> String {
+    std::env::var("HOSTNAME").unwrap_or_else(|_| "unknown".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fallback_does_what_its_siblings_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/x");
+        private_folder(path.parent().unwrap()).unwrap();
+        drop(private_file(&path).unwrap());
+        assert!(private_file(&path).is_err(), "must not exist yet");
+        drop(open_append(&path).unwrap());
+        touch(&path).unwrap();
+        rename(&path, &folder.path().join("y")).unwrap();
+        sync_folder(folder.path()).unwrap();
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| entry_meta(&e.unwrap())).collect();
+        assert_eq!(names.len(), 2);
+        assert!(open_read(&folder.path().join("new")).is_err(), "a folder is not a file");
+        assert!(!host_name().is_empty());
+    }
+}

@@ -1,0 +1,101 @@
+//! The share as everything above sees it: ten verbs, nothing else.
+//!
+//! Contract of every implementation:
+//! - Paths come from [`layout`](crate::model::layout) alone; nothing outside the share is ever reached.
+//! - `stat`, `list` and `read` ask the server: they never answer from a cache that another PC's change can outlive
+//!   (SMB and NFS clients believe attributes for up to a minute otherwise).
+//! - An answer `None` means "not there" and is certain; an unanswered question is an error.
+//! - What `append`, `create_new` and `replace` report as done is on the server's stable storage.
+//! - No verb makes a missing parent folder: an unmounted mount point must not be filled.
+//!
+//! Each verb's cost in file operations stands at the verb; a round trip is at most one of them.
+
+use crate::error::Result;
+use crate::model::layout::SharePath;
+
+/// What is known of a file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Length in bytes.
+    pub len: u64,
+    /// The modification time in nanoseconds, in the server's clock: only ever compared for equality.
+    pub stamp: i128,
+    /// Whether it is a folder.
+    pub folder: bool,
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, not validated; names that are not Unicode are left out.
+    pub name: String,
+    /// Its metadata.
+    pub meta: Meta,
+}
+
+/// What a recursive look at the share found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Files seen.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Paths of what may be foreign: everything, relative to the root, up to the limit asked for.
+    pub paths: Vec<String>,
+}
+
+/// A shared folder.
+pub trait Share: Send + Sync {
+    /// How people know it: the path in the config.
+    fn describe(&self) -> String;
+
+    /// A file's metadata, fresh from the server. Cost: 1 stat.
+    fn stat(&self, path: &SharePath) -> Result<Option<Meta>>;
+
+    /// A folder's entries with their metadata; `None` if the folder isn't there.
+    /// Cost: 1 list (Windows); 1 list and a stat per entry (Linux, where a listing carries no fresh sizes).
+    fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>>;
+
+    /// Up to `max` bytes from offset `from`, through a new handle; `None` if the file isn't there.
+    /// Cost: 1 open, 1 read, 1 close.
+    fn read(&self, path: &SharePath, from: u64, max: usize) -> Result<Option<Vec<u8>>>;
+
+    /// Opens a file for appending, creating it. Cost: 1 open.
+    fn open_append(&self, path: &SharePath) -> Result<Box<dyn Append>>;
+
+    /// Makes a file that must not exist yet (O_EXCL) with this content; `false` if it exists.
+    /// Cost: 1 open, 1 write, 1 sync, 1 close.
+    fn create_new(&self, path: &SharePath, bytes: &[u8]) -> Result<bool>;
+
+    /// Replaces a file's content atomically: written aside, synced, renamed.
+    /// Cost: 1 open, 1 write, 1 sync, 1 close, 1 rename.
+    fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()>;
+
+    /// Gives a file a new modification time, creating it. Cost: 1 setattr.
+    fn touch(&self, path: &SharePath) -> Result<()>;
+
+    /// Removes a file; one that is gone already is fine. Cost: 1 unlink.
+    fn remove(&self, path: &SharePath) -> Result<()>;
+
+    /// Makes a folder whose parent exists; one that exists is fine. Cost: 1 mkdir.
+    fn make_folder(&self, path: &SharePath) -> Result<()>;
+
+    /// Walks everything, for people who want to know what lies on the share. Cost: a list per folder.
+    fn walk(&self, limit: usize) -> Result<Census>;
+}
+
+/// A file open for appending; it has one writer in the world.
+pub trait Append: Send {
+    /// Appends all of `bytes` in one write and syncs them. Cost: 1 write, 1 sync.
+    ///
+    /// After an error the file's end is unknown: the caller must not append to it again.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// The length after the last append.
+    fn len(&self) -> u64;
+
+    /// Whether it holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,87 @@
+//! What only Windows does: renames that meet a virus scanner's handle, listings that carry sizes.
+//!
+//! The standard library opens with all three share modes, so our readers never block a writer or a delete.
+
+use std::fs::{DirEntry, File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::share::Meta;
+
+/// How long a file may stay open in a scanner or indexer before a rename gives up.
+const PATIENCE: Duration = Duration::from_secs(2);
+const ERROR_ACCESS_DENIED: i32 = 5;
+const ERROR_SHARING_VIOLATION: i32 = 32;
+
+fn meta_of(meta: &std::fs::Metadata) -> io::Result<Meta> {
+    let stamp = meta.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
+    Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir() })
+}
+
+/// Metadata through a new handle, which asks the server.
+pub fn stat(path: &Path) -> io::Result<Meta> {
+    meta_of(&std::fs::symlink_metadata(path)?)
+}
+
+/// The listing itself brings sizes and times, from the server.
+pub fn entry_meta(entry: &DirEntry) -> io::Result<Meta> {
+    meta_of(&entry.metadata()?)
+}
+
+/// Opens for reading.
+pub fn open_read(path: &Path) -> io::Result<File> {
+    retrying(|| File::open(path))
+}
+
+/// Opens for appending, creating the file.
+pub fn open_append(path: &Path) -> io::Result<File> {
+    retrying(|| OpenOptions::new().append(true).create(true).open(path))
+}
+
+/// Sets the modification time to now.
+pub fn touch(path: &Path) -> io::Result<()> {
+    retrying(|| OpenOptions::new().write(true).open(path)?.set_modified(SystemTime::now()))
+}
+
+/// Renames over what is there; waits a bounded time for a reader that doesn't share.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    retrying(|| std::fs::rename(from, to))
+}
+
+/// NTFS journals names; there is nothing to sync.
+pub fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes a folder and its parents; in a profile they inherit an ACL of owner, SYSTEM and Administrators.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)
+}
+
+/// Creates a new file, with the ACL its folder hands down.
+pub fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// The PC's name.
+pub fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())
+}
+
+fn retrying<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match attempt() {
+            Err(error)
+                if matches!(error.raw_os_error(), Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION))
+                    && start.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(200));
+            }
+            other => return other,
+        }
+    }
+}
