@@ -43,6 +43,7 @@ struct Inner {
     kind: Kind,
     cause: String,
     next: Option<String>,
+    local: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -55,6 +56,7 @@ impl Error {
             kind,
             cause: cause.to_string(),
             next: None,
+            local: false,
             source: None,
         }))
     }
@@ -83,6 +85,18 @@ impl Error {
     pub fn with_kind(mut self, kind: Kind) -> Self {
         self.0.kind = kind;
         self
+    }
+
+    /// The same error, marked as one of the local store and not of the share.
+    #[must_use]
+    pub fn in_store(mut self) -> Self {
+        self.0.local = true;
+        self
+    }
+
+    /// Whether the local store failed, so that nothing can be promised; otherwise the share or a file of it did.
+    pub fn is_in_store(&self) -> bool {
+        self.0.local
     }
 
     /// The class of this failure.

@@ -1,4 +1,5 @@
 //! lanpost: a post office in a shared folder.
+pub mod engine;
 pub mod error;
 pub mod model;
 pub mod store;

@@ -4,6 +4,7 @@
 
 pub mod db;
 pub mod identity;
+pub mod key;
 pub mod lane;
 pub mod lease;
 pub mod slot;

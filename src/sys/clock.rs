@@ -8,19 +8,42 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
 
+use crate::error::{Error, Kind, Result};
+use crate::model::id::MessageId;
+
 /// Where time and randomness come from.
 pub trait Clock: Send + Sync {
     /// Monotonic time since some fixed moment of this process.
     fn now(&self) -> Duration;
     /// The wall clock: may jump, decides nothing about peers.
     fn wall(&self) -> DateTime<Utc>;
-    /// Ten random bytes.
+    /// Ten random bytes, for ids.
     fn random(&self) -> [u8; 10];
+
+    /// A fresh message id.
+    fn message_id(&self) -> MessageId {
+        MessageId::v7(self.wall().timestamp_millis().max(0).unsigned_abs(), self.random())
+    }
 
     /// The wall clock in milliseconds since 1970, as the store keeps it.
     fn wall_ms(&self) -> i64 {
         self.wall().timestamp_millis()
     }
+}
+
+/// Waits, for faces that poll the local store. Logic never does.
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Random bytes for keys and names that nobody may guess.
+///
+/// # Errors
+/// The machine has no random source.
+pub fn secret<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Io, "make a key", "", error))?;
+    Ok(bytes)
 }
 
 /// The machine's clock and random source.

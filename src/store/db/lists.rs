@@ -1,6 +1,6 @@
 //! Questions that faces ask: the inbox, one message by its id, counts. None of them changes anything.
 
-use rusqlite::{OptionalExtension, params, params_from_iter};
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::message::{COLUMNS, Message, Way};
 use super::{Db, receipts};
@@ -97,11 +97,19 @@ impl Db {
             for message in messages {
                 let (peer, id) = (&message.peer, message.id.as_str());
                 if receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)? {
-                    receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
+                    if understands_receipts(tx, message)? {
+                        receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
+                    }
                     moved += 1;
                 }
             }
             Ok(moved)
         })
     }
+}
+
+/// A lane has a lanpost at its other end; of the open slot's writers only those with a heartbeat do.
+fn understands_receipts(tx: &Transaction, message: &Message) -> rusqlite::Result<bool> {
+    let sql = "SELECT ?2 IS NULL OR EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND heartbeat IS NOT NULL)";
+    tx.prepare_cached(sql)?.query_row(params![message.peer, message.encoding], |row| row.get(0))
 }

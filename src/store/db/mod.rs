@@ -120,6 +120,18 @@ impl Db {
         })
     }
 
+    /// Belongs to another share from now on: nothing was read of it, and our lanes there begin anew.
+    pub fn move_to_share(&mut self, id: &str) -> Result<()> {
+        self.write("write", |tx| {
+            tx.execute_batch(
+                "DELETE FROM cursor; DELETE FROM slot_line; DELETE FROM lane_in; DELETE FROM lane_out; DELETE FROM peer;
+                 UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state = 'queued';
+                 DELETE FROM meta WHERE key = 'lease';",
+            )?;
+            tx.execute("UPDATE meta SET value = ?1 WHERE key = 'share'", [id]).map(drop)
+        })
+    }
+
     /// Forgets a value.
     pub fn clear_meta(&mut self, key: &str) -> Result<()> {
         if self.meta(key)?.is_none() {
@@ -160,5 +172,5 @@ fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
         }
         _ => "try again",
     };
-    Error::new(kind, format!("{deed} the store"), path.display(), error).next(step)
+    Error::new(kind, format!("{deed} the store"), path.display(), error).next(step).in_store()
 }

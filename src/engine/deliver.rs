@@ -1,0 +1,236 @@
+//! Sending what waits: into a peer's lane if it has a heartbeat of ours, else into its open slot.
+//!
+//! A lane batch is numbered in one local transaction, appended with one write and one sync, the doorbell is touched,
+//! and a second transaction marks it sent: 3 operations a batch on the share. An append that failed ends the
+//! segment; the same batch goes into the next one. A peer whose mailbox gives trouble holds up nobody else.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::Map;
+
+use crate::engine::node::Node;
+use crate::error::{Error, Result};
+use crate::model::envelope::{self, Envelope, Priority, RECEIPT, format_time};
+use crate::model::layout;
+use crate::model::name::{Address, Name};
+use crate::model::receipt::Receipt;
+use crate::model::retry;
+use crate::store::db::{Outgoing, Position};
+use crate::store::lane::{LaneWriter, Roll};
+use crate::store::slot::{self, Appended};
+use crate::sys::process;
+use crate::sys::share::{Meta, Share};
+
+/// Messages and bytes in one batch: large enough to hide a round trip, small enough to be one write.
+const BATCH: (usize, usize) = (500, 1 << 20);
+/// Batches for one peer in one step, so that other peers and incoming mail get their turn.
+const TURNS: usize = 8;
+/// Lines in one visit to an open slot.
+const SLOT_BATCH: usize = 100;
+/// A busy lockfile is tried again after this.
+const LOCKED: Duration = Duration::from_millis(200);
+/// Pauses after a peer's mailbox gave trouble.
+const TROUBLE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// What the engine remembers of the way out. All of it may be lost.
+#[derive(Default)]
+pub struct Outbox {
+    writers: HashMap<String, LaneWriter>,
+    held: HashMap<String, Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    until: Duration,
+    failures: u32,
+    lock: Option<(Meta, Duration)>,
+}
+
+/// What a round came to.
+#[derive(Default)]
+pub struct Round {
+    /// More waits and may go at once.
+    pub more: bool,
+    /// What went wrong, a peer at a time.
+    pub problems: Vec<Error>,
+}
+
+impl Outbox {
+    /// Forgets open files: the share was away, they may belong to what was mounted before.
+    pub fn reset(&mut self) {
+        self.writers.clear();
+    }
+
+    /// When the next peer that was held may be tried again.
+    pub fn due(&self) -> Option<Duration> {
+        self.held.values().map(|held| held.until).min()
+    }
+
+    /// Sends what waits, to every peer that is not held.
+    ///
+    /// # Errors
+    /// Only the local store's; the share's are in the round.
+    pub fn send(&mut self, share: &dyn Share, node: &mut Node, lease: u64, now: Duration) -> Result<Round> {
+        let mut round = Round::default();
+        node.db.expire_queued(node.clock.wall_ms())?;
+        let waiting = node.db.waiting_peers()?;
+        self.held.retain(|peer, _| waiting.contains(peer));
+        for peer in waiting {
+            if self.held.get(&peer).is_some_and(|held| held.until > now) {
+                continue;
+            }
+            match self.send_to(share, node, &peer, lease, now) {
+                Ok(more) => round.more |= more,
+                Err(error) if error.is_in_store() => return Err(error),
+                Err(error) => {
+                    self.writers.remove(&peer);
+                    let held = self.held.entry(peer).or_default();
+                    held.failures += 1;
+                    held.until = now + retry::backoff(TROUBLE.0, TROUBLE.1, held.failures);
+                    round.problems.push(error);
+                }
+            }
+        }
+        Ok(round)
+    }
+
+    fn send_to(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        fold: &str,
+        lease: u64,
+        now: Duration,
+    ) -> Result<bool> {
+        match node.db.peer(fold)? {
+            Some(peer) if peer.heartbeat.is_some() => self.send_lane(share, node, &peer.name, fold, lease),
+            known => {
+                let batch = node.db.waiting_plain(fold, SLOT_BATCH)?;
+                let addressed = batch.first().and_then(|first| Some(first.envelope.to.clone()?.instance));
+                match known.map(|peer| peer.name).or(addressed) {
+                    Some(name) if !batch.is_empty() => self.send_slot(share, node, &name, fold, &batch, now),
+                    // Receipts alone, for somebody whose heartbeat was not seen yet.
+                    _ => {
+                        self.held.entry(fold.to_owned()).or_default().until = now + TROUBLE.0;
+                        Ok(false)
+                    }
+                }
+            }
+        }
+    }
+
+    fn send_lane(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        to: &Name,
+        fold: &str,
+        lease: u64,
+    ) -> Result<bool> {
+        for _ in 0..TURNS {
+            let wall = node.clock.wall_ms();
+            let (us, clock) = (node.instance().clone(), node.clock.clone());
+            let mut wrap = |receipt: Receipt| Envelope {
+                v: Some(envelope::VERSION),
+                id: Some(clock.message_id()),
+                from: us.to_string(),
+                to: Some(Address::from(to.clone())),
+                timestamp: Some(format_time(clock.wall())),
+                kind: RECEIPT.into(),
+                content: receipt.to_content(),
+                seq: None,
+                thread: None,
+                in_reply_to: None,
+                priority: Priority::Normal,
+                expires: None,
+                rest: Map::new(),
+            };
+            let batch = node.db.prepare(fold, lease, BATCH, wall, &mut wrap)?;
+            if batch.is_empty() {
+                self.held.remove(fold);
+                return Ok(false);
+            }
+            let position = self.append(share, node, to, fold, lease, &batch)?;
+            let route = format!("to the lane under lease {lease}");
+            node.db.sent(fold, &batch, Some(position), &route, node.clock.wall_ms())?;
+            // The bell only shortens a wait: the mail is there without it.
+            share.touch(&layout::bell(to))?;
+            if batch.len() < BATCH.0 && node.db.waiting_peers()?.iter().all(|peer| peer != fold) {
+                self.held.remove(fold);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn append(
+        &mut self,
+        share: &dyn Share,
+        node: &Node,
+        to: &Name,
+        fold: &str,
+        lease: u64,
+        batch: &[Outgoing],
+    ) -> Result<Position> {
+        let wall = node.clock.wall_ms();
+        let limits = &node.config.limits;
+        let age = i64::try_from(limits.segment_age.as_millis()).unwrap_or(i64::MAX);
+        let roll = Roll { size: limits.segment.0, age };
+        let open = self.writers.remove(fold).filter(|writer| !writer.is_full(roll, wall));
+        let mut writer = match open {
+            Some(writer) => writer,
+            None => {
+                let at = node.db.lane_out(fold)?.filter(|lane| lane.lease == lease);
+                let at = at.map(|lane| lane.position).unwrap_or_default();
+                let lane = (node.instance(), lease, to);
+                match LaneWriter::open(share, lane, at, roll, wall) {
+                    Err(error) if error.is_not_found() => {
+                        // The share is the right one (the engine just looked); only the mailbox is not there yet.
+                        share.make_folder(&layout::mailbox(to))?;
+                        LaneWriter::open(share, lane, at, roll, wall)?
+                    }
+                    other => other?,
+                }
+            }
+        };
+        let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_line()).collect();
+        let position = writer.append(&lines)?;
+        self.writers.insert(fold.to_owned(), writer);
+        Ok(position)
+    }
+
+    fn send_slot(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        to: &Name,
+        fold: &str,
+        batch: &[Outgoing],
+        now: Duration,
+    ) -> Result<bool> {
+        let held = self.held.entry(fold.to_owned()).or_default();
+        let stale = held.lock.is_some_and(|(_, since)| now.saturating_sub(since) >= slot::STALE);
+        let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_plain_line()).collect();
+        let note = format!("{} {} lanpost\n", process::host_name(), process::id());
+        match slot::append(share, to, &lines, &note, stale)? {
+            Appended::Written => {
+                self.held.remove(fold);
+                node.db.sent(fold, batch, None, "to the open slot", node.clock.wall_ms())?;
+                Ok(batch.len() == SLOT_BATCH)
+            }
+            Appended::Locked(meta) => {
+                match held.lock {
+                    Some((seen, _)) if seen == meta => {}
+                    _ => held.lock = Some((meta, now)),
+                }
+                held.until = now + LOCKED;
+                Ok(false)
+            }
+            Appended::Overwritten => {
+                held.until = now + TROUBLE.0;
+                Ok(false)
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! From bytes to an intake: which lines are mail, which are set aside, and how far the cursor moves. Pure.
+//!
+//! A line counts when its newline is there. What follows the last newline, or holds NUL bytes, is in flight (a share
+//! shows a file's size before its data): it is waited for, and only when it stood [`Still`] for long enough, on
+//! our clock, it is taken as it is: in the open slot as a hand-written line without a newline, else set aside. Nothing that can't be parsed stops what comes after it.
+
+use crate::model::envelope::{Envelope, RECEIPT};
+use crate::model::json;
+use crate::model::name::{Address, Name};
+use crate::model::text::{self, Damage, Encoding, Line, Scan};
+use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Via};
+
+/// How long the unfinished end of a file has stood still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Still {
+    /// It may be growing.
+    No,
+    /// Long enough for a line that lacks nothing but its newline.
+    Complete,
+    /// So long that what is wrong with it will stay wrong.
+    Damaged,
+}
+
+/// What a chunk of a mailbox file is and how to read it.
+pub struct Reading<'a> {
+    /// The cursor's name.
+    pub lane: &'a str,
+    /// The file's path on the share, for the quarantine.
+    pub source: &'a str,
+    /// How its lines come.
+    pub via: Via,
+    /// Whose mailbox it is.
+    pub us: &'a Name,
+    /// The longest line taken, in bytes.
+    pub limit: usize,
+    /// No more bytes than were asked for exist: the chunk ends where the file does.
+    pub at_end: bool,
+    /// Nothing will be added to this file: a later segment exists.
+    pub sealed: bool,
+    /// How long what was waited for has stood still.
+    pub still: Still,
+    /// The file was replaced; this chunk is read from its start.
+    pub restarted: bool,
+}
+
+/// What a chunk came to.
+pub struct Outcome {
+    /// What to take in; its cursor has moved. `None` if nothing can be taken in now.
+    pub intake: Option<Intake>,
+    /// Bytes at the end that are waited for.
+    pub waiting: usize,
+}
+
+/// Reads a chunk that begins at `cursor`.
+pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
+    let mut work = Work { reading, cursor, arrivals: vec![], quarantined: vec![] };
+    let mut start = 0;
+    let mut skipping = cursor.skipping;
+    if skipping {
+        match bytes.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (start, skipping) = (at + 1, false),
+            None => start = bytes.len(),
+        }
+    }
+    let before = cursor.encoding.as_deref().and_then(Encoding::from_name);
+    let scan = text::scan(&bytes[start..], before);
+    let mut consumed = start + work.lines(&scan, start);
+    let stopped = consumed < start + scan.consumed;
+    if !stopped && consumed < bytes.len() {
+        consumed += work.rest(&bytes[consumed..], consumed, scan.after);
+    }
+    if consumed == 0 && !reading.at_end {
+        // The chunk is longer than any line may be, and holds no newline.
+        work.aside(bytes, 0, format!("longer than {} bytes", reading.limit), None);
+        (consumed, skipping) = (bytes.len(), true);
+    }
+    let Work { arrivals, quarantined, .. } = work;
+    let waiting = bytes.len() - consumed;
+    if consumed == 0 && !reading.restarted {
+        return Outcome { intake: None, waiting };
+    }
+    let encoding = if stopped { before } else { scan.after }.map(|encoding| encoding.name().to_owned());
+    let cursor = Cursor { encoding, skipping, ..cursor.advanced(&bytes[..consumed]) };
+    let intake = Intake {
+        lane: reading.lane.to_owned(),
+        via: reading.via.clone(),
+        mailbox: reading.us.fold(),
+        arrivals,
+        quarantined,
+        cursor,
+        restarted: reading.restarted,
+    };
+    Outcome { intake: Some(intake), waiting }
+}
+
+struct Work<'a> {
+    reading: &'a Reading<'a>,
+    cursor: &'a Cursor,
+    arrivals: Vec<Arrival>,
+    quarantined: Vec<Quarantined>,
+}
+
+impl Work<'_> {
+    /// Takes complete lines; returns how far, which is less than all if one has a hole that may still be filled.
+    fn lines(&mut self, scan: &Scan, base: usize) -> usize {
+        for line in &scan.lines {
+            if matches!(line.text, Err(Damage::Nul)) && self.reading.still < Still::Damaged {
+                return line.at;
+            }
+            self.line(line, base);
+        }
+        scan.consumed
+    }
+
+    /// Deals with what follows the last complete line; returns how much of it is done with.
+    fn rest(&mut self, rest: &[u8], base: usize, after: Option<Encoding>) -> usize {
+        let Reading { still, at_end, sealed, ref via, .. } = *self.reading;
+        let slot = *via == Via::Slot;
+        if still == Still::No || !at_end || !(slot || sealed) {
+            return 0;
+        }
+        if slot {
+            let aside = self.quarantined.len();
+            let arrived = self.arrivals.len();
+            let done = self.unfinished_lines(rest, base, after);
+            if done == rest.len() && self.quarantined.len() == aside || still == Still::Damaged && done > 0 {
+                return done;
+            }
+            // Half a line: whoever writes it may not be done.
+            self.quarantined.truncate(aside);
+            self.arrivals.truncate(arrived);
+        }
+        if still < Still::Damaged {
+            return 0;
+        }
+        let (bad, why) = match text::nul_run(rest) {
+            0 => (rest.len(), "a torn tail: its writer went on elsewhere".to_owned()),
+            nul => (nul, Damage::Nul.to_string()),
+        };
+        self.aside(&rest[..bad], base, why, None);
+        bad
+    }
+
+    /// Takes the rest as lines whose newline was forgotten; returns how much of it reads so.
+    fn unfinished_lines(&mut self, rest: &[u8], base: usize, after: Option<Encoding>) -> usize {
+        if rest.trim_ascii().is_empty() {
+            return rest.len();
+        }
+        let mut done = 0;
+        while let Some(line) = text::scan_tail(&rest[done..], after).filter(|line| !line.raw.is_empty()) {
+            self.line(&line, base + done);
+            done += line.raw.len();
+        }
+        done
+    }
+
+    fn line(&mut self, line: &Line, base: usize) {
+        let at = base + line.at;
+        let encoding = Some(line.encoding.name().to_owned());
+        if line.raw.len() > self.reading.limit {
+            let reason = format!("{} bytes long; at most {} are taken", line.raw.len(), self.reading.limit);
+            return self.aside(line.raw, at, reason, encoding);
+        }
+        let text = match &line.text {
+            Ok(text) => text,
+            Err(damage) => return self.aside(line.raw, at, damage.to_string(), encoding),
+        };
+        let values = match json::parse(text, json::Limits::default()) {
+            Ok(values) => values,
+            Err(reject) => return self.aside(line.raw, at, reject.to_string(), encoding),
+        };
+        let alone = values.len() == 1;
+        for value in values {
+            let canonical = if alone { text.trim().to_owned() } else { value.to_string() };
+            let arrival = Envelope::from_value(value).map_err(|reject| reject.to_string());
+            match arrival.and_then(|envelope| self.arrival(envelope, canonical, line)) {
+                Ok(arrival) => self.arrivals.push(arrival),
+                Err(reason) => self.aside(line.raw, at, reason, encoding.clone()),
+            }
+        }
+    }
+
+    /// An envelope in its place: in the lane of whom it claims to be from, addressed to us.
+    fn arrival(&self, envelope: Envelope, text: String, line: &Line) -> Result<Arrival, String> {
+        let us = self.reading.us;
+        if let Some(to) = envelope.to.as_ref().filter(|to| !to.instance.same_as(us)) {
+            return Err(format!("addressed to {to}, not to {us}"));
+        }
+        let claimed = envelope.from.parse::<Address>().map(|from| from.instance.fold());
+        let (peer, written) = match &self.reading.via {
+            Via::Lane { peer, .. } => {
+                if claimed.as_ref() != Ok(peer) {
+                    return Err(format!("in the lane of {peer}, but from {:?}", envelope.from));
+                }
+                if envelope.id.is_none() || envelope.seq.is_none_or(|seq| seq == 0) {
+                    return Err("in a lane, but without \"id\" or \"seq\"".into());
+                }
+                (peer.clone(), None)
+            }
+            Via::Slot if envelope.kind == RECEIPT => return Err("a receipt, but not in its sender's lane".into()),
+            Via::Slot => {
+                let peer = claimed.unwrap_or_else(|_| envelope.from.to_lowercase());
+                (peer, Some((line.encoding.name().to_owned(), line.raw.to_vec())))
+            }
+        };
+        Ok(Arrival { envelope, peer, text, written, expired: false, wake: false, receipt: false })
+    }
+
+    fn aside(&mut self, raw: &[u8], at: usize, reason: String, encoding: Option<String>) {
+        let offset = self.cursor.offset + at as u64;
+        self.quarantined.push(Quarantined::new(self.reading.source, offset, raw, reason, encoding));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! Floor 3: behaviour. [`ops`] has one function per thing a user can do; [`Engine`] moves mail, step by step.
+//!
+//! ```text
+//! faces --ops--> local store --Engine--> share        out
+//! share --Engine--> local store --wake--> agent       in
+//! ```
+//! Architecture invariant: ops never touch the share and the engine never touches a face; they meet in the store.
+//! Architecture invariant: nothing here names a clock, a thread, a file or tokio; time comes in as an argument.
+
+mod beat;
+pub mod condition;
+mod deliver;
+mod intake;
+pub mod node;
+pub mod ops;
+mod receive;
+mod step;
+pub mod wake;
+
+pub use step::{Action, Engine, Hints, Role, Step};

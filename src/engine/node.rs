@@ -1,0 +1,56 @@
+//! A node: one instance's config, store and clock; what every operation works on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::config::Config;
+use crate::model::name::Name;
+use crate::store::db::Db;
+use crate::sys::clock::Clock;
+use crate::sys::files;
+
+/// One instance on this PC. Open one per process and thread; they meet in the store.
+pub struct Node {
+    /// What the user configured.
+    pub config: Config,
+    /// The local store.
+    pub db: Db,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Node {
+    /// Opens the store that `config` names.
+    ///
+    /// # Errors
+    /// There is no such store (then `init` was not run), or it can't be opened.
+    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Node> {
+        if !files::is_folder(&config.state) {
+            let error = Error::new(Kind::NotFound, "open the state folder", config.state.display(), "it is not there");
+            return Err(error.next("run `lanpost init` first, or set `state` in the config"));
+        }
+        let db = Db::open(&store_path(&config))?;
+        Ok(Node { config, db, clock })
+    }
+
+    /// Our own instance.
+    pub fn instance(&self) -> &Name {
+        &self.config.instance
+    }
+
+    /// Tells a running daemon that there is something to do. It is a hint: a daemon that misses it looks by itself.
+    pub fn ring(&self) {
+        let _ = files::touch(&bell_path(&self.config));
+    }
+}
+
+/// Where the store of `config` lies.
+pub fn store_path(config: &Config) -> PathBuf {
+    config.state.join("lanpost.db")
+}
+
+/// The local bell: a command touches it after it stored something that a daemon should see at once.
+pub fn bell_path(config: &Config) -> PathBuf {
+    config.state.join("bell")
+}

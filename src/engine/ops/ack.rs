@@ -1,0 +1,56 @@
+//! Answering: a message is done, or can't be done, or gets a reply.
+
+use serde_json::Value;
+
+use super::send::{Draft, send};
+use crate::engine::node::Node;
+use crate::error::{Error, Result};
+use crate::model::name::{Address, Name};
+use crate::model::state::State;
+use crate::store::db::{Message, Way};
+
+/// Marks incoming messages processed, or failed for a reason, and owes their senders a receipt. All or none.
+///
+/// # Errors
+/// An id that is nobody's, or a message that was finished before in another way. Finishing it again in the same way
+/// is fine.
+pub fn ack(node: &mut Node, prefixes: &[String], failed: Option<&str>) -> Result<Vec<Message>> {
+    let state = if failed.is_some() { State::Failed } else { State::Processed };
+    let messages = prefixes
+        .iter()
+        .map(|prefix| super::one(node, prefix, Some(Way::In), Way::In))
+        .collect::<Result<Vec<_>>>()?;
+    if let Some(done) = messages.iter().find(|message| message.state.is_final() && message.state != state) {
+        let cause = format!("it is {} already", done.state);
+        return Err(Error::usage("acknowledge", &done.id, cause));
+    }
+    let now = node.clock.wall_ms();
+    if node.db.mark(&messages, state, failed, now)? > 0 {
+        node.ring();
+    }
+    messages.iter().map(|message| super::find_in(node, message)).collect()
+}
+
+/// Sends an answer to whoever wrote a message, in its thread. The message itself stays as it is: `ack` finishes it.
+///
+/// # Errors
+/// The writer's name is no instance's, so nobody can be answered.
+pub fn reply(node: &mut Node, prefix: &str, content: Value, agent: Option<Name>) -> Result<Message> {
+    let message = super::one(node, prefix, None, Way::In)?;
+    // Answering one's own message adds to it: it goes to the same recipient.
+    let to = if message.way == Way::In { &message.from } else { &message.to };
+    let to: Address = to.parse().map_err(|cause| {
+        Error::usage("reply to", &message.id, format!("its writer cannot be addressed: {cause}"))
+            .next("send to the instance you believe it came from")
+    })?;
+    let thread = message.thread.clone().unwrap_or_else(|| message.id.to_string());
+    let draft = Draft {
+        thread: Some(thread),
+        in_reply_to: Some(message.id.clone()),
+        // Whoever wrote to us may be answered even if it left the share meanwhile.
+        create: true,
+        agent: agent.or_else(|| message.to.parse::<Address>().ok().filter(|_| message.way == Way::In)?.agent),
+        ..Draft::new(to, content)
+    };
+    send(node, draft)
+}

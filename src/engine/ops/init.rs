@@ -1,0 +1,114 @@
+//! Setting up an instance: state folder, key, the share's folders, the mailbox. The config file is the caller's.
+//!
+//! Every step may be repeated: a crash in the middle is mended by running it again.
+
+use crate::engine::node::{Node, store_path};
+use crate::engine::beat;
+use crate::error::{Error, Kind, Result};
+use crate::model::config::Config;
+use crate::model::envelope::format_time;
+use crate::model::heartbeat::{Activity, Heartbeat};
+use crate::model::identity::{FORMAT, Identity};
+use crate::model::layout;
+use crate::store::db::Db;
+use crate::store::{identity, key};
+use crate::sys::clock::{Clock, secret};
+use crate::sys::files;
+use crate::sys::share::Share;
+
+use std::sync::Arc;
+
+/// What `init` found and made.
+#[derive(Clone, Debug)]
+pub struct Init {
+    /// The share's id.
+    pub share: String,
+    /// Whether this run made the share's identity.
+    pub first: bool,
+    /// The public key.
+    pub key: String,
+}
+
+/// Makes the state folder and joins the share. `force` takes a name over that another state folder used, and
+/// accepts another share than the one this state folder knows.
+///
+/// # Errors
+/// The share is missing, read-only or not a folder; the name is taken, or differs from a taken one only in case or
+/// in the composition of its characters.
+pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bool) -> Result<Init> {
+    share_is_there(share, config)?;
+    files::private_folder(&config.state)?;
+    let key = key::load_or_make(&config.state, secret)?;
+    let mut db = Db::open(&store_path(config))?;
+    name_is_free(share, config, &key, force)?;
+    let fresh = Identity {
+        share: uuid::Builder::from_random_bytes(secret()?).into_uuid().to_string(),
+        format: FORMAT,
+        created: format_time(clock.wall()),
+        rest: serde_json::Map::new(),
+    };
+    let in_force = identity::establish(share, &fresh).map_err(|error| match error.kind() {
+        Kind::Io => error.next("let this user write to the share"),
+        _ => error,
+    })?;
+    join(&mut db, &in_force, force, share)?;
+    share.make_folder(&layout::mailbox(&config.instance))?;
+    share.touch(&layout::bell(&config.instance))?;
+    let first_beat = share.stat(&layout::status(&config.instance))?.is_none();
+    let mut node = Node { config: config.clone(), db, clock };
+    node.db.set_meta("key", &key)?;
+    node.db.set_meta_once("holder", &hex(&secret::<8>()?))?;
+    if first_beat || force {
+        // Peers learn from it that we speak lanpost, before a daemon ever ran.
+        beat::write(share, &mut node, Activity::Stopped, Some("init"), 0)?;
+    }
+    Ok(Init { first: in_force == fresh, share: in_force.share, key })
+}
+
+fn share_is_there(share: &dyn Share, config: &Config) -> Result<()> {
+    let place = config.share.path.display();
+    match share.list(&layout::root()) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Error::new(Kind::Away, "use the share", place, "there is no such folder")
+            .next("mount it, or make the folder; lanpost does not make it, so that an unmounted share is noticed")),
+        Err(error) => Err(error.next("the share must be a folder that this user may list")),
+    }
+}
+
+/// A status file of our name must be ours; one that a file server may confuse with it must not exist.
+fn name_is_free(share: &dyn Share, config: &Config, key: &str, force: bool) -> Result<()> {
+    let (wanted, deed) = (&config.instance, "take the name");
+    for entry in share.list(&layout::status_folder())?.unwrap_or_default() {
+        let Some(name) = layout::parse_status(&entry.name).filter(|name| name.same_as(wanted)) else { continue };
+        if name != *wanted {
+            let cause = format!("{name} is on the share; the two differ only in case or in how characters are composed");
+            return Err(Error::usage(deed, wanted, cause).next(format!("use {name}, or another name")));
+        }
+        let bytes = share.read(&layout::status(&name), 0, beat::MAX)?.unwrap_or_default();
+        let taken = Heartbeat::parse(&bytes).filter(|beat| beat.key != key);
+        if let Some(beat) = taken.filter(|_| !force) {
+            let cause = format!("it is in use by {} (last seen {})", beat.host, beat.timestamp);
+            return Err(Error::usage(deed, wanted, cause)
+                .next("choose another name, or take it over with --force if that installation is gone"));
+        }
+    }
+    Ok(())
+}
+
+/// Remembers the share's id; another share than the known one needs `force`, and starts with new cursors.
+fn join(db: &mut Db, identity: &Identity, force: bool, share: &dyn Share) -> Result<()> {
+    match db.meta("share")? {
+        Some(known) if known == identity.share => Ok(()),
+        Some(_) if !force => {
+            let cause = "it is another share than the one this state folder belongs to";
+            Err(Error::new(Kind::Away, "join", share.describe(), cause)
+                .next("mount the right one, name another --state folder, or move over with --force"))
+        }
+        Some(_) => db.move_to_share(&identity.share),
+        None => db.set_meta("share", &identity.share),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,59 @@
+//! One function per thing a user can do. The CLI, a library user and every later face call these and nothing else.
+//!
+//! They read and write the local store alone, so they answer at once whatever the share does.
+
+mod ack;
+mod inbox;
+mod init;
+mod peers;
+mod send;
+mod status;
+mod trace;
+
+pub use ack::{ack, reply};
+pub use inbox::{find_in, inbox, quarantine, read};
+pub use init::{Init, init};
+pub(super) use peers::{answer_scan, scan_wanted};
+pub use peers::{PeerView, peers, request_scan, scan_done};
+pub use send::{Draft, send, send_all};
+pub use status::{ShareView, Status, status};
+pub use trace::{Trace, state_of, trace};
+
+use crate::error::{Error, Kind, Result};
+use crate::store::db::{Message, Way};
+
+use super::node::Node;
+
+/// The one message whose id begins with `prefix`.
+///
+/// # Errors
+/// None, or several: the error lists them. A message that was sent to oneself exists twice under one id; then the
+/// one of `prefer` is meant.
+fn one(node: &Node, prefix: &str, way: Option<Way>, prefer: Way) -> Result<Message> {
+    let deed = "find the message";
+    if prefix.is_empty() {
+        return Err(Error::usage(deed, "", "the id is empty").next("`lanpost inbox` lists the ids"));
+    }
+    let mut found = node.db.find(prefix, way)?;
+    // An id in full means that message, even if it begins another one.
+    if found.iter().any(|message| message.id.as_str() == prefix) {
+        found.retain(|message| message.id.as_str() == prefix);
+    }
+    if found.len() > 1 && found.iter().all(|message| message.id == found[0].id) {
+        let preferred = found.iter().filter(|message| message.way == prefer).count();
+        if preferred == 1 {
+            found.retain(|message| message.way == prefer);
+        }
+    }
+    match found.len() {
+        0 => Err(Error::new(Kind::NotFound, deed, prefix, "no id begins so")
+            .next("`lanpost inbox --all` lists the ids")),
+        1 => Ok(found.swap_remove(0)),
+        _ => {
+            let list: Vec<_> =
+                found.iter().map(|message| format!("{} ({} -> {})", message.id, message.from, message.to)).collect();
+            let cause = format!("several ids begin so: {}", list.join(", "));
+            Err(Error::usage(deed, prefix, cause).next("give more of the id"))
+        }
+    }
+}

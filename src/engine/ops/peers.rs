@@ -1,0 +1,87 @@
+//! Who is on the share, and whether they are there.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::engine::node::Node;
+use crate::error::Result;
+use crate::model::heartbeat::Activity;
+use crate::model::name::Name;
+use crate::model::presence::{self, Presence};
+use crate::store::db::Peer;
+
+const WANTED: &str = "scan_wanted";
+const DONE: &str = "scan_done";
+
+/// A peer as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeerView {
+    /// Its name.
+    pub name: Name,
+    /// Our judgement of it.
+    pub presence: Presence,
+    /// The agents behind it.
+    pub agents: Vec<Name>,
+    /// The PC it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Its lanpost version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Seconds since its heartbeat last changed before our eyes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<u64>,
+    /// Its public key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Everybody seen on the share but ourselves, by name.
+pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
+    let now = node.clock.wall_ms();
+    let peers = node.db.peers()?;
+    Ok(peers.iter().filter(|peer| !peer.name.same_as(node.instance())).map(|peer| view(peer, now)).collect())
+}
+
+fn view(peer: &Peer, now: i64) -> PeerView {
+    let silent = peer.changed_at.map(|at| Duration::from_millis(now.saturating_sub(at).max(0).unsigned_abs()));
+    let beat = peer.heartbeat.as_ref();
+    let presence = beat.map_or(Presence::Plain, |beat| {
+        presence::judge(beat.state, Duration::from_secs(beat.interval), silent)
+    });
+    PeerView {
+        name: peer.name.clone(),
+        presence,
+        agents: beat.map(|beat| beat.agents.clone()).unwrap_or_default(),
+        host: beat.map(|beat| beat.host.clone()),
+        version: beat.map(|beat| beat.lanpost.clone()),
+        silent: silent.filter(|_| beat.is_some_and(|b| b.state == Activity::Online)).map(|still| still.as_secs()),
+        key: beat.map(|beat| beat.key.clone()),
+    }
+}
+
+/// Asks the daemon to look now who is on the share; returns a ticket for [`scan_done`].
+pub fn request_scan(node: &mut Node) -> Result<i64> {
+    let ticket = node.db.meta(WANTED)?.and_then(|n| n.parse::<i64>().ok()).unwrap_or(0) + 1;
+    node.db.set_meta(WANTED, &ticket.to_string())?;
+    node.ring();
+    Ok(ticket)
+}
+
+/// Whether the look that `ticket` asked for has happened.
+pub fn scan_done(node: &Node, ticket: i64) -> Result<bool> {
+    Ok(node.db.meta(DONE)?.and_then(|n| n.parse::<i64>().ok()).unwrap_or(0) >= ticket)
+}
+
+/// The engine's side: the ticket that waits for a look, if one does.
+pub(in crate::engine) fn scan_wanted(node: &Node) -> Result<Option<i64>> {
+    let number = |key| -> Result<i64> { Ok(node.db.meta(key)?.and_then(|n| n.parse().ok()).unwrap_or(0)) };
+    let wanted = number(WANTED)?;
+    Ok((wanted > number(DONE)?).then_some(wanted))
+}
+
+/// The engine's side: the look has happened.
+pub(in crate::engine) fn answer_scan(node: &mut Node, ticket: i64) -> Result<()> {
+    node.db.set_meta(DONE, &ticket.to_string())
+}

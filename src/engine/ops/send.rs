@@ -1,0 +1,155 @@
+//! Sending: a draft becomes a stored message. When this returns, the message is on local stable storage.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::engine::node::Node;
+use crate::error::{Error, Kind, Result};
+use crate::model::envelope::{self, Envelope, Priority};
+use crate::model::id::MessageId;
+use crate::model::name::{self, Address, Name};
+use crate::model::state::State;
+use crate::store::db::{Accepted, Message, NewMessage, Way};
+
+/// Room for what the envelope adds to a line after it was measured: its number in the lane.
+const HEADROOM: usize = 64;
+
+/// A message that is to be sent.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Whom it is for.
+    pub to: Address,
+    /// The payload: a text or any JSON.
+    pub content: Value,
+    /// What kind of message; `message` if none is given.
+    pub kind: Option<String>,
+    /// The agent that speaks; the instance itself if none.
+    pub agent: Option<Name>,
+    /// The conversation it belongs to.
+    pub thread: Option<String>,
+    /// The message it answers.
+    pub in_reply_to: Option<MessageId>,
+    /// How soon it wants attention.
+    pub priority: Priority,
+    /// Not worth sending after this long.
+    pub ttl: Option<Duration>,
+    /// The caller's own id, which makes sending it again a no-op.
+    pub id: Option<MessageId>,
+    /// Address an instance that was never seen on the share.
+    pub create: bool,
+}
+
+impl Draft {
+    /// A plain message.
+    pub fn new(to: Address, content: impl Into<Value>) -> Draft {
+        Draft {
+            to,
+            content: content.into(),
+            kind: None,
+            agent: None,
+            thread: None,
+            in_reply_to: None,
+            priority: Priority::Normal,
+            ttl: None,
+            id: None,
+            create: false,
+        }
+    }
+}
+
+/// Stores a message for sending and tells the daemon. One local fsync, no share operation.
+///
+/// # Errors
+/// An unknown recipient (with near matches), a message over the limit, an id that another message has.
+pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
+    Ok(send_all(node, vec![draft])?.remove(0))
+}
+
+/// Stores several messages, all or none, with one local fsync; they keep their order.
+pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
+    let wall = node.clock.wall();
+    let messages = drafts.into_iter().map(|draft| address(node, draft)).collect::<Result<Vec<_>>>()?;
+    let stored = node.db.accept(&messages, wall.timestamp_millis())?;
+    node.ring();
+    let stored = stored.into_iter().map(|accepted| match accepted {
+        Accepted::New(message) | Accepted::Known(message) => Ok(message),
+        Accepted::Conflict(message) => {
+            let cause = format!("another message to {} has that id (of {})", message.to, message.at);
+            Err(Error::usage("send", &message.id, cause).next("give each message an id of its own"))
+        }
+    });
+    stored.collect()
+}
+
+/// Checks a draft and makes the row to store.
+fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
+    let wall = node.clock.wall();
+    let (to, max) = recipient(node, &draft.to, draft.create)?;
+    let from = Address { instance: node.instance().clone(), agent: draft.agent };
+    let expires = draft.ttl.and_then(|ttl| wall.checked_add_signed(chrono::TimeDelta::from_std(ttl).ok()?));
+    let kind = word("type", draft.kind.unwrap_or_else(|| "message".into()))?;
+    if kind == envelope::RECEIPT {
+        return Err(Error::usage("send to", &to, "the type \"receipt\" is lanpost's own"));
+    }
+    let envelope = Envelope {
+        v: Some(envelope::VERSION),
+        id: Some(draft.id.unwrap_or_else(|| node.clock.message_id())),
+        from: from.to_string(),
+        to: Some(to.clone()),
+        timestamp: Some(envelope::format_time(wall)),
+        kind,
+        content: draft.content,
+        seq: None,
+        thread: draft.thread.map(|thread| word("thread", thread)).transpose()?,
+        in_reply_to: draft.in_reply_to,
+        priority: draft.priority,
+        expires,
+        rest: Map::new(),
+    };
+    let size = envelope.to_line().len() + HEADROOM;
+    if size > max {
+        let cause = format!("the message is {size} bytes long; at most {max} go over");
+        return Err(Error::usage("send to", &to, cause).next("put the bulk into a file on the share and send its path"));
+    }
+    Ok(NewMessage { way: Way::Out, peer: to.instance.fold(), envelope, state: State::Queued, outcome: None })
+}
+
+/// The recipient as it spells itself, and the longest line it takes.
+fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)> {
+    let limit = usize::try_from(node.config.limits.message.0).unwrap_or(usize::MAX);
+    let Some(peer) = node.db.peer(&to.instance.fold())? else {
+        if create || to.instance.same_as(node.instance()) {
+            return Ok((to.clone(), limit));
+        }
+        let known: Vec<Name> = node.db.peers()?.into_iter().map(|peer| peer.name).collect();
+        let near = name::near(to.instance.as_str(), known.iter().map(Name::as_str));
+        let cause = "no instance of that name was seen on the share";
+        return Err(Error::new(Kind::NotFound, "send to", to, cause).next(match near.as_slice() {
+            [] => "`lanpost peers` lists who is there; --create addresses one that has not joined yet".into(),
+            near => format!("did you mean {}? --create addresses one that has not joined yet", near.join(" or ")),
+        }));
+    };
+    let heartbeat = peer.heartbeat.as_ref();
+    let agents = heartbeat.map(|beat| beat.agents.as_slice()).unwrap_or_default();
+    let agent = match &to.agent {
+        Some(agent) if !agents.is_empty() && !create => match agents.iter().find(|known| known.same_as(agent)) {
+            Some(known) => Some(known.clone()),
+            None => {
+                let list: Vec<_> = agents.iter().map(Name::as_str).collect();
+                let cause = format!("{} has no agent of that name, but {}", peer.name, list.join(", "));
+                return Err(Error::new(Kind::NotFound, "send to", to, cause).next("--create addresses it anyway"));
+            }
+        },
+        agent => agent.clone(),
+    };
+    let theirs = heartbeat.map_or(usize::MAX, |beat| usize::try_from(beat.max_message).unwrap_or(usize::MAX));
+    Ok((Address { instance: peer.name, agent }, limit.min(theirs)))
+}
+
+fn word(what: &str, text: String) -> Result<String> {
+    match text.len() {
+        1..=128 if !text.chars().any(char::is_control) => Ok(text),
+        _ => Err(Error::usage("send with the", what, format!("{text:?} is not 1 to 128 bytes of plain text"))),
+    }
+}

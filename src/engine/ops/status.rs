@@ -1,0 +1,131 @@
+//! How this instance is doing, in one look at the local store.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::engine::condition;
+use crate::engine::node::Node;
+use crate::error::Result;
+use crate::model::envelope::format_time;
+use crate::model::name::Name;
+use crate::model::presence::Presence;
+use crate::store::db::Wake;
+use crate::sys::flock::{Holder, LocalLock};
+
+/// Everything `lanpost status` shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Who we are.
+    pub instance: Name,
+    /// The lanpost that answers.
+    pub version: String,
+    /// Who works on the state folder now; `None`: no daemon runs.
+    pub daemon: Option<Holder>,
+    /// The share.
+    pub share: ShareView,
+    /// The state folder.
+    pub state_folder: String,
+    /// Messages to us by state.
+    pub incoming: BTreeMap<String, u64>,
+    /// Messages from us by state.
+    pub outgoing: BTreeMap<String, u64>,
+    /// Messages that wait in the spool.
+    pub spooled: u64,
+    /// Lines that were set aside.
+    pub quarantined: u64,
+    /// Peers by presence.
+    pub peers: BTreeMap<String, u64>,
+    /// The last wakes.
+    pub wakes: Vec<Wake>,
+    /// How changes are noticed: `notifications`, `polling`, or empty if no daemon ran yet.
+    pub watching: String,
+    /// Changes that no notification announced, since the daemon's start.
+    pub missed_events: u64,
+    /// What a person should look at; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// The share as the engine last found it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShareView {
+    /// Where it is mounted.
+    pub path: String,
+    /// Its id; `None` before `init` saw it.
+    pub id: Option<String>,
+    /// Whether it could be used when it was last tried.
+    pub available: bool,
+    /// Since when that is so (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Why it can't be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// How this instance is doing. Reads the local store alone.
+pub fn status(node: &Node) -> Result<Status> {
+    let condition = condition::load(&node.db)?;
+    let mut incoming = BTreeMap::new();
+    let mut outgoing = BTreeMap::new();
+    for (way, state, count) in node.db.counts()? {
+        if way == "in" { &mut incoming } else { &mut outgoing }.insert(state, count);
+    }
+    let mut peers = BTreeMap::new();
+    for peer in super::peers(node)? {
+        *peers.entry(peer.presence.to_string()).or_insert(0) += 1;
+    }
+    let since = chrono::DateTime::from_timestamp_millis(condition.share_since).filter(|_| condition.share_since > 0);
+    let share = ShareView {
+        path: node.config.share.path.display().to_string(),
+        id: node.db.meta("share")?,
+        available: condition.share_away.is_none(),
+        since: since.map(format_time),
+        cause: condition.share_away.clone(),
+    };
+    let mut status = Status {
+        instance: node.instance().clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        daemon: LocalLock::holder(&node.config.state),
+        share,
+        state_folder: node.config.state.display().to_string(),
+        incoming,
+        outgoing,
+        spooled: node.db.spooled()?,
+        quarantined: node.db.quarantine_count()?,
+        peers,
+        wakes: node.db.wakes(5)?,
+        watching: condition.watching.clone(),
+        missed_events: condition.missed_events,
+        problems: vec![],
+    };
+    status.problems = problems(&status, &condition, node);
+    Ok(status)
+}
+
+fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> Vec<String> {
+    let mut problems = vec![];
+    if let Some(cause) = &condition.share_away {
+        problems.push(format!("the share is away: {cause}"));
+    }
+    if let Some(number) = condition.lease_lost_to {
+        problems.push(format!(
+            "another daemon runs instance {} (lease {number}): this one stopped writing; stop one of the two",
+            node.instance()
+        ));
+    }
+    if status.daemon.is_none() {
+        problems.push("no daemon runs: start `lanpost run`".into());
+    }
+    if status.quarantined > 0 {
+        problems.push(format!("{} lines were set aside: `lanpost inbox --quarantine`", status.quarantined));
+    }
+    if let Some(late) = status.peers.get(&Presence::Late.to_string()) {
+        problems.push(format!("{late} peers are late: `lanpost peers`"));
+    }
+    if let Some(wake) = status.wakes.last().filter(|wake| wake.state == "failed" || wake.state == "retry") {
+        let detail = wake.detail.as_deref().unwrap_or_default();
+        problems.push(format!("the last wake ended as {}: {detail}", wake.state));
+    }
+    problems
+}

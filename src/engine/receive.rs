@@ -1,0 +1,332 @@
+//! Looking at our mailbox and taking in what is there.
+//!
+//! Three looks, by what they cost:
+//! - *idle*: one `stat`, of the doorbell and of the open slot in turn, whatever the number of senders;
+//! - *quick*: one `list` of the mailbox, and a read of each lane whose length is not where the cursor stands;
+//! - *full*: the same, but every lane is read, because a listing may show stale lengths. Runs at the configured
+//!   interval, a moment after traffic, and whenever hints may have been lost.
+//!
+//! Lanes of one sender are read segment by segment, so its order is kept. Nothing here trusts a file to be what it
+//! was: a replaced file is read again from its start, and what is known is dropped.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crate::engine::intake::{self, Outcome, Reading, Still};
+use crate::engine::node::Node;
+use crate::error::Result;
+use crate::model::envelope::RECEIPT;
+use crate::model::layout::{self, LaneFile, SharePath};
+use crate::model::name::Name;
+use crate::store::db::{Cursor, Intake, Taken, Via};
+use crate::store::tail::{self, Tail};
+use crate::sys::share::{Meta, Share};
+
+/// How long a hand-written line without its newline must stand still before it is taken.
+const COMPLETE: Duration = Duration::from_secs(2);
+/// How long half a line, or NUL bytes, must stand still before they are set aside: a slow writer gets this long.
+const DAMAGED: Duration = Duration::from_secs(30);
+/// A full look follows traffic after this long: it finds what a stale listing hid.
+const SETTLING: Duration = Duration::from_secs(2);
+/// Bytes asked for in one read, at least.
+const CHUNK: usize = 1 << 20;
+/// The open slot's cursor.
+const SLOT: &str = "slot";
+
+/// What the engine remembers between looks. All of it may be lost.
+#[derive(Default)]
+pub struct Mailbox {
+    bell: Option<Meta>,
+    slot: Option<Meta>,
+    slot_next: bool,
+    cursors: HashMap<String, Cursor>,
+    tails: HashMap<String, Waiting>,
+    settle_at: Option<Duration>,
+    /// The mailbox folder was not there.
+    pub missing: bool,
+    /// A sender nobody knows wrote: somebody joined.
+    pub stranger: bool,
+}
+
+/// The unfinished end of a file.
+struct Waiting {
+    at: u64,
+    len: usize,
+    since: Duration,
+    due: Duration,
+}
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    /// Something changed, so the pace quickens.
+    pub changed: bool,
+    /// What was taken in.
+    pub taken: Taken,
+}
+
+impl Found {
+    fn add(&mut self, taken: Taken) {
+        self.changed = true;
+        self.taken.new += taken.new;
+        self.taken.known += taken.known;
+        self.taken.receipts += taken.receipts;
+    }
+}
+
+impl Mailbox {
+    /// When a look is due by itself, apart from the pace: a tail that may have settled, the look after traffic.
+    pub fn due(&self) -> Option<Duration> {
+        self.tails.values().map(|tail| tail.due).chain(self.settle_at).min()
+    }
+
+    /// The idle look: one operation. Follows it up if something changed.
+    pub fn look_idle(&mut self, share: &dyn Share, node: &mut Node, now: Duration) -> Result<Found> {
+        self.slot_next = !self.slot_next;
+        if self.slot_next {
+            let found = share.stat(&layout::open_slot(node.instance()))?;
+            if found == self.slot {
+                return Ok(Found::default());
+            }
+            return self.look_slot(share, node, now);
+        }
+        let found = share.stat(&layout::bell(node.instance()))?;
+        if found == self.bell {
+            return Ok(Found::default());
+        }
+        self.bell = found;
+        let mut found = self.look_lanes(share, node, now, false)?;
+        if !found.changed {
+            // The bell rang and no length changed: the listing is stale, or the reason is not ours to see.
+            found = self.look_lanes(share, node, now, true)?;
+        }
+        found.changed = true;
+        Ok(found)
+    }
+
+    /// Whether a full look is due because a tail may have settled or traffic has ceased.
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.due().is_some_and(|at| at <= now)
+    }
+
+    /// The full look: everything is read.
+    pub fn look_full(&mut self, share: &dyn Share, node: &mut Node, now: Duration) -> Result<Found> {
+        self.settle_at = None;
+        self.bell = share.stat(&layout::bell(node.instance()))?;
+        let mut found = self.look_lanes(share, node, now, true)?;
+        // What is read now needs no second look.
+        self.settle_at = None;
+        let slot = self.look_slot(share, node, now)?;
+        found.changed |= slot.changed;
+        found.add_if(slot.taken);
+        Ok(found)
+    }
+
+    /// Looks at the open slot and takes in what is new. Cost: 1 stat, and a read if it changed or has a tail.
+    pub fn look_slot(&mut self, share: &dyn Share, node: &mut Node, now: Duration) -> Result<Found> {
+        let path = layout::open_slot(node.instance());
+        let mut found = Found::default();
+        let before = std::mem::replace(&mut self.slot, share.stat(&path)?);
+        let cursor = self.cursor(node, SLOT)?.unwrap_or_default();
+        let Some(meta) = self.slot.filter(|meta| !meta.folder) else { return Ok(found) };
+        if meta.len == cursor.offset && before == self.slot {
+            self.tails.remove(SLOT);
+            return Ok(found);
+        }
+        self.read_on(share, node, now, (SLOT, &path, Via::Slot), cursor, false, &mut found)?;
+        Ok(found)
+    }
+
+    /// Looks at the lanes: those that grew, or with `force` all.
+    pub fn look_lanes(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        force: bool,
+    ) -> Result<Found> {
+        let mut found = Found::default();
+        let Some(entries) = share.list(&layout::mailbox(node.instance()))? else {
+            self.missing = true;
+            return Ok(found);
+        };
+        let mut lanes: BTreeMap<(Name, u64), Vec<(u64, u64)>> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| !entry.meta.folder) {
+            if let Some(LaneFile { from, lease, segment }) = layout::parse_lane(&entry.name) {
+                lanes.entry((from, lease)).or_default().push((segment, entry.meta.len));
+            }
+        }
+        for ((from, lease), mut segments) in lanes {
+            segments.sort_unstable();
+            self.look_lane(share, node, now, (&from, lease), &segments, force, &mut found)?;
+        }
+        if found.changed {
+            self.settle_at.get_or_insert(now + SETTLING);
+        }
+        Ok(found)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the seam, the node, the time, which lane, what was listed of it")]
+    fn look_lane(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        (from, lease): (&Name, u64),
+        segments: &[(u64, u64)],
+        force: bool,
+        found: &mut Found,
+    ) -> Result<()> {
+        let peer = from.fold();
+        let lane = format!("{peer}.{lease}");
+        let mut cursor = self.cursor(node, &lane)?.unwrap_or_default();
+        for (index, (segment, len)) in segments.iter().enumerate() {
+            let sealed = index + 1 < segments.len();
+            if *segment < cursor.segment {
+                continue;
+            }
+            if *segment > cursor.segment {
+                // Segments begin at their start; those between are gone, their writer deleted them.
+                cursor = Cursor { segment: *segment, ..Cursor::default() };
+            }
+            let waits = self.tails.contains_key(&lane);
+            if *len == cursor.offset && !waits && (sealed || !force) {
+                continue;
+            }
+            let file = LaneFile { from: from.clone(), lease, segment: *segment };
+            let path = layout::lane(node.instance(), &file);
+            let via = Via::Lane { peer: peer.clone(), lease };
+            cursor = self.read_on(share, node, now, (&lane, &path, via), cursor, sealed, found)?;
+            if self.tails.contains_key(&lane) {
+                // The order is kept: what follows waits for this tail, or for it to be set aside.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a file from its cursor to its end and takes in what it holds; returns the cursor it came to.
+    #[expect(clippy::too_many_arguments, reason = "the seam, the node, the time, which file, from where")]
+    fn read_on(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        (lane, path, via): (&str, &SharePath, Via),
+        mut cursor: Cursor,
+        sealed: bool,
+        found: &mut Found,
+    ) -> Result<Cursor> {
+        let limit = usize::try_from(node.config.limits.message.0).unwrap_or(CHUNK);
+        // UTF-16 doubles a line; a chunk without a newline must be over the limit for sure.
+        let max = CHUNK.max(limit * 2 + 1024);
+        let us = node.instance().clone();
+        let mut restarted = false;
+        loop {
+            let bytes = match tail::read(share, path, &cursor, max)? {
+                Tail::Bytes(bytes) => bytes,
+                Tail::Missing => break,
+                Tail::Replaced => {
+                    cursor = Cursor { segment: cursor.segment, ..Cursor::default() };
+                    restarted = true;
+                    continue;
+                }
+            };
+            if bytes.is_empty() && !restarted {
+                self.tails.remove(lane);
+                break;
+            }
+            let reading = Reading {
+                lane,
+                source: path.as_str(),
+                via: via.clone(),
+                us: &us,
+                limit,
+                at_end: bytes.len() < max,
+                sealed,
+                still: self.still(lane, cursor.offset + bytes.len() as u64, now),
+                restarted,
+            };
+            let Outcome { intake, waiting } = intake::read(&reading, &cursor, &bytes);
+            match waiting {
+                0 => drop(self.tails.remove(lane)),
+                _ => self.note_tail(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now),
+            }
+            let Some(mut intake) = intake else { break };
+            self.judge(node, &mut intake)?;
+            found.add(node.db.take_in(&intake, node.clock.wall_ms())?);
+            cursor = intake.cursor;
+            self.cursors.insert(lane.to_owned(), cursor.clone());
+            restarted = false;
+            if reading.at_end || waiting == bytes.len() {
+                break;
+            }
+        }
+        Ok(cursor)
+    }
+
+    /// Decides, from what we know of the senders, what arrives too late, wakes the agent, and gets receipts.
+    fn judge(&mut self, node: &Node, intake: &mut Intake) -> Result<()> {
+        let now = node.clock.wall_ms();
+        let wakes = !node.config.wake.command.is_empty();
+        for arrival in &mut intake.arrivals {
+            let peer = node.db.peer(&arrival.peer)?;
+            let beat = peer.as_ref().and_then(|peer| Some((peer, peer.heartbeat.as_ref()?)));
+            self.stranger |= beat.is_none() && matches!(intake.via, Via::Lane { .. });
+            arrival.receipt = matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
+            arrival.wake = wakes && arrival.envelope.kind != RECEIPT;
+            // The time is the sender's clock, reckoned from its heartbeat: ours may be an hour off. Unknown is in time.
+            let theirs = beat.and_then(|(peer, beat)| {
+                let written = chrono::DateTime::parse_from_rfc3339(&beat.timestamp).ok()?.timestamp_millis();
+                Some(written + now.saturating_sub(peer.read_at).max(0))
+            });
+            let expires = arrival.envelope.expires.map(|at| at.timestamp_millis());
+            arrival.expired = theirs.zip(expires).is_some_and(|(theirs, expires)| expires <= theirs);
+        }
+        Ok(())
+    }
+
+    fn cursor(&mut self, node: &Node, lane: &str) -> Result<Option<Cursor>> {
+        if let Some(cursor) = self.cursors.get(lane) {
+            return Ok(Some(cursor.clone()));
+        }
+        let cursor = node.db.cursor(lane)?;
+        if let Some(cursor) = &cursor {
+            self.cursors.insert(lane.to_owned(), cursor.clone());
+        }
+        Ok(cursor)
+    }
+
+    /// How long the tail that was noted before has been all there is.
+    fn still(&self, lane: &str, end: u64, now: Duration) -> Still {
+        let Some(tail) = self.tails.get(lane).filter(|tail| tail.at + tail.len as u64 == end) else {
+            return Still::No;
+        };
+        match now.saturating_sub(tail.since) {
+            still if still >= DAMAGED => Still::Damaged,
+            still if still >= COMPLETE => Still::Complete,
+            _ => Still::No,
+        }
+    }
+
+    fn note_tail(&mut self, lane: &str, at: u64, len: usize, now: Duration) {
+        match self.tails.get_mut(lane) {
+            // Looked at in vain; it gets until it must be damage, and then one look each time that long.
+            Some(tail) if (tail.at, tail.len) == (at, len) => {
+                if tail.due <= now {
+                    let damaged = tail.since + DAMAGED;
+                    tail.due = if damaged > now { damaged } else { now + DAMAGED };
+                }
+            }
+            _ => drop(self.tails.insert(lane.to_owned(), Waiting { at, len, since: now, due: now + COMPLETE })),
+        }
+    }
+}
+
+impl Found {
+    fn add_if(&mut self, taken: Taken) {
+        if taken != Taken::default() {
+            self.add(taken);
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The engine: one step at a time, blocking, without threads, clocks or tokio of its own.
+//!
+//! A step looks for mail, takes it in, says whom to wake, sends what waits, and beats; then it says how long it may
+//! rest. Hints shorten the rest and carry nothing else. What the share refuses is reported in the step and tried
+//! again; only the local store's failures are errors.
+//!
+//! Before anything of the share is believed or written, its identity must have been seen; every heartbeat, and after
+//! every failure, it is looked at again. An unmounted mount point is no empty mailbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::condition::{self, Condition};
+use crate::engine::deliver::Outbox;
+use crate::engine::node::Node;
+use crate::engine::receive::{Found, Mailbox};
+use crate::engine::wake::{self, Decision, WakeOrder, WakeResult};
+use crate::engine::{beat, ops};
+use crate::error::{Error, Kind, Result};
+use crate::model::envelope::format_time;
+use crate::model::heartbeat::Activity;
+use crate::model::layout;
+use crate::model::lease::{Lease, Standing};
+use crate::model::pace::{Intervals, Pace};
+use crate::model::retry;
+use crate::store::{identity, lease};
+use crate::sys::process;
+use crate::sys::share::Share;
+
+/// Pauses between looks whether the share is back.
+const AWAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// A hinted look at the heartbeats happens at most this often: a hundred peers beat all the time.
+const SCANS: Duration = Duration::from_secs(2);
+
+/// Who runs the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A daemon: it beats and wakes.
+    Daemon,
+    /// A command's single pass: it moves mail and does neither.
+    Pass,
+}
+
+/// What may have changed. Losing one costs time, nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// Something in our mailbox.
+    pub mailbox: bool,
+    /// Our open slot.
+    pub slot: bool,
+    /// Somebody's heartbeat.
+    pub status: bool,
+    /// Hints were lost, or a watcher began anew: look at everything.
+    pub everything: bool,
+    /// Wakes that ended.
+    pub wakes: Vec<WakeResult>,
+}
+
+/// What a step asks for.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Wake an agent; the result comes back as a hint.
+    Wake(WakeOrder),
+    /// Set the watcher up anew: it missed something.
+    Rearm,
+}
+
+/// What a step came to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What to do.
+    pub actions: Vec<Action>,
+    /// How long to rest, unless hinted.
+    pub rest: Duration,
+    /// What went wrong on the share, for the log.
+    pub problems: Vec<Error>,
+}
+
+/// One instance at work on one share.
+pub struct Engine {
+    share: Arc<dyn Share>,
+    node: Node,
+    role: Role,
+    lease: Option<u64>,
+    mailbox: Mailbox,
+    outbox: Outbox,
+    pace: Pace,
+    condition: Condition,
+    waking: bool,
+    checked: Option<Duration>,
+    failures: u32,
+    retry_at: Duration,
+    next_look: Duration,
+    next_full: Duration,
+    next_beat: Duration,
+    last_scan: Option<Duration>,
+    alone: bool,
+}
+
+impl Engine {
+    /// Takes `node` to work on `share`. Whoever calls holds the local lock of the state folder.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn new(share: Arc<dyn Share>, mut node: Node, role: Role) -> Result<Engine> {
+        if role == Role::Daemon {
+            node.db.interrupt_wakes(node.clock.wall_ms())?;
+        }
+        let look = &node.config.look;
+        let intervals = Intervals { busy: look.busy, idle: look.idle, rest: look.rest };
+        let condition = Condition { watching: String::new(), missed_events: 0, ..condition::load(&node.db)? };
+        let lease = node.db.meta("lease")?.and_then(|number| number.parse().ok());
+        let now = node.clock.now();
+        Ok(Engine {
+            share,
+            role,
+            lease,
+            mailbox: Mailbox::default(),
+            outbox: Outbox::default(),
+            pace: Pace::new(intervals),
+            condition,
+            waking: false,
+            checked: None,
+            failures: 0,
+            retry_at: now,
+            next_look: now,
+            next_full: now,
+            next_beat: now,
+            last_scan: None,
+            alone: true,
+            node,
+        })
+    }
+
+    /// The node at work, for looking at it.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The node at work, for operations between steps.
+    pub fn node_mut(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// Gives the node back.
+    pub fn into_node(self) -> Node {
+        self.node
+    }
+
+    /// Whether the share could not be used in the last step.
+    pub fn share_away(&self) -> Option<&str> {
+        self.condition.share_away.as_deref()
+    }
+
+    /// One step.
+    ///
+    /// # Errors
+    /// The local store's alone: nothing can be promised without it.
+    pub fn step(&mut self, hints: &Hints) -> Result<Step> {
+        let mut step = Step::default();
+        for result in &hints.wakes {
+            wake::ended(&mut self.node, result)?;
+            self.waking = false;
+        }
+        let now = self.node.clock.now();
+        if hints.mailbox || hints.slot {
+            self.pace.event(now);
+        }
+        let mut more = false;
+        if self.usable(now, &mut step)? {
+            match self.work(now, hints, &mut step) {
+                Ok(again) => more = again,
+                Err(error) if error.is_in_store() => return Err(error),
+                Err(error) => self.trouble(error, &mut step),
+            }
+        }
+        let wakes = self.fire(&mut step)?;
+        self.note_condition(now)?;
+        step.rest = if more { Duration::ZERO } else { self.rest(now, wakes) };
+        Ok(step)
+    }
+
+    /// The last heartbeat, which says that the daemon stopped. Tries once.
+    pub fn stop(&mut self, reason: &str) -> Result<()> {
+        if self.checked.is_none() || self.lease_lost() {
+            return Ok(());
+        }
+        let lease = self.lease.unwrap_or_default();
+        beat::write(&*self.share, &mut self.node, Activity::Stopped, Some(reason), lease)
+    }
+
+    /// Whether the share may be used: it answered, and it is the one we know.
+    fn usable(&mut self, now: Duration, step: &mut Step) -> Result<bool> {
+        if self.checked.is_some_and(|at| now.saturating_sub(at) < self.node.config.look.heartbeat) {
+            return Ok(true);
+        }
+        if self.condition.share_away.is_some() && now < self.retry_at && self.failures > 0 {
+            return Ok(false);
+        }
+        match self.check_identity() {
+            Ok(()) => {
+                if self.checked.is_none() {
+                    self.back(now);
+                }
+                self.checked = Some(now);
+                Ok(true)
+            }
+            Err(error) if error.is_in_store() => Err(error),
+            Err(error) => {
+                self.checked = None;
+                self.outbox.reset();
+                self.failures += 1;
+                self.retry_at = now + retry::backoff(AWAY.0, AWAY.1, self.failures);
+                self.condition.share_away = Some(error.to_string());
+                step.problems.push(error);
+                Ok(false)
+            }
+        }
+    }
+
+    fn check_identity(&mut self) -> Result<()> {
+        let place = self.share.describe();
+        let deed = "use the share";
+        let Some(found) = identity::read(&*self.share)? else {
+            let cause = "there is no lanpost.json: it is not mounted, or was never set up";
+            return Err(Error::new(Kind::Away, deed, place, cause).next("mount it, or run `lanpost init`"));
+        };
+        match self.node.db.meta("share")? {
+            Some(known) if known == found.share => Ok(()),
+            Some(known) => {
+                let cause = format!("its id is {}, ours was {known}: another share is mounted there", found.share);
+                let error = Error::new(Kind::Away, deed, place, cause);
+                Err(error.next("mount the right one, or run `lanpost init --force` to move over"))
+            }
+            None => self.node.db.set_meta("share", &found.share),
+        }
+    }
+
+    /// The share is there (again): look at everything, beat at once.
+    fn back(&mut self, now: Duration) {
+        self.failures = 0;
+        self.condition.share_away = None;
+        (self.next_full, self.next_beat, self.next_look) = (now, now, now);
+    }
+
+    fn work(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<bool> {
+        if self.lease_lost() {
+            return Ok(false);
+        }
+        let lease = match self.lease {
+            Some(lease) => lease,
+            None => self.take_lease()?,
+        };
+        self.scan(now, hints)?;
+        if self.role == Role::Daemon && now >= self.next_beat {
+            beat::write(&*self.share, &mut self.node, Activity::Online, None, lease)?;
+            self.next_beat = now + self.node.config.look.heartbeat;
+        }
+        let found = self.look(now, hints)?;
+        if self.pace.take_rearm() {
+            step.actions.push(Action::Rearm);
+        }
+        if std::mem::take(&mut self.mailbox.missing) {
+            self.share.make_folder(&layout::mailbox(self.node.instance()))?;
+            self.share.touch(&layout::bell(self.node.instance()))?;
+            step.actions.push(Action::Rearm);
+        }
+        if found.taken.new > 0 && self.role == Role::Daemon && !self.node.config.wake.command.is_empty() {
+            // The agent first; receipts and mail go in the next step.
+            return Ok(true);
+        }
+        let round = self.outbox.send(&*self.share, &mut self.node, lease, now)?;
+        let failed = !round.problems.is_empty();
+        step.problems.extend(round.problems);
+        if failed {
+            self.checked = None;
+        }
+        Ok(round.more)
+    }
+
+    fn take_lease(&mut self) -> Result<u64> {
+        let holder = self.node.db.meta("holder")?.unwrap_or_default();
+        let since = format_time(self.node.clock.wall());
+        let claim = Lease { holder, host: process::host_name(), since };
+        let number = lease::acquire(&*self.share, self.node.instance(), &claim)?;
+        self.node.db.set_meta("lease", &number.to_string())?;
+        self.lease = Some(number);
+        Ok(number)
+    }
+
+    fn lease_lost(&self) -> bool {
+        self.condition.lease_lost_to.is_some()
+    }
+
+    /// Looks who is there: with every heartbeat, when asked, and (not too often) when hinted.
+    fn scan(&mut self, now: Duration, hints: &Hints) -> Result<()> {
+        let wanted = ops::scan_wanted(&self.node)?;
+        let hinted = hints.status && self.last_scan.is_none_or(|at| now.saturating_sub(at) >= SCANS);
+        let stranger = std::mem::take(&mut self.mailbox.stranger);
+        let due = self.last_scan.is_none_or(|at| now.saturating_sub(at) >= self.node.config.look.heartbeat);
+        if !(due || hinted || stranger || hints.everything || wanted.is_some()) {
+            return Ok(());
+        }
+        beat::scan(&*self.share, &mut self.node)?;
+        if now >= self.next_full || hints.everything || wanted.is_some() {
+            beat::scan_plain(&*self.share, &mut self.node)?;
+            self.watch_lease()?;
+        }
+        self.alone = self.node.db.peers()?.iter().filter(|peer| peer.heartbeat.is_some()).count() < 2;
+        self.last_scan = Some(now);
+        wanted.map_or(Ok(()), |ticket| ops::answer_scan(&mut self.node, ticket))
+    }
+
+    /// A higher lease than ours means that another daemon runs this instance: it holds, we stop.
+    fn watch_lease(&mut self) -> Result<()> {
+        if let Standing::Lost { to } = lease::look(&*self.share, self.node.instance(), self.lease)? {
+            self.condition.lease_lost_to = Some(to);
+            self.outbox.reset();
+            let cause = format!("another daemon took instance {} over (lease {to})", self.node.instance());
+            return Err(Error::new(Kind::LeaseLost, "go on writing to", self.share.describe(), cause)
+                .next("stop one of the two; restarting this one takes it back"));
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, now: Duration, hints: &Hints) -> Result<Found> {
+        let (share, node) = (&*self.share, &mut self.node);
+        let full = now >= self.next_full || hints.everything || self.mailbox.is_due(now);
+        let found = if full {
+            self.next_full = now + node.config.look.full;
+            if self.alone && self.role == Role::Daemon && node.config.look.notify && !self.pace.believes() {
+                // Nobody else rings, so we ring ourselves: the event must come back, and the next look sees the change.
+                share.touch(&layout::bell(node.instance()))?;
+            }
+            self.mailbox.look_full(share, node, now)?
+        } else if hints.mailbox || hints.slot {
+            let mut found = Found::default();
+            if hints.mailbox {
+                found = self.mailbox.look_lanes(share, node, now, false)?;
+            }
+            if hints.slot {
+                let slot = self.mailbox.look_slot(share, node, now)?;
+                found.changed |= slot.changed;
+                found.taken.new += slot.taken.new;
+            }
+            found
+        } else if now >= self.next_look {
+            self.mailbox.look_idle(share, node, now)?
+        } else {
+            return Ok(Found::default());
+        };
+        self.next_look = now + self.pace.looked(now, found.changed);
+        Ok(found)
+    }
+
+    fn fire(&mut self, step: &mut Step) -> Result<Option<i64>> {
+        if self.waking || self.role == Role::Pass || self.node.config.wake.command.is_empty() {
+            return Ok(None);
+        }
+        match wake::decide(&mut self.node)? {
+            Decision::Idle => Ok(None),
+            Decision::In(ms) => Ok(Some(ms)),
+            Decision::Fire(order) => {
+                self.waking = true;
+                step.actions.push(Action::Wake(order));
+                Ok(None)
+            }
+        }
+    }
+
+    /// A failure on the share: report it, and look at the share's identity before going on.
+    fn trouble(&mut self, error: Error, step: &mut Step) {
+        if error.kind() != Kind::LeaseLost {
+            self.checked = None;
+            let now = self.node.clock.now();
+            self.next_look = now + AWAY.0;
+        }
+        step.problems.push(error);
+    }
+
+    fn note_condition(&mut self, now: Duration) -> Result<()> {
+        let before = condition::load(&self.node.db)?;
+        let believes = self.pace.believes();
+        if self.role == Role::Daemon {
+            self.condition.watching = if believes { "notifications" } else { "polling" }.into();
+            self.condition.missed_events = self.pace.missed;
+        } else {
+            self.condition.watching = before.watching.clone();
+        }
+        if before.share_away.is_some() != self.condition.share_away.is_some() || self.condition.share_since == 0 {
+            self.condition.share_since = self.node.clock.wall_ms();
+        }
+        let _ = now;
+        condition::store(&mut self.node.db, &self.condition)
+    }
+
+    fn rest(&self, now: Duration, wakes: Option<i64>) -> Duration {
+        let wakes = wakes.map(|ms| now + Duration::from_millis(ms.max(0).unsigned_abs()));
+        if self.checked.is_none() {
+            let soon = if self.failures > 0 { self.retry_at } else { now + AWAY.0 };
+            return wakes.map_or(soon, |at| at.min(soon)).saturating_sub(now);
+        }
+        if self.lease_lost() {
+            return wakes.map_or(AWAY.1, |at| at.saturating_sub(now));
+        }
+        let timers = [Some(self.next_look), Some(self.next_full), Some(self.next_beat), self.mailbox.due()];
+        let first = timers.into_iter().flatten().chain(self.outbox.due()).chain(wakes).min();
+        first.map_or(AWAY.1, |at| at.saturating_sub(now))
+    }
+}
