@@ -1,4 +1,6 @@
 //! lanpost: a post office in a shared folder.
+pub mod adapt;
+pub mod app;
 pub mod engine;
 pub mod error;
 pub mod model;

@@ -175,7 +175,7 @@ impl Engine {
             }
         }
         let wakes = self.fire(&mut step)?;
-        self.note_condition(now)?;
+        self.note_condition()?;
         step.rest = if more { Duration::ZERO } else { self.rest(now, wakes) };
         Ok(step)
     }
@@ -329,8 +329,9 @@ impl Engine {
         let found = if full {
             self.next_full = now + node.config.look.full;
             if self.alone && self.role == Role::Daemon && node.config.look.notify && !self.pace.believes() {
-                // Nobody else rings, so we ring ourselves: the event must come back, and the next look sees the change.
+                // Nobody else rings, so we ring ourselves: the event must come back.
                 share.touch(&layout::bell(node.instance()))?;
+                self.pace.probed(now);
             }
             self.mailbox.look_full(share, node, now)?
         } else if hints.mailbox || hints.slot {
@@ -378,7 +379,7 @@ impl Engine {
         step.problems.push(error);
     }
 
-    fn note_condition(&mut self, now: Duration) -> Result<()> {
+    fn note_condition(&mut self) -> Result<()> {
         let before = condition::load(&self.node.db)?;
         let believes = self.pace.believes();
         if self.role == Role::Daemon {
@@ -390,7 +391,6 @@ impl Engine {
         if before.share_away.is_some() != self.condition.share_away.is_some() || self.condition.share_since == 0 {
             self.condition.share_since = self.node.clock.wall_ms();
         }
-        let _ = now;
         condition::store(&mut self.node.db, &self.condition)
     }
 

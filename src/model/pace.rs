@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How much later than the look an event may still come without being a miss.
 pub const BOUND: Duration = Duration::from_secs(1);
 /// How many announced changes make an unproven watcher believed.
-const PROOF: u32 = 2;
+const PROOF: u32 = 1;
 /// The interval grows by half at every look that finds nothing.
 const GROWTH: (u32, u32) = (3, 2);
 
@@ -49,6 +49,11 @@ impl Pace {
             unannounced: None,
             rearm: false,
         }
+    }
+
+    /// Notes that we changed the mailbox ourselves, to see whether the event comes back.
+    pub fn probed(&mut self, now: Duration) {
+        self.unannounced.get_or_insert(now);
     }
 
     /// Notes an event of the mailbox.
@@ -135,6 +140,17 @@ mod tests {
         assert_eq!(pace.missed, 1);
         assert!(pace.take_rearm());
         assert!(!pace.take_rearm());
+    }
+
+    #[test]
+    fn a_probe_that_comes_back_is_proof() {
+        let mut pace = pace();
+        pace.probed(Duration::from_secs(1));
+        pace.event(Duration::from_millis(1_005));
+        assert!(pace.believes());
+        pace.probed(Duration::from_secs(60));
+        pace.looked(Duration::from_secs(70), false);
+        assert!(!pace.believes(), "the second one did not come back");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, Timespec, Timestamps, UTIME_NOW};
 
@@ -68,4 +70,16 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// The PC's name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Puts a child into a process group of its own, so that it can be ended with all it started.
+pub fn isolate(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// Ends a child that was isolated, and all it started.
+pub fn kill_tree(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
 }

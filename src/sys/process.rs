@@ -1,6 +1,7 @@
-//! This process and this PC, for people who read a heartbeat or a lock's note.
+//! This process, this PC, and children that must not outlive their deadline.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use super::platform;
 
@@ -17,4 +18,14 @@ pub fn id() -> u32 {
 /// The path of this program.
 pub fn executable() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("lanpost"))
+}
+
+/// Prepares a child so that [`kill_tree`] can end it with all it started.
+pub fn isolate(command: &mut Command) {
+    platform::isolate(command);
+}
+
+/// Ends an isolated child and all it started.
+pub fn kill_tree(pid: u32) {
+    platform::kill_tree(pid);
 }

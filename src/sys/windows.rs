@@ -4,7 +4,9 @@
 
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
+use std::os::windows::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::share::Meta;
@@ -67,6 +69,18 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// The PC's name.
 pub fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())
+}
+
+/// Keeps a child out of our console's Ctrl-C, which is meant for the daemon.
+pub fn isolate(command: &mut Command) {
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+    const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+}
+
+/// Ends a child and all it started.
+pub fn kill_tree(pid: u32) {
+    let _ = Command::new("taskkill").args(["/T", "/F", "/PID", &pid.to_string()]).output();
 }
 
 fn retrying<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {

@@ -1,0 +1,5 @@
+//! Floor 4: edges. Each adapter joins the engine to one thing outside; adapters do not know each other.
+
+pub mod signals;
+pub mod wake;
+pub mod watch;

@@ -1,0 +1,189 @@
+//! Waking by a command: started once per batch, mail on stdin, judged by its exit code.
+//!
+//! - argv as configured, no shell; stdin is the JSON array of the messages, as `lanpost inbox --json` shows them.
+//! - Environment: `LANPOST_INSTANCE`, `LANPOST_AGENT`, `LANPOST_WAKE`, `LANPOST_ATTEMPT`, `LANPOST_COUNT`,
+//!   `LANPOST_IDS` and `LANPOST_FROM` (separated by spaces), `LANPOST_CONFIG`, `LANPOST_BIN`.
+//! - Exit codes (sysexits.h): 0 done; 75 and anything unknown, a crash or a signal: try again; 64-78: never again.
+//! - At its deadline it is killed with all it started, which counts as temporary.
+//!
+//! Its output is drained so that it never blocks, and the end of stderr is kept for the trace.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::engine::wake::{Outcome, WakeOrder, WakeResult};
+use crate::sys::process;
+
+/// How much of the end of stderr is kept.
+const KEPT: usize = 500;
+/// How long output is drained after the command has ended: something it started may hold the pipe open.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// How to run the command.
+#[derive(Clone, Debug)]
+pub struct WakeCommand {
+    /// The program and its arguments; not empty.
+    pub argv: Vec<String>,
+    /// Killed after this long.
+    pub timeout: Duration,
+    /// Our own instance.
+    pub instance: String,
+    /// The config file, so that the command can call the CLI.
+    pub config: PathBuf,
+}
+
+impl WakeCommand {
+    /// Runs the command for one order, to its end or its deadline. Dropping the future kills the command.
+    pub async fn run(&self, order: &WakeOrder) -> WakeResult {
+        let (outcome, detail) = match self.spawn(order) {
+            Ok(child) => self.attend(child, order).await,
+            Err(error) => {
+                let program = self.argv.first().map(String::as_str).unwrap_or_default();
+                (Outcome::Temporary, format!("could not start {program}: {error}"))
+            }
+        };
+        WakeResult { wake: order.wake, agent: order.agent.clone(), outcome, detail }
+    }
+
+    fn spawn(&self, order: &WakeOrder) -> std::io::Result<Child> {
+        let (program, arguments) = self.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).envs(self.environment(order));
+        // An agent's exec sets it, and OpenClaw's CLI refuses to work where it is set.
+        command.env_remove("OPENCLAW_SHELL");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        process::isolate(&mut command);
+        Command::from(command).kill_on_drop(true).spawn()
+    }
+
+    fn environment(&self, order: &WakeOrder) -> Vec<(&'static str, OsString)> {
+        let ids: Vec<_> = order.messages.iter().map(|message| message.id.as_str()).collect();
+        let mut senders: Vec<_> = order.messages.iter().map(|message| message.from.as_str()).collect();
+        senders.sort_unstable();
+        senders.dedup();
+        let text = |text: String| OsString::from(text.replace('\0', ""));
+        vec![
+            ("LANPOST_INSTANCE", text(self.instance.clone())),
+            ("LANPOST_AGENT", text(order.agent.clone())),
+            ("LANPOST_WAKE", text(order.wake.to_string())),
+            ("LANPOST_ATTEMPT", text(order.attempt.to_string())),
+            ("LANPOST_COUNT", text(order.messages.len().to_string())),
+            ("LANPOST_IDS", text(ids.join(" "))),
+            ("LANPOST_FROM", text(senders.join(" "))),
+            ("LANPOST_CONFIG", self.config.clone().into_os_string()),
+            ("LANPOST_BIN", process::executable().into_os_string()),
+        ]
+    }
+
+    async fn attend(&self, mut child: Child, order: &WakeOrder) -> (Outcome, String) {
+        let guard = Tree(child.id());
+        let mail = serde_json::to_vec(&order.messages).unwrap_or_default();
+        let stdin = child.stdin.take();
+        let feed = tokio::spawn(async move {
+            if let Some(mut stdin) = stdin {
+                // A command that doesn't read its stdin is fine.
+                let _ = stdin.write_all(&mail).await;
+            }
+        });
+        let stdout = tokio::spawn(drain(child.stdout.take()));
+        let mut stderr = tokio::spawn(drain(child.stderr.take()));
+        let status = timeout(self.timeout, child.wait()).await;
+        let killed = status.is_err();
+        if killed {
+            guard.kill();
+            let _ = child.wait().await;
+        }
+        let said = timeout(DRAIN, &mut stderr).await.ok().and_then(Result::ok).unwrap_or_default();
+        for task in [feed.abort_handle(), stdout.abort_handle(), stderr.abort_handle()] {
+            task.abort();
+        }
+        std::mem::forget(guard);
+        match status {
+            Err(_) => {
+                let limit = humantime::format_duration(self.timeout);
+                (Outcome::Temporary, worded(&format!("killed after {limit}"), &said))
+            }
+            Ok(Err(error)) => (Outcome::Temporary, format!("lost sight of the command: {error}")),
+            Ok(Ok(status)) => (judge(status.code()), worded(&describe(status), &said)),
+        }
+    }
+}
+
+/// Ends a command's whole tree when the daemon stops in the middle of a wake.
+struct Tree(Option<u32>);
+
+impl Tree {
+    fn kill(&self) {
+        if let Some(pid) = self.0 {
+            process::kill_tree(pid);
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What an exit code means; `None` is a signal.
+fn judge(code: Option<i32>) -> Outcome {
+    match code {
+        Some(0) => Outcome::Done,
+        Some(75) => Outcome::Temporary,
+        Some(64..=78) => Outcome::Permanent,
+        // A Rust panic exits 101, a shell's "not found" 127: both may be mended.
+        _ => Outcome::Temporary,
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
+}
+
+fn worded(how: &str, stderr: &str) -> String {
+    match stderr.trim() {
+        "" => how.to_owned(),
+        said => format!("{how}: {said}"),
+    }
+}
+
+/// Reads to the end and returns the last [`KEPT`] bytes as text.
+async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut pipe) = pipe else { return String::new() };
+    let mut last = VecDeque::new();
+    let mut buffer = [0; 4096];
+    while let Ok(1..) = pipe.read(&mut buffer).await.inspect(|read| {
+        last.extend(&buffer[..*read]);
+        last.drain(..last.len().saturating_sub(KEPT));
+    }) {}
+    String::from_utf8_lossy(last.make_contiguous()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_follow_sysexits() {
+        for (code, outcome) in [
+            (Some(0), Outcome::Done),
+            (Some(75), Outcome::Temporary),
+            (Some(64), Outcome::Permanent),
+            (Some(78), Outcome::Permanent),
+            (Some(1), Outcome::Temporary),
+            (Some(101), Outcome::Temporary),
+            (Some(127), Outcome::Temporary),
+            (None, Outcome::Temporary),
+        ] {
+            assert_eq!(judge(code), outcome, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Floor 5: the program.
+
+pub mod daemon;
+pub mod log;
+pub mod pass;
