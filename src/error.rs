@@ -49,7 +49,12 @@ struct Inner {
 
 impl Error {
     /// An error of `kind`: `deed` ("write the heartbeat to"), `subject` (a path, an id), `cause` in words.
-    pub fn new(kind: Kind, deed: impl Into<String>, subject: impl fmt::Display, cause: impl fmt::Display) -> Self {
+    pub fn new(
+        kind: Kind,
+        deed: impl Into<String>,
+        subject: impl fmt::Display,
+        cause: impl fmt::Display,
+    ) -> Self {
         Error(Box::new(Inner {
             deed: deed.into(),
             subject: subject.to_string(),

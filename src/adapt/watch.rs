@@ -44,7 +44,10 @@ pub struct Places {
 
 impl Watch {
     /// Watches what can be watched. Returns the watcher and what could not be, in words.
-    pub fn start(places: &Places, mut hint: impl FnMut(Seen) + Send + 'static) -> (Option<Watch>, Vec<String>) {
+    pub fn start(
+        places: &Places,
+        mut hint: impl FnMut(Seen) + Send + 'static,
+    ) -> (Option<Watch>, Vec<String>) {
         let at = |path: &layout::SharePath| places.share.join(path.as_str());
         let folders = [
             at(&layout::mailbox(&places.instance)),

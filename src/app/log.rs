@@ -56,7 +56,11 @@ impl EscapeControls for str {
     /// One line stays one line, whatever a file name or a peer put into it.
     fn escape_debug_controls(&self) -> String {
         self.chars().fold(String::with_capacity(self.len()), |mut line, c| {
-            if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+            if c.is_control() {
+                line.extend(c.escape_default())
+            } else {
+                line.push(c)
+            }
             line
         })
     }

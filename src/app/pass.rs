@@ -39,7 +39,9 @@ pub fn pass(node: &mut Node, role: &str) -> Result<Passed> {
         }
         if node.clock.now() >= deadline {
             let cause = "another command is at work on it";
-            return Err(Error::new(Kind::Busy, "work on the state folder", state.display(), cause).next("try again"));
+            return Err(
+                Error::new(Kind::Busy, "work on the state folder", state.display(), cause).next("try again")
+            );
         }
         pause(Duration::from_millis(20));
     };

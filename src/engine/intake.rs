@@ -197,7 +197,9 @@ impl Work<'_> {
                 }
                 (peer.clone(), None)
             }
-            Via::Slot if envelope.kind == RECEIPT => return Err("a receipt, but not in its sender's lane".into()),
+            Via::Slot if envelope.kind == RECEIPT => {
+                return Err("a receipt, but not in its sender's lane".into());
+            }
             Via::Slot => {
                 let peer = claimed.unwrap_or_else(|_| envelope.from.to_lowercase());
                 (peer, Some((line.encoding.name().to_owned(), line.raw.to_vec())))

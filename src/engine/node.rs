@@ -27,7 +27,12 @@ impl Node {
     /// There is no such store (then `init` was not run), or it can't be opened.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Node> {
         if !files::is_folder(&config.state) {
-            let error = Error::new(Kind::NotFound, "open the state folder", config.state.display(), "it is not there");
+            let error = Error::new(
+                Kind::NotFound,
+                "open the state folder",
+                config.state.display(),
+                "it is not there",
+            );
             return Err(error.next("run `lanpost init` first, or set `state` in the config"));
         }
         let db = Db::open(&store_path(&config))?;

@@ -166,7 +166,10 @@ impl Mailbox {
         Ok(found)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the seam, the node, the time, which lane, what was listed of it")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam, the node, the time, which lane, what was listed of it"
+    )]
     fn look_lane(
         &mut self,
         share: &dyn Share,
@@ -258,7 +261,9 @@ impl Mailbox {
             cursor = intake.cursor;
             self.cursors.insert(lane.to_owned(), cursor.clone());
             restarted = false;
-            if reading.at_end || waiting == bytes.len() {
+            // What was set aside as damage may have hidden whole lines behind it.
+            let all_there = reading.at_end && reading.still < Still::Damaged;
+            if all_there || waiting == bytes.len() {
                 break;
             }
         }
@@ -273,7 +278,8 @@ impl Mailbox {
             let peer = node.db.peer(&arrival.peer)?;
             let beat = peer.as_ref().and_then(|peer| Some((peer, peer.heartbeat.as_ref()?)));
             self.stranger |= beat.is_none() && matches!(intake.via, Via::Lane { .. });
-            arrival.receipt = matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
+            arrival.receipt =
+                matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
             arrival.wake = wakes && arrival.envelope.kind != RECEIPT;
             // The time is the sender's clock, reckoned from its heartbeat: ours may be an hour off. Unknown is in time.
             let theirs = beat.and_then(|(peer, beat)| {
@@ -318,7 +324,9 @@ impl Mailbox {
                     tail.due = if damaged > now { damaged } else { now + DAMAGED };
                 }
             }
-            _ => drop(self.tails.insert(lane.to_owned(), Waiting { at, len, since: now, due: now + COMPLETE })),
+            _ => {
+                drop(self.tails.insert(lane.to_owned(), Waiting { at, len, since: now, due: now + COMPLETE }))
+            }
         }
     }
 }

@@ -228,7 +228,8 @@ impl Engine {
         match self.node.db.meta("share")? {
             Some(known) if known == found.share => Ok(()),
             Some(known) => {
-                let cause = format!("its id is {}, ours was {known}: another share is mounted there", found.share);
+                let cause =
+                    format!("its id is {}, ours was {known}: another share is mounted there", found.share);
                 let error = Error::new(Kind::Away, deed, place, cause);
                 Err(error.next("mount the right one, or run `lanpost init --force` to move over"))
             }
@@ -388,7 +389,9 @@ impl Engine {
         } else {
             self.condition.watching = before.watching.clone();
         }
-        if before.share_away.is_some() != self.condition.share_away.is_some() || self.condition.share_since == 0 {
+        if before.share_away.is_some() != self.condition.share_away.is_some()
+            || self.condition.share_since == 0
+        {
             self.condition.share_since = self.node.clock.wall_ms();
         }
         condition::store(&mut self.node.db, &self.condition)

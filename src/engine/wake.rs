@@ -158,7 +158,11 @@ mod tests {
             ((false, Some(99_000), (0, 0)), 0), // the clock was set back
         ];
         for ((urgent, last, failures), expected) in cases {
-            assert_eq!(pause(&config, urgent, last, failures, 10_000), expected, "{urgent} {last:?} {failures:?}");
+            assert_eq!(
+                pause(&config, urgent, last, failures, 10_000),
+                expected,
+                "{urgent} {last:?} {failures:?}"
+            );
         }
     }
 

@@ -30,8 +30,8 @@ impl Identity {
     /// # Errors
     /// A sentence for people: not ours, or a newer format.
     pub fn parse(bytes: &[u8]) -> Result<Identity, String> {
-        let identity: Identity =
-            serde_json::from_slice(bytes).map_err(|error| format!("it is not a share's identity ({error})"))?;
+        let identity: Identity = serde_json::from_slice(bytes)
+            .map_err(|error| format!("it is not a share's identity ({error})"))?;
         match identity.format {
             FORMAT => Ok(identity),
             other => Err(format!("its format is {other}; this lanpost knows format {FORMAT}")),

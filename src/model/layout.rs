@@ -174,8 +174,16 @@ mod tests {
     #[test]
     fn foreign_names_are_nobodys_lane() {
         for name in [
-            "bell", "from-a.jsonl", "from-a.7.jsonl", "from-.7-1.jsonl", "from-../x.7-1.jsonl", "from-a.0-1.jsonl",
-            "from-a.7-+1.jsonl", "from-a.7-18446744073709551616.jsonl", "from-CON.1-1.jsonl", "from-a.7-1.jsonl.tmp",
+            "bell",
+            "from-a.jsonl",
+            "from-a.7.jsonl",
+            "from-.7-1.jsonl",
+            "from-../x.7-1.jsonl",
+            "from-a.0-1.jsonl",
+            "from-a.7-+1.jsonl",
+            "from-a.7-18446744073709551616.jsonl",
+            "from-CON.1-1.jsonl",
+            "from-a.7-1.jsonl.tmp",
         ] {
             assert_eq!(parse_lane(name), None, "{name}");
         }

@@ -34,6 +34,7 @@ pub fn establish(share: &dyn Share, fresh: &Identity) -> Result<Identity> {
     }
     read(share)?.ok_or_else(|| {
         let cause = "it was there a moment ago and is gone";
-        Error::new(Kind::Away, "read", layout::identity(), cause).next("look whether the share is still mounted")
+        Error::new(Kind::Away, "read", layout::identity(), cause)
+            .next("look whether the share is still mounted")
     })
 }

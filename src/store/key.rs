@@ -37,8 +37,9 @@ fn hex(bytes: &[u8]) -> String {
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<[u8; 32]> {
     let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
-    let digits: Vec<u8> =
-        (0..text.len() / 2).filter_map(|i| u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()).collect();
+    let digits: Vec<u8> = (0..text.len() / 2)
+        .filter_map(|i| u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok())
+        .collect();
     <[u8; 32]>::try_from(digits).ok().filter(|_| text.len() == 64).ok_or_else(|| {
         let error = Error::new(Kind::Corrupt, "read the key", path.display(), "it is not 64 hex digits");
         error.next("restore it from a backup; without it peers will not know this instance again")
@@ -55,6 +56,8 @@ mod tests {
         let first = load_or_make(state.path(), || Ok([7; 32])).unwrap();
         assert_eq!(load_or_make(state.path(), || Ok([8; 32])).unwrap(), first);
         files::replace(&state.path().join("key"), b"zz").unwrap();
-        assert!(load_or_make(state.path(), || Ok([8; 32])).unwrap_err().to_string().contains("64 hex digits"));
+        assert!(
+            load_or_make(state.path(), || Ok([8; 32])).unwrap_err().to_string().contains("64 hex digits")
+        );
     }
 }

@@ -24,7 +24,8 @@ pub fn acquire(share: &dyn Share, instance: &Name, claim: &Lease) -> Result<u64>
     for _ in 0..TRIES {
         let found = numbers(share, instance)?;
         let highest = found.iter().copied().max().unwrap_or(0);
-        if highest > 0 && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == claim.holder) {
+        if highest > 0 && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == claim.holder)
+        {
             return Ok(highest);
         }
         let bytes = serde_json::to_vec_pretty(claim).unwrap_or_default();

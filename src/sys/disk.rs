@@ -158,7 +158,8 @@ impl Share for DiskShare {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Error::io("make the folder", &path, error).next("a file stands in its place: move it away"))
+                Err(Error::io("make the folder", &path, error)
+                    .next("a file stands in its place: move it away"))
             }
             Err(error) => Err(error).at("make the folder", &path),
         }

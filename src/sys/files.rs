@@ -48,12 +48,10 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn private_folder(folder: &Path) -> Result<()> {
     match platform::private_folder(folder) {
         Ok(()) => Ok(()),
-        Err(_) if folder.is_file() => Err(Error::usage(
-            "make the folder",
-            folder.display(),
-            "a file stands in its place",
-        )
-        .next("move it away, or name another folder")),
+        Err(_) if folder.is_file() => {
+            Err(Error::usage("make the folder", folder.display(), "a file stands in its place")
+                .next("move it away, or name another folder"))
+        }
         Err(error) => Err(error).at("make the folder", folder),
     }
 }

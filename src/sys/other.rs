@@ -90,7 +90,8 @@ mod tests {
         touch(&path).unwrap();
         rename(&path, &folder.path().join("y")).unwrap();
         sync_folder(folder.path()).unwrap();
-        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| entry_meta(&e.unwrap())).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|e| entry_meta(&e.unwrap())).collect();
         assert_eq!(names.len(), 2);
         assert!(open_read(&folder.path().join("new")).is_err(), "a folder is not a file");
         assert!(!host_name().is_empty());

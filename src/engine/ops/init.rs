@@ -2,8 +2,8 @@
 //!
 //! Every step may be repeated: a crash in the middle is mended by running it again.
 
-use crate::engine::node::{Node, store_path};
 use crate::engine::beat;
+use crate::engine::node::{Node, store_path};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
 use crate::model::envelope::format_time;
@@ -69,8 +69,9 @@ fn share_is_there(share: &dyn Share, config: &Config) -> Result<()> {
     let place = config.share.path.display();
     match share.list(&layout::root()) {
         Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(Error::new(Kind::Away, "use the share", place, "there is no such folder")
-            .next("mount it, or make the folder; lanpost does not make it, so that an unmounted share is noticed")),
+        Ok(None) => Err(Error::new(Kind::Away, "use the share", place, "there is no such folder").next(
+            "mount it, or make the folder; lanpost does not make it, so that an unmounted share is noticed",
+        )),
         Err(error) => Err(error.next("the share must be a folder that this user may list")),
     }
 }
@@ -79,9 +80,13 @@ fn share_is_there(share: &dyn Share, config: &Config) -> Result<()> {
 fn name_is_free(share: &dyn Share, config: &Config, key: &str, force: bool) -> Result<()> {
     let (wanted, deed) = (&config.instance, "take the name");
     for entry in share.list(&layout::status_folder())?.unwrap_or_default() {
-        let Some(name) = layout::parse_status(&entry.name).filter(|name| name.same_as(wanted)) else { continue };
+        let Some(name) = layout::parse_status(&entry.name).filter(|name| name.same_as(wanted)) else {
+            continue;
+        };
         if name != *wanted {
-            let cause = format!("{name} is on the share; the two differ only in case or in how characters are composed");
+            let cause = format!(
+                "{name} is on the share; the two differ only in case or in how characters are composed"
+            );
             return Err(Error::usage(deed, wanted, cause).next(format!("use {name}, or another name")));
         }
         let bytes = share.read(&layout::status(&name), 0, beat::MAX)?.unwrap_or_default();

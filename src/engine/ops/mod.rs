@@ -13,8 +13,8 @@ mod trace;
 pub use ack::{ack, reply};
 pub use inbox::{find_in, inbox, quarantine, read};
 pub use init::{Init, init};
-pub(super) use peers::{answer_scan, scan_wanted};
 pub use peers::{PeerView, peers, request_scan, scan_done};
+pub(super) use peers::{answer_scan, scan_wanted};
 pub use send::{Draft, send, send_all};
 pub use status::{ShareView, Status, status};
 pub use trace::{Trace, state_of, trace};
@@ -50,8 +50,10 @@ fn one(node: &Node, prefix: &str, way: Option<Way>, prefer: Way) -> Result<Messa
             .next("`lanpost inbox --all` lists the ids")),
         1 => Ok(found.swap_remove(0)),
         _ => {
-            let list: Vec<_> =
-                found.iter().map(|message| format!("{} ({} -> {})", message.id, message.from, message.to)).collect();
+            let list: Vec<_> = found
+                .iter()
+                .map(|message| format!("{} ({} -> {})", message.id, message.from, message.to))
+                .collect();
             let cause = format!("several ids begin so: {}", list.join(", "));
             Err(Error::usage(deed, prefix, cause).next("give more of the id"))
         }

@@ -45,7 +45,8 @@ pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
 }
 
 fn view(peer: &Peer, now: i64) -> PeerView {
-    let silent = peer.changed_at.map(|at| Duration::from_millis(now.saturating_sub(at).max(0).unsigned_abs()));
+    let silent =
+        peer.changed_at.map(|at| Duration::from_millis(now.saturating_sub(at).max(0).unsigned_abs()));
     let beat = peer.heartbeat.as_ref();
     let presence = beat.map_or(Presence::Plain, |beat| {
         presence::judge(beat.state, Duration::from_secs(beat.interval), silent)
@@ -56,7 +57,9 @@ fn view(peer: &Peer, now: i64) -> PeerView {
         agents: beat.map(|beat| beat.agents.clone()).unwrap_or_default(),
         host: beat.map(|beat| beat.host.clone()),
         version: beat.map(|beat| beat.lanpost.clone()),
-        silent: silent.filter(|_| beat.is_some_and(|b| b.state == Activity::Online)).map(|still| still.as_secs()),
+        silent: silent
+            .filter(|_| beat.is_some_and(|b| b.state == Activity::Online))
+            .map(|still| still.as_secs()),
         key: beat.map(|beat| beat.key.clone()),
     }
 }

@@ -110,7 +110,8 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     let size = envelope.to_line().len() + HEADROOM;
     if size > max {
         let cause = format!("the message is {size} bytes long; at most {max} go over");
-        return Err(Error::usage("send to", &to, cause).next("put the bulk into a file on the share and send its path"));
+        return Err(Error::usage("send to", &to, cause)
+            .next("put the bulk into a file on the share and send its path"));
     }
     Ok(NewMessage { way: Way::Out, peer: to.instance.fold(), envelope, state: State::Queued, outcome: None })
 }
@@ -127,20 +128,26 @@ fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)
         let cause = "no instance of that name was seen on the share";
         return Err(Error::new(Kind::NotFound, "send to", to, cause).next(match near.as_slice() {
             [] => "`lanpost peers` lists who is there; --create addresses one that has not joined yet".into(),
-            near => format!("did you mean {}? --create addresses one that has not joined yet", near.join(" or ")),
+            near => {
+                format!("did you mean {}? --create addresses one that has not joined yet", near.join(" or "))
+            }
         }));
     };
     let heartbeat = peer.heartbeat.as_ref();
     let agents = heartbeat.map(|beat| beat.agents.as_slice()).unwrap_or_default();
     let agent = match &to.agent {
-        Some(agent) if !agents.is_empty() && !create => match agents.iter().find(|known| known.same_as(agent)) {
-            Some(known) => Some(known.clone()),
-            None => {
-                let list: Vec<_> = agents.iter().map(Name::as_str).collect();
-                let cause = format!("{} has no agent of that name, but {}", peer.name, list.join(", "));
-                return Err(Error::new(Kind::NotFound, "send to", to, cause).next("--create addresses it anyway"));
+        Some(agent) if !agents.is_empty() && !create => {
+            match agents.iter().find(|known| known.same_as(agent)) {
+                Some(known) => Some(known.clone()),
+                None => {
+                    let list: Vec<_> = agents.iter().map(Name::as_str).collect();
+                    let cause = format!("{} has no agent of that name, but {}", peer.name, list.join(", "));
+                    return Err(
+                        Error::new(Kind::NotFound, "send to", to, cause).next("--create addresses it anyway")
+                    );
+                }
             }
-        },
+        }
         agent => agent.clone(),
     };
     let theirs = heartbeat.map_or(usize::MAX, |beat| usize::try_from(beat.max_message).unwrap_or(usize::MAX));
@@ -150,6 +157,8 @@ fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)
 fn word(what: &str, text: String) -> Result<String> {
     match text.len() {
         1..=128 if !text.chars().any(char::is_control) => Ok(text),
-        _ => Err(Error::usage("send with the", what, format!("{text:?} is not 1 to 128 bytes of plain text"))),
+        _ => {
+            Err(Error::usage("send with the", what, format!("{text:?} is not 1 to 128 bytes of plain text")))
+        }
     }
 }

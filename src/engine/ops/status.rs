@@ -75,7 +75,8 @@ pub fn status(node: &Node) -> Result<Status> {
     for peer in super::peers(node)? {
         *peers.entry(peer.presence.to_string()).or_insert(0) += 1;
     }
-    let since = chrono::DateTime::from_timestamp_millis(condition.share_since).filter(|_| condition.share_since > 0);
+    let since =
+        chrono::DateTime::from_timestamp_millis(condition.share_since).filter(|_| condition.share_since > 0);
     let share = ShareView {
         path: node.config.share.path.display().to_string(),
         id: node.db.meta("share")?,

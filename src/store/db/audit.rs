@@ -3,8 +3,8 @@
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
-use super::message::{Way, rfc3339};
 use super::Db;
+use super::message::{Way, rfc3339};
 use crate::error::Result;
 use crate::model::id::MessageId;
 

@@ -177,5 +177,7 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, arrival: &Arrival) -> rusq
     let sql = "INSERT INTO lane_in VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, lease) DO UPDATE SET
                seq = excluded.seq, missing = excluded.missing, untold = excluded.untold, due = due OR excluded.due";
     let missing = serde_json::to_string(&gaps).unwrap_or_else(|_| "[]".into());
-    tx.prepare_cached(sql)?.execute(params![peer, lease, seq.max(highest), missing, untold + 1, due]).map(drop)
+    tx.prepare_cached(sql)?
+        .execute(params![peer, lease, seq.max(highest), missing, untold + 1, due])
+        .map(drop)
 }

@@ -69,7 +69,9 @@ impl Db {
     /// The bytes a message of the open slot was written in.
     pub fn raw(&self, n: i64) -> Result<Option<Vec<u8>>> {
         self.query("read", |c| {
-            c.prepare_cached("SELECT raw FROM message WHERE n = ?1")?.query_row([n], |row| row.get(0)).optional()
+            c.prepare_cached("SELECT raw FROM message WHERE n = ?1")?
+                .query_row([n], |row| row.get(0))
+                .optional()
         })
         .map(Option::flatten)
     }
@@ -77,7 +79,8 @@ impl Db {
     /// How many messages of each direction are in each state, receipts not counted.
     pub fn counts(&self) -> Result<Vec<(String, String, u64)>> {
         self.query("read", |c| {
-            let sql = "SELECT way, state, count(*) FROM message WHERE kind != ?1 GROUP BY way, state ORDER BY 1, 2";
+            let sql =
+                "SELECT way, state, count(*) FROM message WHERE kind != ?1 GROUP BY way, state ORDER BY 1, 2";
             let mut statement = c.prepare_cached(sql)?;
             let rows = statement
                 .query_map([RECEIPT], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64)))?;
@@ -91,12 +94,19 @@ impl Db {
     }
 
     /// Moves incoming messages to `state` and owes their senders a receipt; returns those that moved.
-    pub fn mark(&mut self, messages: &[Message], state: State, outcome: Option<&str>, now: i64) -> Result<usize> {
+    pub fn mark(
+        &mut self,
+        messages: &[Message],
+        state: State,
+        outcome: Option<&str>,
+        now: i64,
+    ) -> Result<usize> {
         self.write("mark mail in", |tx| {
             let mut moved = 0;
             for message in messages {
                 let (peer, id) = (&message.peer, message.id.as_str());
-                if receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)? {
+                if receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)?
+                {
                     if understands_receipts(tx, message)? {
                         receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
                     }

@@ -66,9 +66,8 @@ impl Db {
         self.connection.set_prepared_statement_cache_capacity(64);
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;";
         self.connection.execute_batch(pragmas).map_err(|error| failed("open", &self.path, error))?;
-        let version: i64 = self.query("read the version of", |c| {
-            c.query_row("PRAGMA user_version", [], |row| row.get(0))
-        })?;
+        let version: i64 =
+            self.query("read the version of", |c| c.query_row("PRAGMA user_version", [], |row| row.get(0)))?;
         match version {
             0 => self.write("make the tables of", |tx| {
                 // Another process may have made them since we looked.
@@ -97,7 +96,9 @@ impl Db {
     /// A remembered value.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         self.query("read", |c| {
-            c.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+            c.prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()
         })
     }
 
@@ -107,7 +108,8 @@ impl Db {
             return Ok(());
         }
         self.write("write", |tx| {
-            let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            let sql =
+                "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
             tx.prepare_cached(sql)?.execute([key, value]).map(drop)
         })
     }

@@ -148,7 +148,9 @@ impl Db {
         self.query("read", |c| {
             let rows = waiting(c, peer, lines, usize::MAX)?;
             let mail = rows.into_iter().filter(|(message, ..)| message.kind != RECEIPT);
-            Ok(mail.map(|(message, ..)| Outgoing { n: message.n, envelope: message.to_envelope(0) }).collect())
+            Ok(mail
+                .map(|(message, ..)| Outgoing { n: message.n, envelope: message.to_envelope(0) })
+                .collect())
         })
     }
 
@@ -209,7 +211,12 @@ fn next_seq(tx: &Transaction, peer: &str, lease: u64) -> rusqlite::Result<u64> {
 
 type Waiting = (Message, Option<(u64, u64)>, usize);
 
-fn waiting(c: &rusqlite::Connection, peer: &str, lines: usize, bytes: usize) -> rusqlite::Result<Vec<Waiting>> {
+fn waiting(
+    c: &rusqlite::Connection,
+    peer: &str,
+    lines: usize,
+    bytes: usize,
+) -> rusqlite::Result<Vec<Waiting>> {
     let sql = format!(
         "SELECT {COLUMNS}, lease, seq, length(content) FROM message
          WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1 ORDER BY n LIMIT ?2"

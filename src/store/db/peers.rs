@@ -66,7 +66,8 @@ impl Db {
             return Ok(());
         }
         self.write("remember peers in", |tx| {
-            let sql = "INSERT INTO peer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (fold) DO UPDATE SET
+            let sql =
+                "INSERT INTO peer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (fold) DO UPDATE SET
                        name = excluded.name, heartbeat = excluded.heartbeat, stamp = excluded.stamp,
                        len = excluded.len, changed_at = excluded.changed_at, read_at = excluded.read_at";
             let mut statement = tx.prepare_cached(sql)?;

@@ -3,8 +3,8 @@
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
-use super::message::rfc3339;
 use super::Db;
+use super::message::rfc3339;
 use crate::error::Result;
 
 /// How many bytes of a bad line are kept; the rest stays in its file, at `offset`.
@@ -67,7 +67,8 @@ impl Db {
     /// What was set aside, newest last, at most the last `limit`.
     pub fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>> {
         self.query("read", |c| {
-            let sql = "SELECT * FROM (SELECT n, at, source, offset, length, raw, reason, encoding FROM quarantine
+            let sql =
+                "SELECT * FROM (SELECT n, at, source, offset, length, raw, reason, encoding FROM quarantine
                        ORDER BY n DESC LIMIT ?1) ORDER BY n";
             let mut statement = c.prepare_cached(sql)?;
             let rows = statement.query_map([limit as i64], |row| {

@@ -41,7 +41,8 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    let sql = "DELETE FROM receipt_due WHERE n IN (SELECT n FROM receipt_due WHERE peer = ?1 ORDER BY n LIMIT ?2)
+    let sql =
+        "DELETE FROM receipt_due WHERE n IN (SELECT n FROM receipt_due WHERE peer = ?1 ORDER BY n LIMIT ?2)
                RETURNING n, id, state, at, reason";
     let mut items: Vec<(i64, Item)> = tx
         .prepare_cached(sql)?
@@ -60,8 +61,10 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
     // RETURNING promises no order (sqlite.org/lang_returning.html §3).
     items.sort_by_key(|(n, _)| *n);
     tx.prepare_cached("UPDATE lane_in SET due = 0, untold = 0 WHERE peer = ?1 AND due")?.execute([peer])?;
-    let mut receipts: Vec<Receipt> =
-        delivered.into_iter().map(|delivered| Receipt { delivered: Some(delivered), items: vec![] }).collect();
+    let mut receipts: Vec<Receipt> = delivered
+        .into_iter()
+        .map(|delivered| Receipt { delivered: Some(delivered), items: vec![] })
+        .collect();
     let items: Vec<Item> = items.into_iter().map(|(_, item)| item).collect();
     match (receipts.last_mut(), items.is_empty()) {
         (_, true) => {}
@@ -82,7 +85,9 @@ pub(super) fn apply(tx: &Transaction, peer: &str, receipt: &Receipt, now: i64) -
             None => format!("at {} there", item.at),
         };
         match item.state() {
-            Some(state) => advance(tx, Way::Out, peer, item.id.as_str(), state, item.reason.as_deref(), &detail, now)?,
+            Some(state) => {
+                advance(tx, Way::Out, peer, item.id.as_str(), state, item.reason.as_deref(), &detail, now)?
+            }
             None if item.state == WAKE_FAILED => {
                 log(tx, now, Way::Out, peer, item.id.as_str(), "wake-failed", Some(&detail))?;
                 false
@@ -99,7 +104,9 @@ fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64
                WHERE way = 'out' AND state = 'sent' AND peer = ?1 AND lease = ?2 AND seq <= ?3";
     let rows: Vec<(i64, String, String, i64)> = tx
         .prepare_cached(sql)?
-        .query_map(params![peer, lease, up_to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .query_map(params![peer, lease, up_to], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
         .collect::<rusqlite::Result<_>>()?;
     for (n, id, kind, seq) in rows {
         if delivered.missing.contains(&(seq as u64)) {

@@ -97,7 +97,8 @@ impl Db {
                 Ended::Retry => ("retry", None, "wake-retry"),
                 Ended::Failed => ("failed", Some("failed"), "wake-failed"),
             };
-            let sql = "UPDATE wake SET state = ?2, ended = ?3, detail = ?4 WHERE n = ?1 AND state = 'running'";
+            let sql =
+                "UPDATE wake SET state = ?2, ended = ?3, detail = ?4 WHERE n = ?1 AND state = 'running'";
             if tx.prepare_cached(sql)?.execute(params![wake, word, now, detail])? == 0 {
                 return Ok(());
             }
@@ -117,8 +118,9 @@ impl Db {
 
     /// Ends the attempts that a crash cut off; their messages are still due. Returns how many there were.
     pub fn interrupt_wakes(&mut self, now: i64) -> Result<usize> {
-        let running: i64 =
-            self.query("read", |c| c.query_row("SELECT count(*) FROM wake WHERE state = 'running'", [], |r| r.get(0)))?;
+        let running: i64 = self.query("read", |c| {
+            c.query_row("SELECT count(*) FROM wake WHERE state = 'running'", [], |r| r.get(0))
+        })?;
         if running == 0 {
             return Ok(0);
         }
