@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::model::layout;
 use crate::store::db::Db;
+use crate::sys::share::Share;
 
 const KEY: &str = "condition";
 
@@ -23,8 +25,37 @@ pub struct Condition {
     pub watching: String,
     /// Changes that a look found and no notification announced, since the daemon's start.
     pub missed_events: u64,
-    /// Gaps in lanes that their writers were asked to fill.
-    pub gaps: u64,
+    /// What lies on the share, when it was last walked.
+    pub census: Option<Census>,
+}
+
+/// What lies on the share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// Files, at most [`WALKED`].
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many of them are not lanpost's.
+    pub foreign: u64,
+    /// The first few of those.
+    pub examples: Vec<String>,
+}
+
+/// How many files of a share are walked: a share full of foreign files must not hold up mail.
+pub const WALKED: usize = 5_000;
+
+/// Walks the share. Foreign files are counted and left alone.
+pub fn census(share: &dyn Share) -> Result<Census> {
+    let found = share.walk(WALKED)?;
+    let foreign: Vec<&String> =
+        found.files.iter().map(|(path, _)| path).filter(|path| !layout::is_ours(path)).collect();
+    Ok(Census {
+        files: found.files.len() as u64,
+        bytes: found.files.iter().map(|(_, len)| len).sum(),
+        foreign: foreign.len() as u64,
+        examples: foreign.into_iter().take(3).cloned().collect(),
+    })
 }
 
 /// What was last found out; the default if nothing was.

@@ -252,7 +252,9 @@ impl Mailbox {
             };
             let Outcome { intake, waiting } = intake::read(&reading, &cursor, &bytes);
             match waiting {
-                0 => drop(self.tails.remove(lane)),
+                0 => {
+                    self.tails.remove(lane);
+                }
                 _ => self.note_tail(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now),
             }
             let Some(mut intake) = intake else { break };
@@ -325,7 +327,8 @@ impl Mailbox {
                 }
             }
             _ => {
-                drop(self.tails.insert(lane.to_owned(), Waiting { at, len, since: now, due: now + COMPLETE }))
+                let tail = Waiting { at, len, since: now, due: now + COMPLETE };
+                self.tails.insert(lane.to_owned(), tail);
             }
         }
     }

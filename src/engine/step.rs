@@ -32,6 +32,9 @@ const AWAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_s
 /// A hinted look at the heartbeats happens at most this often: a hundred peers beat all the time.
 const SCANS: Duration = Duration::from_secs(2);
 
+/// How often the whole share is walked.
+const CENSUS: Duration = Duration::from_secs(86_400);
+
 /// Who runs the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -93,6 +96,7 @@ pub struct Engine {
     next_look: Duration,
     next_full: Duration,
     next_beat: Duration,
+    next_census: Duration,
     last_scan: Option<Duration>,
     alone: bool,
 }
@@ -126,6 +130,7 @@ impl Engine {
             next_look: now,
             next_full: now,
             next_beat: now,
+            next_census: now,
             last_scan: None,
             alone: true,
             node,
@@ -271,6 +276,10 @@ impl Engine {
             return Ok(true);
         }
         let round = self.outbox.send(&*self.share, &mut self.node, lease, now)?;
+        if self.role == Role::Daemon && now >= self.next_census && !round.more {
+            self.next_census = now + CENSUS;
+            self.condition.census = Some(condition::census(&*self.share)?);
+        }
         let failed = !round.problems.is_empty();
         step.problems.extend(round.problems);
         if failed {

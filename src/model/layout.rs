@@ -151,6 +151,26 @@ pub fn parse_messages(file_name: &str) -> Option<MessagesEntry> {
     Name::parse(rest).ok().map(MessagesEntry::Mailbox)
 }
 
+/// Whether a path found on the share is one of the layout's; everything else is foreign and left alone.
+pub fn is_ours(relative: &str) -> bool {
+    // What was being written aside belongs to the file it becomes.
+    let path =
+        relative.strip_suffix(".tmp").and_then(|aside| Some(aside.rsplit_once('.')?.0)).unwrap_or(relative);
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["lanpost.json"] => true,
+        ["messages", file] => {
+            matches!(parse_messages(file), Some(MessagesEntry::OpenSlot(_) | MessagesEntry::OpenSlotLock(_)))
+        }
+        ["messages", folder, file] => {
+            let mailbox = matches!(parse_messages(folder), Some(MessagesEntry::Mailbox(_)));
+            mailbox && (*file == "bell" || parse_lane(file).is_some())
+        }
+        ["status", file] => parse_status(file).is_some(),
+        ["leases", instance, file] => Name::parse(instance).is_ok() && parse_lease(file).is_some(),
+        _ => false,
+    }
+}
+
 /// Digits only (no sign, no space); zero and numbers that would overflow when counted on are nobody's.
 fn number(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -186,6 +206,25 @@ mod tests {
             "from-a.7-1.jsonl.tmp",
         ] {
             assert_eq!(parse_lane(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn foreign_paths_are_told_from_ours() {
+        for ours in [
+            "lanpost.json",
+            "messages/to-lab.jsonl",
+            "messages/to-lab.jsonl.lock",
+            "messages/to-lab/bell",
+            "messages/to-lab/from-a.1-000001.jsonl",
+            "status/a.json",
+            "status/a.json.ab12-77.tmp",
+            "leases/a/000001.json",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for foreign in ["notes.txt", "messages/old.zip", "messages/to-lab/x", "status/a.txt", "a/b/c/d", ""] {
+            assert!(!is_ours(foreign), "{foreign}");
         }
     }
 

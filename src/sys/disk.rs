@@ -175,12 +175,13 @@ impl Share for DiskShare {
             if entry.file_type().is_dir() {
                 continue;
             }
-            census.files += 1;
-            census.bytes += entry.metadata().map_or(0, |meta| meta.len());
-            if census.paths.len() < limit {
-                let relative = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
-                census.paths.push(relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"));
+            if census.files.len() == limit {
+                census.cut = true;
+                break;
             }
+            let relative = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
+            let relative = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+            census.files.push((relative, entry.metadata().map_or(0, |meta| meta.len())));
         }
         Ok(census)
     }

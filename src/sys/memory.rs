@@ -140,15 +140,10 @@ impl Share for MemoryShare {
     fn walk(&self, limit: usize) -> Result<Census> {
         let tree = self.tree();
         let files = tree.nodes.iter().filter_map(|(path, (_, content))| Some((path, content.as_ref()?)));
-        let mut census = Census::default();
-        for (path, content) in files {
-            census.files += 1;
-            census.bytes += content.len() as u64;
-            if census.paths.len() < limit {
-                census.paths.push(path.clone());
-            }
-        }
-        Ok(census)
+        let mut files: Vec<_> = files.map(|(path, content)| (path.clone(), content.len() as u64)).collect();
+        let cut = files.len() > limit;
+        files.truncate(limit);
+        Ok(Census { files, cut })
     }
 }
 

@@ -75,6 +75,11 @@ pub fn isolate(_command: &mut Command) {}
 /// Nothing to do: whoever started the child ends it.
 pub fn kill_tree(_pid: u32) {}
 
+/// Asks a process to stop, as a service manager would.
+pub fn terminate(pid: u32) {
+    let _ = Command::new("kill").arg(pid.to_string()).output();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

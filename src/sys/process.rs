@@ -29,3 +29,8 @@ pub fn isolate(command: &mut Command) {
 pub fn kill_tree(pid: u32) {
     platform::kill_tree(pid);
 }
+
+/// Asks another process of ours to stop; where that can't be done, ends it.
+pub fn terminate(pid: u32) {
+    platform::terminate(pid);
+}

@@ -36,12 +36,10 @@ pub struct Entry {
 /// What a recursive look at the share found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Files seen.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Paths of what may be foreign: everything, relative to the root, up to the limit asked for.
-    pub paths: Vec<String>,
+    /// Every file's path relative to the root, `/` between components, and its length.
+    pub files: Vec<(String, u64)>,
+    /// There were more than the limit.
+    pub cut: bool,
 }
 
 /// A shared folder.
@@ -80,7 +78,8 @@ pub trait Share: Send + Sync {
     /// Makes a folder whose parent exists; one that exists is fine. Cost: 1 mkdir.
     fn make_folder(&self, path: &SharePath) -> Result<()>;
 
-    /// Walks everything, for people who want to know what lies on the share. Cost: a list per folder.
+    /// Walks everything, up to `limit` files, for people who want to know what lies on the share.
+    /// Cost: a list per folder and a stat per file.
     fn walk(&self, limit: usize) -> Result<Census>;
 }
 

@@ -83,6 +83,11 @@ pub fn kill_tree(pid: u32) {
     let _ = Command::new("taskkill").args(["/T", "/F", "/PID", &pid.to_string()]).output();
 }
 
+/// Ends a process; a process without a console can't be asked.
+pub fn terminate(pid: u32) {
+    let _ = Command::new("taskkill").args(["/F", "/PID", &pid.to_string()]).output();
+}
+
 fn retrying<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(5);

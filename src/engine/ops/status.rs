@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::engine::condition;
+use crate::engine::condition::{self, Census};
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::envelope::format_time;
@@ -61,6 +61,9 @@ pub struct ShareView {
     /// Why it can't be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What lies on it, when the daemon last walked it (at its start and once a day).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub census: Option<Census>,
 }
 
 /// How this instance is doing. Reads the local store alone.
@@ -83,6 +86,7 @@ pub fn status(node: &Node) -> Result<Status> {
         available: condition.share_away.is_none(),
         since: since.map(format_time),
         cause: condition.share_away.clone(),
+        census: condition.census.clone(),
     };
     let mut status = Status {
         instance: node.instance().clone(),
