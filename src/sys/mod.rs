@@ -13,7 +13,7 @@ pub mod memory;
 pub mod process;
 pub mod share;
 
-#[cfg(any(test, not(any(target_os = "linux", windows))))]
+#[cfg(any(all(test, unix), not(any(target_os = "linux", windows))))]
 mod other;
 
 #[cfg(target_os = "linux")]

@@ -80,7 +80,7 @@ pub fn terminate(pid: u32) {
     let _ = Command::new("kill").arg(pid.to_string()).output();
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
@@ -102,5 +102,8 @@ mod tests {
         assert!(!host_name().is_empty());
         isolate(&mut Command::new("true"));
         kill_tree(0);
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        terminate(child.id());
+        assert!(!child.wait().unwrap().success());
     }
 }
