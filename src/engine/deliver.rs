@@ -28,6 +28,8 @@ const BATCH: (usize, usize) = (500, 1 << 20);
 const TURNS: usize = 8;
 /// Lines in one visit to an open slot.
 const SLOT_BATCH: usize = 100;
+/// Lanes kept open at once.
+const OPEN: usize = 64;
 /// A busy lockfile is tried again after this.
 const LOCKED: Duration = Duration::from_millis(200);
 /// Pauses after a peer's mailbox gave trouble.
@@ -196,6 +198,9 @@ impl Outbox {
         };
         let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_line()).collect();
         let position = writer.append(&lines)?;
+        if self.writers.len() >= OPEN {
+            self.writers.clear();
+        }
         self.writers.insert(fold.to_owned(), writer);
         Ok(position)
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::engine::intake::{self, Outcome, Reading, Still};
 use crate::engine::node::Node;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
 use crate::model::layout::{self, LaneFile, SharePath};
 use crate::model::name::Name;
@@ -42,6 +42,8 @@ pub struct Mailbox {
     cursors: HashMap<String, Cursor>,
     tails: HashMap<String, Waiting>,
     settle_at: Option<Duration>,
+    /// What went wrong with single files; the others were read all the same.
+    pub problems: Vec<Error>,
     /// The mailbox folder was not there.
     pub missing: bool,
     /// A sender nobody knows wrote: somebody joined.
@@ -158,7 +160,11 @@ impl Mailbox {
         }
         for ((from, lease), mut segments) in lanes {
             segments.sort_unstable();
-            self.look_lane(share, node, now, (&from, lease), &segments, force, &mut found)?;
+            match self.look_lane(share, node, now, (&from, lease), &segments, force, &mut found) {
+                // One bad file stops nobody else's mail.
+                Err(error) if !error.is_in_store() => self.problems.push(error),
+                other => other?,
+            }
         }
         if found.changed {
             self.settle_at.get_or_insert(now + SETTLING);

@@ -112,8 +112,10 @@ impl Engine {
         }
         let look = &node.config.look;
         let intervals = Intervals { busy: look.busy, idle: look.idle, rest: look.rest };
-        let condition = Condition { watching: String::new(), missed_events: 0, ..condition::load(&node.db)? };
-        let lease = node.db.meta("lease")?.and_then(|number| number.parse().ok());
+        let condition = Condition { missed_events: 0, lease_lost_to: None, ..condition::load(&node.db)? };
+        // A daemon takes the lease at its start, back if need be; a pass leaves it to whoever holds it.
+        let ours = node.db.meta("lease")?.and_then(|number| number.parse().ok());
+        let lease = ours.filter(|_| role == Role::Pass);
         let now = node.clock.now();
         Ok(Engine {
             share,
@@ -171,14 +173,7 @@ impl Engine {
         if hints.mailbox || hints.slot {
             self.pace.event(now);
         }
-        let mut more = false;
-        if self.usable(now, &mut step)? {
-            match self.work(now, hints, &mut step) {
-                Ok(again) => more = again,
-                Err(error) if error.is_in_store() => return Err(error),
-                Err(error) => self.trouble(error, &mut step),
-            }
-        }
+        let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
         let wakes = self.fire(&mut step)?;
         self.note_condition()?;
         step.rest = if more { Duration::ZERO } else { self.rest(now, wakes) };
@@ -204,9 +199,10 @@ impl Engine {
         }
         match self.check_identity() {
             Ok(()) => {
-                if self.checked.is_none() {
+                if self.condition.share_away.take().is_some() {
                     self.back(now);
                 }
+                self.failures = 0;
                 self.checked = Some(now);
                 Ok(true)
             }
@@ -244,48 +240,75 @@ impl Engine {
 
     /// The share is there (again): look at everything, beat at once.
     fn back(&mut self, now: Duration) {
-        self.failures = 0;
-        self.condition.share_away = None;
         (self.next_full, self.next_beat, self.next_look) = (now, now, now);
     }
 
+    /// Everything that is done on the share. Each part's trouble is its own: a heartbeat that can't be written
+    /// holds up no mail. Returns whether there is more to do at once.
     fn work(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<bool> {
-        if self.lease_lost() {
-            return Ok(false);
+        if self.lease.is_none() {
+            let taken = self.take_lease();
+            self.sort(taken, step)?;
         }
-        let lease = match self.lease {
-            Some(lease) => lease,
-            None => self.take_lease()?,
-        };
-        self.scan(now, hints)?;
+        let scanned = self.scan(now, hints);
+        self.sort(scanned, step)?;
+        let Some(lease) = self.lease.filter(|_| !self.lease_lost()) else { return Ok(false) };
         if self.role == Role::Daemon && now >= self.next_beat {
-            beat::write(&*self.share, &mut self.node, Activity::Online, None, lease)?;
             self.next_beat = now + self.node.config.look.heartbeat;
+            let beaten = beat::write(&*self.share, &mut self.node, Activity::Online, None, lease);
+            self.sort(beaten, step)?;
         }
-        let found = self.look(now, hints)?;
+        let found = self.look(now, hints);
+        let found = self.sort(found, step)?.unwrap_or_default();
+        for problem in std::mem::take(&mut self.mailbox.problems) {
+            self.sort::<()>(Err(problem), step)?;
+        }
         if self.pace.take_rearm() {
             step.actions.push(Action::Rearm);
         }
         if std::mem::take(&mut self.mailbox.missing) {
-            self.share.make_folder(&layout::mailbox(self.node.instance()))?;
-            self.share.touch(&layout::bell(self.node.instance()))?;
-            step.actions.push(Action::Rearm);
+            let mended = self.mend_mailbox();
+            if self.sort(mended, step)?.is_some() {
+                step.actions.push(Action::Rearm);
+            }
         }
         if found.taken.new > 0 && self.role == Role::Daemon && !self.node.config.wake.command.is_empty() {
             // The agent first; receipts and mail go in the next step.
             return Ok(true);
         }
         let round = self.outbox.send(&*self.share, &mut self.node, lease, now)?;
+        for problem in round.problems {
+            self.sort::<()>(Err(problem), step)?;
+        }
         if self.role == Role::Daemon && now >= self.next_census && !round.more {
             self.next_census = now + CENSUS;
-            self.condition.census = Some(condition::census(&*self.share)?);
-        }
-        let failed = !round.problems.is_empty();
-        step.problems.extend(round.problems);
-        if failed {
-            self.checked = None;
+            let census = condition::census(&*self.share);
+            self.condition.census = self.sort(census, step)?.or(self.condition.census.take());
         }
         Ok(round.more)
+    }
+
+    /// Sorts a failure: the local store's ends the step, the share's is reported, and the share looked at again
+    /// before anything more is believed.
+    fn sort<T>(&mut self, result: Result<T>, step: &mut Step) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_in_store() => Err(error),
+            Err(error) => {
+                if error.kind() != Kind::LeaseLost {
+                    self.checked = None;
+                }
+                step.problems.push(error);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Our mailbox is not there: if the share is the right one, somebody removed it, and senders need it back.
+    fn mend_mailbox(&mut self) -> Result<()> {
+        self.check_identity()?;
+        self.share.make_folder(&layout::mailbox(self.node.instance()))?;
+        self.share.touch(&layout::bell(self.node.instance()))
     }
 
     fn take_lease(&mut self) -> Result<u64> {
@@ -377,16 +400,6 @@ impl Engine {
                 Ok(None)
             }
         }
-    }
-
-    /// A failure on the share: report it, and look at the share's identity before going on.
-    fn trouble(&mut self, error: Error, step: &mut Step) {
-        if error.kind() != Kind::LeaseLost {
-            self.checked = None;
-            let now = self.node.clock.now();
-            self.next_look = now + AWAY.0;
-        }
-        step.problems.push(error);
     }
 
     fn note_condition(&mut self) -> Result<()> {

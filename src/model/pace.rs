@@ -67,10 +67,11 @@ impl Pace {
     /// Notes what a look found and returns the time until the next one.
     pub fn looked(&mut self, now: Duration, changed: bool) -> Duration {
         if self.unannounced.is_some_and(|since| now.saturating_sub(since) > BOUND) {
+            // One that was never believed is not worth setting up again: on NFS no event ever comes.
+            self.rearm |= self.believes();
             self.unannounced = None;
             self.announced = 0;
             self.missed += 1;
-            self.rearm = true;
         }
         if changed {
             match self.last_event.take() {

@@ -32,6 +32,8 @@ CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND s
 CREATE INDEX message_queue   ON message (peer, n)         WHERE way = 'out' AND (state = 'queued' OR resend);
 CREATE INDEX message_unacked ON message (peer, lease, seq) WHERE way = 'out' AND state = 'sent';
 CREATE INDEX message_wake    ON message (n)               WHERE wake = 'due';
+CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
+CREATE INDEX message_counts  ON message (way, state, kind);
 CREATE INDEX message_id      ON message (id);
 
 CREATE TABLE transition (   -- append-only: everything that ever happened to a message
@@ -104,6 +106,7 @@ CREATE TABLE wake (
     ended   INTEGER,
     detail  TEXT
 ) STRICT;
+CREATE INDEX wake_agent ON wake (agent, n);
 CREATE INDEX wake_running ON wake (n) WHERE state = 'running';
 CREATE TABLE wake_message (wake INTEGER NOT NULL, message INTEGER NOT NULL, PRIMARY KEY (wake, message))
     STRICT, WITHOUT ROWID;
