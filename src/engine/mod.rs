@@ -10,6 +10,7 @@
 mod beat;
 pub mod condition;
 mod deliver;
+mod gate;
 mod intake;
 pub mod node;
 pub mod ops;

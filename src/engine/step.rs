@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::engine::condition::{self, Condition};
 use crate::engine::deliver::Outbox;
+use crate::engine::gate::{self, Gate, Verdict};
 use crate::engine::node::Node;
 use crate::engine::receive::{Found, Mailbox};
 use crate::engine::wake::{self, Decision, WakeOrder, WakeResult};
@@ -22,13 +23,12 @@ use crate::model::heartbeat::Activity;
 use crate::model::layout;
 use crate::model::lease::{Lease, Standing};
 use crate::model::pace::{Intervals, Pace};
-use crate::model::retry;
-use crate::store::{identity, lease};
+use crate::store::lease;
 use crate::sys::process;
 use crate::sys::share::Share;
 
-/// Pauses between looks whether the share is back.
-const AWAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// The longest rest of an engine that has nothing to do.
+const IDLE: Duration = Duration::from_secs(5);
 /// A hinted look at the heartbeats happens at most this often: a hundred peers beat all the time.
 const SCANS: Duration = Duration::from_secs(2);
 
@@ -90,9 +90,7 @@ pub struct Engine {
     pace: Pace,
     condition: Condition,
     waking: bool,
-    checked: Option<Duration>,
-    failures: u32,
-    retry_at: Duration,
+    gate: Gate,
     next_look: Duration,
     next_full: Duration,
     next_beat: Duration,
@@ -126,9 +124,7 @@ impl Engine {
             pace: Pace::new(intervals),
             condition,
             waking: false,
-            checked: None,
-            failures: 0,
-            retry_at: now,
+            gate: Gate::default(),
             next_look: now,
             next_full: now,
             next_beat: now,
@@ -182,65 +178,31 @@ impl Engine {
 
     /// The last heartbeat, which says that the daemon stopped. Tries once.
     pub fn stop(&mut self, reason: &str) -> Result<()> {
-        if self.checked.is_none() || self.lease_lost() {
+        if !self.gate.is_open() || self.lease_lost() {
             return Ok(());
         }
         let lease = self.lease.unwrap_or_default();
         beat::write(&*self.share, &mut self.node, Activity::Stopped, Some(reason), lease)
     }
 
-    /// Whether the share may be used: it answered, and it is the one we know.
+    /// Whether the share may be used. When it is back, everything is looked at, and a heartbeat is due.
     fn usable(&mut self, now: Duration, step: &mut Step) -> Result<bool> {
-        if self.checked.is_some_and(|at| now.saturating_sub(at) < self.node.config.look.heartbeat) {
-            return Ok(true);
-        }
-        if self.condition.share_away.is_some() && now < self.retry_at && self.failures > 0 {
-            return Ok(false);
-        }
-        match self.check_identity() {
-            Ok(()) => {
+        match self.gate.judge(&*self.share, &mut self.node, now)? {
+            Verdict::Open => {
                 if self.condition.share_away.take().is_some() {
-                    self.back(now);
+                    (self.next_full, self.next_beat, self.next_look) = (now, now, now);
                 }
-                self.failures = 0;
-                self.checked = Some(now);
                 Ok(true)
             }
-            Err(error) if error.is_in_store() => Err(error),
-            Err(error) => {
-                self.checked = None;
-                self.outbox.reset();
-                self.failures += 1;
-                self.retry_at = now + retry::backoff(AWAY.0, AWAY.1, self.failures);
-                self.condition.share_away = Some(error.to_string());
-                step.problems.push(error);
+            Verdict::Closed(why) => {
+                if let Some(error) = why {
+                    self.outbox.reset();
+                    self.condition.share_away = Some(error.to_string());
+                    step.problems.push(error);
+                }
                 Ok(false)
             }
         }
-    }
-
-    fn check_identity(&mut self) -> Result<()> {
-        let place = self.share.describe();
-        let deed = "use the share";
-        let Some(found) = identity::read(&*self.share)? else {
-            let cause = "there is no lanpost.json: it is not mounted, or was never set up";
-            return Err(Error::new(Kind::Away, deed, place, cause).next("mount it, or run `lanpost init`"));
-        };
-        match self.node.db.meta("share")? {
-            Some(known) if known == found.share => Ok(()),
-            Some(known) => {
-                let cause =
-                    format!("its id is {}, ours was {known}: another share is mounted there", found.share);
-                let error = Error::new(Kind::Away, deed, place, cause);
-                Err(error.next("mount the right one, or run `lanpost init --force` to move over"))
-            }
-            None => self.node.db.set_meta("share", &found.share),
-        }
-    }
-
-    /// The share is there (again): look at everything, beat at once.
-    fn back(&mut self, now: Duration) {
-        (self.next_full, self.next_beat, self.next_look) = (now, now, now);
     }
 
     /// Everything that is done on the share. Each part's trouble is its own: a heartbeat that can't be written
@@ -296,7 +258,7 @@ impl Engine {
             Err(error) if error.is_in_store() => Err(error),
             Err(error) => {
                 if error.kind() != Kind::LeaseLost {
-                    self.checked = None;
+                    self.gate.doubt();
                 }
                 step.problems.push(error);
                 Ok(None)
@@ -306,7 +268,7 @@ impl Engine {
 
     /// Our mailbox is not there: if the share is the right one, somebody removed it, and senders need it back.
     fn mend_mailbox(&mut self) -> Result<()> {
-        self.check_identity()?;
+        gate::look(&*self.share, &mut self.node)?;
         self.share.make_folder(&layout::mailbox(self.node.instance()))?;
         self.share.touch(&layout::bell(self.node.instance()))
     }
@@ -421,15 +383,14 @@ impl Engine {
 
     fn rest(&self, now: Duration, wakes: Option<i64>) -> Duration {
         let wakes = wakes.map(|ms| now + Duration::from_millis(ms.max(0).unsigned_abs()));
-        if self.checked.is_none() {
-            let soon = if self.failures > 0 { self.retry_at } else { now + AWAY.0 };
+        if let Some(soon) = self.gate.due(now) {
             return wakes.map_or(soon, |at| at.min(soon)).saturating_sub(now);
         }
         if self.lease_lost() {
-            return wakes.map_or(AWAY.1, |at| at.saturating_sub(now));
+            return wakes.map_or(IDLE, |at| at.saturating_sub(now));
         }
         let timers = [Some(self.next_look), Some(self.next_full), Some(self.next_beat), self.mailbox.due()];
         let first = timers.into_iter().flatten().chain(self.outbox.due()).chain(wakes).min();
-        first.map_or(AWAY.1, |at| at.saturating_sub(now))
+        first.map_or(IDLE, |at| at.saturating_sub(now))
     }
 }

@@ -1,0 +1,210 @@
+//! Where a line begins and ends: its encoding, judged at its first bytes, and the seams where another one begins.
+//!
+//! Nothing behind a line's end is looked at, and what a look costs is bounded: a stranger's file must not cost the
+//! square of its size.
+
+use std::str::from_utf8;
+
+use super::{BOM_BE, BOM_LE, BOM8, Encoding, Line, decode, utf8, without_newline};
+
+/// Candidates for a seam in a line for which quotes are counted.
+const MAX_COUNTS: usize = 8;
+
+/// The width and order of the units that a pattern is looked for in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Byte,
+    Le,
+    Be,
+}
+
+impl Form {
+    /// The unit at index `i`, if all of it is there.
+    fn unit(self, buf: &[u8], i: usize) -> Option<u16> {
+        match self {
+            Form::Byte => buf.get(i).copied().map(u16::from),
+            Form::Le => Some(u16::from_le_bytes([*buf.get(2 * i)?, *buf.get(2 * i + 1)?])),
+            Form::Be => Some(u16::from_be_bytes([*buf.get(2 * i)?, *buf.get(2 * i + 1)?])),
+        }
+    }
+}
+
+/// Whether `buf` begins like a message: `{`, perhaps blanks, `"`.
+fn opens(buf: &[u8], form: Form) -> bool {
+    if form.unit(buf, 0) != Some(u16::from(b'{')) {
+        return false;
+    }
+    let inner = (1..).map_while(|i| form.unit(buf, i)).find(|unit| !matches!(unit, 0x09 | 0x20));
+    inner == Some(u16::from(b'"'))
+}
+
+/// Whether `buf` begins like a line of UTF-16 that has no BOM: `{` and then ASCII, perhaps after blanks, or a blank
+/// line. A lone `0A 00` is not enough: it may as well be an empty line of bytes and then NULs or UTF-16BE.
+pub(super) fn sniffs(buf: &[u8], form: Form) -> bool {
+    let blanks =
+        (0..).map_while(|i| form.unit(buf, i)).take_while(|unit| matches!(unit, 0x09 | 0x0D | 0x20)).count();
+    match (form.unit(buf, blanks), form.unit(buf, blanks + 1)) {
+        (Some(0x7B), next) => next.is_none_or(|unit| (1..0x80).contains(&unit)),
+        // Half a unit behind blanks waits for its other half, lest `0D 00 0A` end a line one byte early.
+        (None | Some(0x0A), _) => blanks > 0,
+        _ => false,
+    }
+}
+
+/// Whether the next line, after a UTF-16 line, goes on in UTF-16 rather than in bytes.
+fn goes_on(buf: &[u8]) -> bool {
+    if let [0, next, ..] = buf {
+        // A unit such as U+4E00 or BE ASCII; two NULs are a hole, and so is one before a message in bytes.
+        return *next != 0 && !opens(&buf[1..], Form::Byte);
+    }
+    if opens(buf.trim_ascii_start(), Form::Byte) {
+        return false;
+    }
+    // Text in bytes that is no message: UTF-16 of this length is hardly ever printable ASCII or valid UTF-8.
+    let line = buf.iter().position(|byte| *byte == b'\n').map_or(&buf[..0], |end| &buf[..end]);
+    let printable = !line.iter().any(|byte| *byte < 0x20 && !matches!(byte, b'\t' | b'\r'));
+    line.len() < 16 || !printable || from_utf8(line).is_err()
+}
+
+/// How a line begins; `Utf8` stands for any text in bytes.
+pub(super) struct Start {
+    /// What it was taken for.
+    pub encoding: Encoding,
+    /// Bytes of the BOM.
+    pub bom: usize,
+}
+
+impl Start {
+    pub fn by_bom(buf: &[u8]) -> Option<Self> {
+        let marks = [(BOM8, Encoding::Utf8Bom), (BOM_LE, Encoding::Utf16Le), (BOM_BE, Encoding::Utf16Be)];
+        let (mark, encoding) = marks.into_iter().find(|(mark, _)| buf.starts_with(mark))?;
+        Some(Start { encoding, bom: mark.len() })
+    }
+
+    pub fn of(buf: &[u8], before: Option<Encoding>) -> Self {
+        if let Some(start) = Start::by_bom(buf) {
+            return start;
+        }
+        let encoding = match before {
+            _ if sniffs(buf, Form::Le) => Encoding::Utf16Le,
+            _ if sniffs(buf, Form::Be) => Encoding::Utf16Be,
+            Some(encoding) if encoding.is_utf16() && goes_on(buf) => encoding,
+            _ => Encoding::Utf8,
+        };
+        Start { encoding, bom: 0 }
+    }
+
+    fn in_nuls(&self, buf: &[u8]) -> bool {
+        !self.encoding.is_utf16() && buf.first() == Some(&0)
+    }
+
+    /// Length of the line if its end is there.
+    pub fn len(&self, buf: &[u8], seams: bool) -> Option<usize> {
+        if self.encoding.is_utf16() {
+            return self.len16(buf);
+        }
+        let newline = buf.iter().position(|byte| *byte == b'\n');
+        let line = &buf[..newline.map_or(buf.len(), |at| at + 1)];
+        // The common line ends here: valid UTF-8, no NUL, nothing glued in.
+        let clean = !line.contains(&0) && utf8(line).is_some_and(|text| !text.contains("}\u{feff}{"));
+        if !clean
+            && seams
+            && let Some(seam) = self.seam8(line)
+        {
+            return Some(seam);
+        }
+        newline?;
+        if clean || !seams { Some(line.len()) } else { self.inner_seam(line).or(Some(line.len())) }
+    }
+
+    /// Where UTF-16 or a second BOM begins inside a line of bytes.
+    fn seam8(&self, line: &[u8]) -> Option<usize> {
+        let mut counts = 0;
+        let mut in_text = |at: usize| {
+            counts += 1;
+            counts > MAX_COUNTS || ends_in_string(&line[self.bom..at])
+        };
+        (self.bom + 1..line.len()).find(|&at| {
+            let rest = &line[at..];
+            let preceding = line[at - 1];
+            match line[at] {
+                // FE may end a GBK pair right before FF FE, so FE FF counts only as the BOM of ASCII.
+                0xFF => rest.starts_with(BOM_LE),
+                0xFE => rest.starts_with(b"\xFE\xFF\0"),
+                0xEF => {
+                    preceding == b'}'
+                        && rest.starts_with(BOM8)
+                        && opens(&rest[3..], Form::Byte)
+                        && !in_text(at)
+                }
+                // One NUL before `{ 00 "` makes it UTF-16BE; several are a hole before UTF-16LE.
+                0 => preceding != 0 && opens(rest, Form::Be),
+                b'{' => opens(rest, Form::Le),
+                b'\r' => rest.starts_with(b"\r\0\n"),
+                _ => false,
+            }
+        })
+    }
+
+    /// Where UTF-8 and GB18030 were glued without a newline between them, so that neither fits the whole line:
+    /// `}{"` with valid UTF-8 beyond ASCII on one side only. Two places are tried, to stay linear in the line.
+    fn inner_seam(&self, line: &[u8]) -> Option<usize> {
+        let valid = match from_utf8(line) {
+            Err(error) if !self.encoding.is_utf16() => error.valid_up_to(),
+            _ => return None,
+        };
+        let last_in = |part: &[u8]| part.windows(3).rposition(|bytes| bytes == b"}{\"").map(|at| at + 1);
+        [last_in(&line[..valid]), last_in(line)].into_iter().flatten().find(|&at| {
+            let (left, right) = line.split_at(at);
+            let both = !left.is_ascii() && !right.is_ascii();
+            both && from_utf8(left).is_ok() != from_utf8(right).is_ok() && !ends_in_string(&left[self.bom..])
+        })
+    }
+
+    /// Up to the aligned newline, or to where text in bytes or another BOM follows.
+    fn len16(&self, buf: &[u8]) -> Option<usize> {
+        let form = if self.encoding == Encoding::Utf16Le { Form::Le } else { Form::Be };
+        let brace: &[u8] = if form == Form::Le { b"}\0" } else { b"\0}" };
+        for at in self.bom..buf.len() {
+            let (head, rest) = buf.split_at(at);
+            let aligned = at % 2 == 0;
+            if aligned && form.unit(rest, 0) == Some(0x0A) {
+                return Some(at + 2);
+            }
+            let message = aligned && head.ends_with(brace) && {
+                let text = &rest[Start::by_bom(rest).map_or(0, |start| start.bom)..];
+                opens(text, Form::Byte)
+                    || (text.len() < rest.len() && (opens(text, Form::Le) || opens(text, Form::Be)))
+            };
+            // Not text in UTF-16, at any alignment: it stops a short line of bytes from garbling the next ones.
+            let resync = head.last() == Some(&b'\n')
+                && rest.starts_with(b"{\"")
+                && rest.get(2).is_some_and(u8::is_ascii_graphic);
+            if at > self.bom && (message || resync) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    pub fn read<'a>(&self, at: usize, raw: &'a [u8]) -> Line<'a> {
+        let (encoding, text) = decode(self.encoding, &raw[self.bom..]);
+        Line { at, raw, encoding, text: text.map(without_newline) }
+    }
+}
+
+/// Whether JSON that ends here ends inside a string, where a brace and a BOM are just text.
+fn ends_in_string(json: &[u8]) -> bool {
+    // Decoded first: in GBK a backslash may be the second half of a character.
+    let Ok(text) = decode(Encoding::Utf8, json).1 else { return false };
+    let mut bytes = text.bytes();
+    let mut inside = false;
+    while let Some(byte) = bytes.next() {
+        if byte == b'"' {
+            inside = !inside;
+        } else if byte == b'\\' {
+            bytes.next();
+        }
+    }
+    inside
+}
