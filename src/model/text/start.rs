@@ -94,7 +94,7 @@ impl Start {
         Start { encoding, bom: 0 }
     }
 
-    fn in_nuls(&self, buf: &[u8]) -> bool {
+    pub fn in_nuls(&self, buf: &[u8]) -> bool {
         !self.encoding.is_utf16() && buf.first() == Some(&0)
     }
 

@@ -1,5 +1,7 @@
 //! Table tests over `testdata/` (real bytes, as the tools leave them), the odd cases, and properties.
 
+use std::str::from_utf8;
+
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
