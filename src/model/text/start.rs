@@ -148,7 +148,7 @@ impl Start {
 
     /// Where UTF-8 and GB18030 were glued without a newline between them, so that neither fits the whole line:
     /// `}{"` with valid UTF-8 beyond ASCII on one side only. Two places are tried, to stay linear in the line.
-    fn inner_seam(&self, line: &[u8]) -> Option<usize> {
+    pub fn inner_seam(&self, line: &[u8]) -> Option<usize> {
         let valid = match from_utf8(line) {
             Err(error) if !self.encoding.is_utf16() => error.valid_up_to(),
             _ => return None,
