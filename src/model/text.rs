@@ -268,7 +268,7 @@ fn without_newline(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 fn is_blank(line: &Line<'_>) -> bool {
-    line.text.as_ref().is_ok_and(|text| text.trim().is_empty())
+    line.text.as_ref().is_ok_and(|text| text.trim_ascii().is_empty())
 }
 
 #[cfg(test)]
