@@ -50,6 +50,11 @@ fn play(stage: &Stage, out: &mut dyn Write) -> Result<()> {
     let (_one, _two) = (stage.daemon("office")?, stage.daemon("lab")?);
     say(out, "office and lab run a daemon each; lab's daemon wakes its agent by a command.\n")?;
 
+    for (node, other) in [(&office, "lab"), (&lab, "office")] {
+        until(node, "the two to see each other", |node| {
+            Ok(ops::peers(node)?.iter().any(|peer| peer.name.as_str() == other))
+        })?;
+    }
     let to_lab = Address::from(name("lab")?);
     let letter = ops::send(&mut office, Draft::new(to_lab, "ping: is the build green?"))?;
     until(&office, "the letter to be processed", |node| {

@@ -389,7 +389,8 @@ impl Engine {
         if self.lease_lost() {
             return wakes.map_or(IDLE, |at| at.saturating_sub(now));
         }
-        let timers = [Some(self.next_look), Some(self.next_full), Some(self.next_beat), self.mailbox.due()];
+        let beat = (self.role == Role::Daemon).then_some(self.next_beat);
+        let timers = [Some(self.next_look), Some(self.next_full), beat, self.mailbox.due()];
         let first = timers.into_iter().flatten().chain(self.outbox.due()).chain(wakes).min();
         first.map_or(IDLE, |at| at.saturating_sub(now))
     }

@@ -1,0 +1,180 @@
+//! Arguments that several commands share: a duration, who speaks, and what is said.
+
+use std::io::{self, IsTerminal, Read};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::engine::node::Node;
+use crate::error::{Error, Result};
+use crate::model::json;
+use crate::model::name::Name;
+use crate::model::text::decode_document;
+use crate::sys::dirs;
+
+/// The environment variable that says which agent speaks; a wake sets it.
+const AGENT: &str = "LANPOST_AGENT";
+
+/// Reads `30s`, `5m`, `1h 30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    // humantime 2.4 panics when a sum lands just past u64::MAX seconds; 11 digits of years stay below that.
+    if text.bytes().filter(u8::is_ascii_digit).count() > 11 {
+        return Err("it is too long a duration".into());
+    }
+    humantime::parse_duration(text)
+        .map_err(|error| format!("it is not a duration like \"30s\" or \"2h\": {error}"))
+}
+
+/// Who speaks.
+#[derive(clap::Args, Debug)]
+pub struct Speaker {
+    /// The agent that speaks, one of the config's [default: LANPOST_AGENT, else the instance itself]
+    #[arg(long = "as", value_name = "AGENT")]
+    agent: Option<Name>,
+}
+
+impl Speaker {
+    /// The agent as the config spells it; `None`: the instance itself.
+    ///
+    /// # Errors
+    /// The config has agents, but not this one.
+    pub fn resolve(&self, node: &Node) -> Result<Option<Name>> {
+        match (&self.agent, dirs::env(AGENT)) {
+            (Some(agent), _) => known(agent, &node.config.agents, "--as").map(Some),
+            (None, Some(text)) => {
+                let agent =
+                    Name::parse(&text).map_err(|cause| Error::usage("take the agent from", AGENT, cause))?;
+                known(&agent, &node.config.agents, AGENT).map(Some)
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn known(agent: &Name, agents: &[Name], origin: &str) -> Result<Name> {
+    match agents.iter().find(|known| known.same_as(agent)) {
+        Some(known) => Ok(known.clone()),
+        None if agents.is_empty() => Ok(agent.clone()),
+        None => {
+            let list: Vec<_> = agents.iter().map(Name::as_str).collect();
+            let cause = format!("{origin} names no agent of the config, which has {}", list.join(", "));
+            Err(Error::usage("speak as", agent, cause)
+                .next("add it to `agents` in the config, or name another"))
+        }
+    }
+}
+
+/// What is said.
+#[derive(clap::Args, Debug)]
+pub struct Body {
+    /// The content; `-`, or nothing while standard input is piped: read it from there
+    #[arg(value_name = "TEXT|-")]
+    text: Option<String>,
+    /// TEXT is JSON, and is sent as such
+    #[arg(long)]
+    json_content: bool,
+}
+
+impl Body {
+    /// The content; waits for the end of standard input if it comes from there.
+    ///
+    /// # Errors
+    /// There is none; it can't be decoded; it is over `limit` bytes; it is no JSON though it should be.
+    pub fn content(&self, limit: u64) -> Result<Value> {
+        let text = match self.text.as_deref() {
+            Some("-") => piped(&mut io::stdin().lock(), limit)?,
+            Some(text) => text.to_owned(),
+            None => {
+                let stdin = io::stdin();
+                let text = if stdin.is_terminal() { String::new() } else { piped(&mut stdin.lock(), limit)? };
+                if text.is_empty() {
+                    let error = Error::usage("send", "", "TEXT is missing, and nothing is piped in");
+                    return Err(error.next("give TEXT, `-` to read standard input, or \"\" to send nothing"));
+                }
+                text
+            }
+        };
+        if self.json_content { strict(&text) } else { Ok(Value::String(text)) }
+    }
+}
+
+/// All of standard input as text, without its last newline. PowerShell pipes what it likes: UTF-16, GBK, a BOM.
+fn piped(from: &mut dyn Read, limit: u64) -> Result<String> {
+    // UTF-16 takes twice the room of the ASCII that it may hold; the exact limit is checked on the message.
+    let most = limit.saturating_mul(2).saturating_add(4);
+    let mut bytes = vec![];
+    let deed = "read standard input";
+    from.take(most + 1).read_to_end(&mut bytes).map_err(|error| Error::usage(deed, "", error))?;
+    if bytes.len() as u64 > most {
+        let error = Error::usage(deed, "", format!("it is longer than a message may be ({limit} bytes)"));
+        return Err(error.next("put the bulk into a file on the share and send its path"));
+    }
+    let (mut text, _) = decode_document(&bytes)
+        .map_err(|damage| Error::usage(deed, "", damage).next("pipe text, or put the file on the share"))?;
+    let end = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).map(str::len);
+    text.truncate(end.unwrap_or(text.len()));
+    Ok(text)
+}
+
+/// JSON of any kind that every reader will accept: as strict as the other end is.
+fn strict(text: &str) -> Result<Value> {
+    let fail = |cause: String| {
+        Error::usage("read the content as JSON", "", cause)
+            .next("leave out --json-content to send it as text")
+    };
+    let value: Value = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+    json::parse(&format!("{{\"content\":{text}}}"), json::Limits::default())
+        .map_err(|reject| fail(reject.reason()))?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::text::{Encoding, encode};
+
+    #[test]
+    fn piped_text_loses_one_newline_and_its_encoding() {
+        for encoding in Encoding::ALL {
+            let bytes = encode("你好\n\n", encoding, true);
+            assert_eq!(piped(&mut &bytes[..], 100).unwrap(), "你好\n", "{encoding:?}");
+        }
+        assert_eq!(piped(&mut &b"a\r\n"[..], 100).unwrap(), "a");
+        assert_eq!(piped(&mut &b""[..], 100).unwrap(), "");
+        assert!(piped(&mut &[b'x'; 25][..], 10).unwrap_err().to_string().contains("10 bytes"));
+        assert!(piped(&mut &b"a\0b\0\0"[..], 100).is_err());
+    }
+
+    #[test]
+    fn json_content_is_as_strict_as_its_reader() {
+        assert_eq!(strict(" [1,\n 2] ").unwrap(), serde_json::json!([1, 2]));
+        assert_eq!(strict("\"x\"").unwrap(), "x");
+        for (bad, why) in [
+            ("{\"a\":", "column"),
+            ("{\"a\":1,\"a\":2}", "twice"),
+            ("1}{\"a\":2", "column"),
+            ("", "column"),
+            (&"[".repeat(100_000), "column"),
+            (&format!("{}{}", "[".repeat(70), "]".repeat(70)), "deeper"),
+        ] {
+            let text = strict(bad).unwrap_err().to_string();
+            assert!(text.contains(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_agent_must_be_one_of_the_config() {
+        let agents = ["Main".parse().unwrap()];
+        assert_eq!(known(&"main".parse().unwrap(), &agents, "--as").unwrap().as_str(), "Main");
+        assert!(known(&"other".parse().unwrap(), &agents, "--as").unwrap_err().to_string().contains("Main"));
+        assert!(known(&"other".parse().unwrap(), &[], "--as").is_ok());
+    }
+
+    #[test]
+    fn durations_have_units_and_no_surprises() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "30", "-1s", "soon", "18446744073709551615s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Exit codes: what a script may rely on. Documented in `docs/cli.md` and in `lanpost --help`.
+
+use crate::error::Kind;
+
+/// Done.
+pub const DONE: u8 = 0;
+/// It failed.
+pub const FAILED: u8 = 1;
+/// Wrong usage, bad input or a bad config.
+pub const USAGE: u8 = 2;
+/// No such message, recipient or file.
+pub const NOT_FOUND: u8 = 3;
+/// A wait timed out.
+pub const TIMEOUT: u8 = 4;
+/// The message that was waited for ended in another way: failed or expired.
+pub const ENDED: u8 = 5;
+/// Not now: somebody holds it, the share is away, a disk is full.
+pub const TRY_LATER: u8 = 75;
+
+/// The part of `--help` that lists them.
+pub const HELP: &str = "\
+Exit codes:
+   0  done
+   1  failed
+   2  wrong usage, bad input or a bad config
+   3  no such message, recipient or file
+   4  a wait timed out
+   5  the message that was waited for failed or expired
+  75  not now (busy, share away, disk full): the same command may work later
+
+Example:
+  lanpost demo          see two instances exchange mail";
+
+/// The exit code of a failure.
+pub fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Io | Kind::Corrupt | Kind::LeaseLost => FAILED,
+        Kind::Usage => USAGE,
+        Kind::NotFound => NOT_FOUND,
+        Kind::Timeout => TIMEOUT,
+        Kind::Full | Kind::Away | Kind::Busy => TRY_LATER,
+    }
+}
+
+/// The word for a failure in `--json`.
+pub fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Io => "io",
+        Kind::Full => "full",
+        Kind::Away => "away",
+        Kind::Busy => "busy",
+        Kind::Corrupt => "corrupt",
+        Kind::LeaseLost => "lease-lost",
+        Kind::Usage => "usage",
+        Kind::NotFound => "not-found",
+        Kind::Timeout => "timeout",
+    }
+}

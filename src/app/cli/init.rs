@@ -1,0 +1,279 @@
+//! `lanpost init`: sets up an instance. Exit codes: 0 set up (now or before), 2 it can't be as asked, 75 share away.
+//!
+//! Order: what is asked is checked, the engine makes state folder, key and mailbox, the config is written last: while
+//! it is missing, running init again goes on. A config that is there is left alone without --force; with it, the
+//! former one is kept beside it. The key lies in the state folder and survives both.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Cx, exit};
+use crate::app::locate::{self, Place};
+use crate::app::print;
+use crate::engine::ops;
+use crate::error::{Error, Kind, Result};
+use crate::model::config::{self, Config, split_command};
+use crate::model::name::Name;
+use crate::sys::clock::SystemClock;
+use crate::sys::disk::DiskShare;
+use crate::sys::flock::LocalLock;
+use crate::sys::{dirs, files};
+
+/// Set up an instance on this PC and join the share; a second run changes nothing without --force
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost init --share /mnt/agents --instance lab --agent main\n  \
+    lanpost init --share '\\\\nas\\agents' --instance office --wake-command \"python C:\\bots\\wake.py\"")]
+pub struct Args {
+    /// The folder that all instances have in common
+    #[arg(long, value_name = "PATH")]
+    share: PathBuf,
+    /// The name of this PC's mailbox, unique on the share
+    #[arg(long, value_name = "NAME")]
+    instance: Name,
+    /// An agent that works behind it; may be given several times
+    #[arg(long = "agent", value_name = "NAME")]
+    agents: Vec<Name>,
+    /// What wakes the agent: a program and its arguments, run without a shell
+    #[arg(long, value_name = "CMD")]
+    wake_command: Option<String>,
+    /// The local folder for database and key [default: in this user's state folder]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Write the config anew, take over a name that is in use, move to another share
+    #[arg(long)]
+    force: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// Whether this run did anything.
+    changed: bool,
+    instance: &'a Name,
+    config: String,
+    state: String,
+    share: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
+    let place = locate::place(cx.config.as_deref())?;
+    let command = args.wake_command.as_deref().map(split_command).transpose()?;
+    let asked = Asked {
+        share: absolute(&args.share),
+        state: args.state.as_deref().map(absolute),
+        instance: args.instance,
+        agents: args.agents,
+        command,
+    };
+    match (locate::read(&place.path), args.force) {
+        (Ok(None), force) => set_up(cx, &place, asked, None, force),
+        (Ok(Some(old)), true) => set_up(cx, &place, asked, Some(old), true),
+        (Ok(Some(old)), false) => leave(cx, &place, &asked, &old),
+        // One that can't be parsed is what --force is for; one that can't be read is not.
+        (Err(error), true) if error.kind() == Kind::Usage => set_up(cx, &place, asked, None, true),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// What the arguments say.
+struct Asked {
+    share: PathBuf,
+    state: Option<PathBuf>,
+    instance: Name,
+    agents: Vec<Name>,
+    command: Option<Vec<String>>,
+}
+
+/// The config is there: all is well if it says what was asked.
+fn leave(cx: &mut Cx, place: &Place, asked: &Asked, old: &Config) -> Result<u8> {
+    differ(place, "instance", &old.instance, &asked.instance, old.instance == asked.instance)?;
+    let (had, wanted) = (old.share.path.display(), asked.share.display());
+    differ(place, "share", &had, &wanted, files::absolute(&old.share.path) == files::absolute(&asked.share))?;
+    if let Some(state) = &asked.state {
+        differ(place, "state", &old.state.display(), &state.display(), old.state == *state)?;
+    }
+    if !asked.agents.is_empty() {
+        differ(
+            place,
+            "list of agents",
+            &names(&old.agents),
+            &names(&asked.agents),
+            old.agents == asked.agents,
+        )?;
+    }
+    if let Some(command) = &asked.command {
+        let (had, wanted) = (format!("{:?}", old.wake.command), format!("{command:?}"));
+        differ(place, "wake command", &had, &wanted, old.wake.command == *command)?;
+    }
+    if !files::is_folder(&old.state) {
+        let cause = "the config is there, but this folder is not";
+        return Err(Error::new(Kind::NotFound, "use the state folder", old.state.display(), cause)
+            .next("bring it back (it holds the key), or start anew with --force"));
+    }
+    let key = files::read(&old.state.join("key.pub"))?;
+    let report = Report {
+        changed: false,
+        instance: &old.instance,
+        config: place.path.display().to_string(),
+        state: old.state.display().to_string(),
+        share: old.share.path.display().to_string(),
+        share_id: None,
+        key: key.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
+    };
+    if cx.json {
+        cx.out.json(&report)?;
+    } else {
+        cx.out.line(format!("already set up: {}", print::line(&report.config)));
+    }
+    Ok(exit::DONE)
+}
+
+/// Refuses to have asked for something else than the config has, naming both.
+fn differ(
+    place: &Place,
+    what: &str,
+    had: &dyn std::fmt::Display,
+    wanted: &dyn std::fmt::Display,
+    same: bool,
+) -> Result<()> {
+    if same {
+        return Ok(());
+    }
+    let cause = format!("{} exists, with another {what}: {had}, not {wanted}", place.path.display());
+    let error = Error::usage("set up", "", cause);
+    Err(match what {
+        "instance" if place.usual => error.next("keep several instances apart with --config FILE"),
+        _ => error.next("edit it, replace it with --force, or name another file with --config"),
+    })
+}
+
+fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: bool) -> Result<u8> {
+    // What is not said again stays, as long as it is the same instance.
+    let old = old.filter(|old| old.instance == asked.instance);
+    let default = || {
+        dirs::state_folder(asked.instance.as_str()).ok_or_else(|| {
+            Error::usage("find the state folder", "", "this user has none").next("name it with --state")
+        })
+    };
+    let state = match (asked.state, &old) {
+        (Some(state), _) => state,
+        (None, Some(old)) => old.state.clone(),
+        (None, None) => default()?,
+    };
+    let old = old.map(|old| (old.agents, old.wake.command)).unwrap_or_default();
+    let agents = if asked.agents.is_empty() { old.0 } else { asked.agents };
+    let command = asked.command.unwrap_or(old.1);
+    let text = config::template(&asked.instance, &agents, &state, &asked.share, &command)?;
+    // Parsed back: nothing is made that the daemon would refuse to read.
+    let config = config::parse(&text, &place.path)?;
+    if state.starts_with(&asked.share) {
+        let cause = "it lies on the share; database and key belong on a local disk";
+        return Err(
+            Error::usage("use the state folder", state.display(), cause).next("name another with --state")
+        );
+    }
+    if let Some(holder) = LocalLock::holder(&config.state).filter(|holder| holder.role == "daemon") {
+        let cause = format!("its daemon runs (process {})", holder.pid);
+        return Err(Error::new(Kind::Busy, "set up", &config.instance, cause).next("stop it first"));
+    }
+    let share = DiskShare::new(&config.share.path, "init");
+    let made = ops::init(&config, &share, Arc::new(SystemClock::new()), force)?;
+    let kept = write(&place.path, &text)?;
+    report(cx, place, &config, made, kept.as_deref())
+}
+
+/// Writes the config; a former one that says something else is kept beside it.
+fn write(path: &Path, text: &str) -> Result<Option<PathBuf>> {
+    let former = files::read(path)?.filter(|former| former != text.as_bytes());
+    let kept = former.map(|former| {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".old");
+        let aside = PathBuf::from(aside);
+        files::replace(&aside, &former).map(|()| aside)
+    });
+    let kept = kept.transpose()?;
+    files::replace(path, text.as_bytes())?;
+    Ok(kept)
+}
+
+fn report(cx: &mut Cx, place: &Place, config: &Config, made: ops::Init, kept: Option<&Path>) -> Result<u8> {
+    let report = Report {
+        changed: true,
+        instance: &config.instance,
+        config: place.path.display().to_string(),
+        state: config.state.display().to_string(),
+        share: config.share.path.display().to_string(),
+        share_id: Some(made.share),
+        key: Some(made.key),
+    };
+    if cx.json {
+        cx.out.json(&report)?;
+        return Ok(exit::DONE);
+    }
+    let (id, key) =
+        (report.share_id.as_deref().unwrap_or_default(), report.key.as_deref().unwrap_or_default());
+    let joined = if made.first { "new" } else { "joined" };
+    let mut lines = vec![
+        format!("set up {}", report.instance),
+        format!("  config  {}", report.config),
+        format!("  state   {}", report.state),
+        format!("  share   {} ({joined}, id {id})", report.share),
+        format!("  key     {}", fingerprint(key)),
+    ];
+    lines.extend(kept.map(|path| format!("the former config is kept: {}", path.display())));
+    let flag = match &cx.config {
+        Some(_) => format!(" --config {}", report.config),
+        None => String::new(),
+    };
+    lines.push(format!("next: lanpost{flag} run"));
+    for line in lines {
+        cx.out.line(print::line(&line));
+    }
+    Ok(exit::DONE)
+}
+
+/// The first 16 digits of a key, for people to compare.
+fn fingerprint(key: &str) -> &str {
+    let digits = key.rsplit(':').next().unwrap_or_default();
+    digits.get(..16).unwrap_or(digits)
+}
+
+/// A path against the current folder; a UNC path or one with a drive is absolute on every system.
+fn absolute(path: &Path) -> PathBuf {
+    let text = path.to_string_lossy();
+    let drive = matches!(text.as_bytes(), [d, b':', b'\\' | b'/', ..] if d.is_ascii_alphabetic());
+    if text.starts_with(r"\\") || drive { path.to_owned() } else { files::absolute(path) }
+}
+
+fn names(names: &[Name]) -> String {
+    if names.is_empty() {
+        "none".into()
+    } else {
+        names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unc_path_stays() {
+        assert_eq!(absolute(Path::new(r"\\nas\agents")), Path::new(r"\\nas\agents"));
+        assert_eq!(absolute(Path::new(r"C:\x")), Path::new(r"C:\x"));
+        assert!(absolute(Path::new("share")).is_absolute());
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_beginning_of_the_key() {
+        assert_eq!(fingerprint(&format!("ed25519:{}", "ab".repeat(32))), "abababababababab");
+        assert_eq!(fingerprint("short"), "short");
+    }
+}

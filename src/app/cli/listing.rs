@@ -1,0 +1,128 @@
+//! How messages are listed: `inbox`, `inbox --follow` and `wait` show them alike.
+//!
+//! A short id is the shortest prefix that no other listed message has, of 13 characters at least: that far a UUIDv7
+//! is its millisecond.
+
+use super::Cx;
+use crate::app::print;
+use crate::error::Result;
+use crate::model::name::{Address, Name};
+use crate::store::db::Message;
+
+/// Characters of an id that are shown at least.
+const SHORT: usize = 13;
+/// Columns of any cell but the last.
+const CELL: usize = 24;
+
+/// Which messages are asked for.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Which {
+    /// Only from this INSTANCE, INSTANCE/AGENT, or stranger as it names itself
+    #[arg(long, value_name = "NAME")]
+    pub from: Option<String>,
+    /// Only of this conversation
+    #[arg(long)]
+    pub thread: Option<String>,
+}
+
+impl Which {
+    /// The sender as the store keys it: an instance's folded name, or a stranger's own word.
+    pub fn peer(&self) -> Option<String> {
+        let from = self.from.as_ref()?;
+        Some(from.parse::<Address>().map_or_else(|_| from.clone(), |address| address.instance.fold()))
+    }
+
+    /// The agent that must have written it, if one was named.
+    pub fn agent(&self) -> Option<Name> {
+        self.from.as_ref()?.parse::<Address>().ok()?.agent
+    }
+}
+
+/// Leaves only what `agent` wrote.
+pub fn keep(messages: &mut Vec<Message>, agent: Option<&Name>) {
+    if let Some(agent) = agent {
+        messages.retain(|message| {
+            let from = message.from.parse::<Address>().ok().and_then(|from| from.agent);
+            from.is_some_and(|from| from.same_as(agent))
+        });
+    }
+}
+
+/// Prints messages as a table with a heading.
+pub fn table(cx: &mut Cx, messages: &[Message]) {
+    let heading = ["ID", "STATE", "FROM", "TYPE", "TIME", "CONTENT"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heading).chain(rows(messages)).collect();
+    for line in print::table(&rows, CELL.max(longest(&rows)), cx.out.columns) {
+        cx.out.line(line);
+    }
+}
+
+/// Prints messages that came later: as JSON lines, or as rows without a heading.
+pub fn more(cx: &mut Cx, messages: &[Message]) -> Result<()> {
+    if cx.json {
+        messages.iter().try_for_each(|message| cx.out.json(message))?;
+    } else {
+        let rows: Vec<_> = rows(messages).collect();
+        for line in print::table(&rows, CELL.max(longest(&rows)), cx.out.columns) {
+            cx.out.line(line);
+        }
+    }
+    cx.out.flush();
+    Ok(())
+}
+
+/// An id that was cut is of no use.
+fn longest(rows: &[[String; 6]]) -> usize {
+    rows.iter().map(|row| row[0].len()).max().unwrap_or(0)
+}
+
+fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
+    let length = short(messages);
+    messages.iter().map(move |message| {
+        let id = message.id.as_str();
+        [
+            id.get(..length).unwrap_or(id).to_owned(),
+            message.state.to_string(),
+            print::cut(&print::line(&message.from), CELL).into_owned(),
+            print::cut(&print::line(&message.kind), CELL).into_owned(),
+            print::local_time(&message.at),
+            print::summary(&message.content),
+        ]
+    })
+}
+
+/// How long ids must be so that no two of the list look alike.
+fn short(messages: &[Message]) -> usize {
+    let mut ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    distinct(&ids)
+}
+
+fn distinct(sorted: &[&str]) -> usize {
+    let pairs = sorted.iter().zip(sorted.iter().skip(1));
+    let shared = pairs.map(|(a, b)| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count());
+    shared.max().map_or(SHORT, |shared| SHORT.max(shared + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_ids_differ() {
+        assert_eq!(distinct(&[]), 13);
+        assert_eq!(distinct(&["a"]), 13);
+        assert_eq!(distinct(&["018f0000-0000-7a", "018f0000-0000-7b"]), 16);
+        assert_eq!(distinct(&["a", "ab", "b"]), 13);
+    }
+
+    #[test]
+    fn a_sender_is_an_instance_an_agent_or_a_stranger() {
+        let which = |from: &str| Which { from: Some(from.into()), thread: None };
+        assert_eq!(which("Lab").peer().unwrap(), "lab");
+        assert_eq!(which("Lab/Main").peer().unwrap(), "lab");
+        assert_eq!(which("Lab/Main").agent().unwrap().as_str(), "Main");
+        assert_eq!(which("a: stranger").peer().unwrap(), "a: stranger");
+    }
+}

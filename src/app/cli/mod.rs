@@ -1,0 +1,182 @@
+//! The command line: one file per command; each parses, calls one operation of the engine, prints.
+//!
+//! Invariants: no input panics; exit codes are those of [`exit`]; answers go to standard output, everything else to
+//! standard error; `--json` prints what the operation returned.
+
+mod ack;
+mod args;
+mod demo;
+mod exit;
+mod inbox;
+mod init;
+mod listing;
+mod look;
+mod out;
+mod peers;
+mod read;
+mod reply;
+mod run;
+mod send;
+mod status;
+mod trace;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::locate;
+use crate::engine::node::Node;
+use crate::error::Result;
+use crate::sys::clock::SystemClock;
+
+use out::Out;
+
+/// A post office in a shared folder: AI agents on different PCs exchange mail
+#[derive(Parser, Debug)]
+#[command(name = "lanpost", version, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    /// The config file [default: LANPOST_CONFIG, else the one in this user's config folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON, of the shape that docs/cli.md promises
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Init(init::Args),
+    Run(run::Args),
+    Send(send::Args),
+    Inbox(inbox::Args),
+    Read(read::Args),
+    Ack(ack::Args),
+    Reply(reply::Args),
+    Wait(wait::Args),
+    Trace(trace::Args),
+    Peers(peers::Args),
+    Status(status::Args),
+    Demo(demo::Args),
+    #[command(name = crate::app::demo::AGENT)]
+    DemoAgent(demo::AgentArgs),
+}
+
+/// What every command is given.
+struct Cx {
+    config: Option<PathBuf>,
+    json: bool,
+    out: Out,
+}
+
+impl Cx {
+    /// The node that the config names.
+    fn open(&self) -> Result<Node> {
+        let (config, _) = locate::load(self.config.as_deref())?;
+        Node::open(config, Arc::new(SystemClock::new()))
+    }
+
+    /// Tells something that is no failure, and no answer.
+    fn note(&mut self, text: &str) {
+        self.out.flush();
+        out::note(self.json, text);
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    let mut cx = Cx { config: cli.config, json: cli.json, out: Out::stdout() };
+    let done = cli.command.run(&mut cx);
+    // The answer comes first, even when the command goes on to fail.
+    let printed = cx.out.finish();
+    let code = match (done, printed) {
+        (Ok(code), Ok(())) => code,
+        (Err(error), _) | (Ok(exit::DONE), Err(error)) => {
+            out::complain(cx.json, exit::word(error.kind()), &error.to_string());
+            exit::code(error.kind())
+        }
+        (Ok(code), Err(error)) => {
+            out::complain(cx.json, exit::word(error.kind()), &error.to_string());
+            code
+        }
+    };
+    ExitCode::from(code)
+}
+
+impl Command {
+    fn run(self, cx: &mut Cx) -> Result<u8> {
+        match self {
+            Command::Init(args) => init::run(args, cx),
+            Command::Run(_) => run::run(cx),
+            Command::Send(args) => send::run(args, cx),
+            Command::Inbox(args) => inbox::run(args, cx),
+            Command::Read(args) => read::run(args, cx),
+            Command::Ack(args) => ack::run(args, cx),
+            Command::Reply(args) => reply::run(args, cx),
+            Command::Wait(args) => wait::run(args, cx),
+            Command::Trace(args) => trace::run(args, cx),
+            Command::Peers(_) => peers::run(cx),
+            Command::Status(_) => status::run(cx),
+            Command::Demo(_) => demo::run(cx),
+            Command::DemoAgent(_) => demo::agent(cx),
+        }
+    }
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn misused(error: &clap::Error) -> ExitCode {
+    // The arguments could not be parsed, so `--json` has to be looked for by itself.
+    let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if error.use_stderr() && json {
+        out::complain(true, exit::word(crate::error::Kind::Usage), error.render().to_string().trim_end());
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent_and_every_command_has_help_and_an_example() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.contains("lanpost "), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_command_line_of_the_manual_parses() {
+        for line in [
+            "lanpost init --share /mnt/x --instance lab --agent a --agent b --wake-command [\"x\"] --state s --force",
+            "lanpost send lab - --type t --thread u --reply-to 01 --priority urgent --ttl 2h --id a.1 --wait processed --timeout 30s",
+            "lanpost send lab/main hi --json-content --create --as main --json --config c",
+            "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
+            "lanpost inbox --quarantine",
+            "lanpost read 01 --peek",
+            "lanpost ack 01 02 --failed why",
+            "lanpost reply 01 - --ack",
+            "lanpost wait --timeout 5m --from lab --thread t",
+        ] {
+            Cli::try_parse_from(line.split(' ')).unwrap();
+        }
+        for line in
+            ["lanpost", "lanpost send", "lanpost send CON x", "lanpost send lab x --wait done", "lanpost ack"]
+        {
+            assert!(Cli::try_parse_from(line.split(' ')).unwrap_err().use_stderr(), "{line}");
+        }
+    }
+}

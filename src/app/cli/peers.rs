@@ -1,0 +1,51 @@
+//! `lanpost peers`: who is on the share. Exit codes: 0, 1, 2, 3 (no config).
+
+use std::time::Duration;
+
+use super::look::refresh;
+use super::{Cx, exit};
+use crate::app::print;
+use crate::engine::ops::{self, PeerView};
+use crate::error::Result;
+use crate::model::name::Name;
+
+/// List who was seen on the share, and whether they are there
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost peers\n  \
+    lanpost peers --json | jq -r '.[] | select(.presence == \"online\").name'")]
+pub struct Args {}
+
+pub fn run(cx: &mut Cx) -> Result<u8> {
+    let mut node = cx.open()?;
+    refresh(cx, &mut node, "peers");
+    let peers = ops::peers(&node)?;
+    if cx.json {
+        cx.out.array(&peers)?;
+    } else if peers.is_empty() {
+        cx.out.line("nobody else was seen on the share");
+    } else {
+        let heading = ["NAME", "PRESENCE", "SILENT", "HOST", "VERSION", "AGENTS"].map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(heading).chain(peers.iter().map(row)).collect();
+        for line in print::table(&rows, 64, cx.out.columns) {
+            cx.out.line(line);
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn row(peer: &PeerView) -> [String; 6] {
+    let agents: Vec<_> = peer.agents.iter().map(Name::as_str).collect();
+    let word =
+        |text: &Option<String>| print::cut(&print::line(text.as_deref().unwrap_or("-")), 24).into_owned();
+    let silent =
+        peer.silent.map(|seconds| humantime::format_duration(Duration::from_secs(seconds)).to_string());
+    [
+        peer.name.to_string(),
+        peer.presence.to_string(),
+        silent.unwrap_or_else(|| "-".into()),
+        word(&peer.host),
+        word(&peer.version),
+        print::line(&agents.join(", ")).into_owned(),
+    ]
+}

@@ -1,0 +1,45 @@
+//! `lanpost reply`: answers a message in its thread. Exit codes: 0 stored, 2, 3 (no such id).
+
+use super::args::{Body, Speaker};
+use super::send::{dispatch, show};
+use super::{Cx, exit, read};
+use crate::engine::ops;
+use crate::error::{Error, Result};
+use crate::model::state::State;
+
+/// Answer a message: to whoever wrote it, in its thread
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost reply 018f2b3c-4d5e \"done, see the log\" --ack\n  \
+    git log -5 | lanpost reply 018f2b3c-4d5e -")]
+pub struct Args {
+    /// The message's id, or a prefix that only it has
+    id: String,
+    #[command(flatten)]
+    body: Body,
+    /// Also acknowledge the message as processed
+    #[arg(long)]
+    ack: bool,
+    #[command(flatten)]
+    speaker: Speaker,
+}
+
+pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
+    let mut node = cx.open()?;
+    let agent = args.speaker.resolve(&node)?;
+    // What could keep it from being acknowledged is found out before the answer goes out.
+    let answered = if args.ack { Some(read::peek(&node, &args.id)?) } else { None };
+    if let Some(message) = answered.as_ref().filter(|m| m.state.is_final() && m.state != State::Processed) {
+        let cause = format!("it is {} already", message.state);
+        return Err(Error::usage("acknowledge", &message.id, cause).next("leave out --ack; nothing was sent"));
+    }
+    let content = args.body.content(node.config.limits.message.0)?;
+    let id = answered.as_ref().map_or(args.id.as_str(), |message| message.id.as_str());
+    let reply = ops::reply(&mut node, id, content, agent)?;
+    if answered.is_some() {
+        ops::ack(&mut node, &[id.to_owned()], None)?;
+    }
+    let sent = dispatch(cx, &mut node, reply, "reply")?;
+    show(cx, &sent)?;
+    Ok(exit::DONE)
+}

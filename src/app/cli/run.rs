@@ -1,0 +1,16 @@
+//! `lanpost run`: the daemon in the foreground. Exit codes: 0 after a clean stop, 75 when another one runs here.
+
+use super::{Cx, exit};
+use crate::app::{daemon, locate};
+use crate::error::Result;
+
+/// Run the daemon in the foreground: deliver, take in, wake; stops cleanly on Ctrl-C or SIGTERM
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  lanpost run\n  lanpost run --config /etc/lanpost/lab.toml")]
+pub struct Args {}
+
+pub fn run(cx: &mut Cx) -> Result<u8> {
+    let (config, path) = locate::load(cx.config.as_deref())?;
+    daemon::run(config, &path)?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,205 @@
+//! `lanpost send`: stores a message, then has it go out. Exit codes: 0 stored (or, with --wait, that far), 2, 3, 4, 5.
+//!
+//! Invariants: once the message is stored the exit code is 0, share or no share, so that nobody sends it again;
+//! only --wait asks for more. Without a daemon one engine pass carries it; with one, it is told.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::args::{Body, Speaker, duration};
+use super::look::{Watch, daemon_runs};
+use super::{Cx, exit, out};
+use crate::app::pass::{Passed, pass};
+use crate::app::print;
+use crate::engine::condition;
+use crate::engine::node::Node;
+use crate::engine::ops::{self, Draft};
+use crate::error::{Error, Kind, Result};
+use crate::model::envelope::Priority;
+use crate::model::id::MessageId;
+use crate::model::name::Address;
+use crate::model::state::State;
+use crate::store::db::Message;
+use crate::sys::clock;
+
+/// The time between two glances at the local store.
+const STEP: Duration = Duration::from_millis(20);
+/// How long a daemon may take to look who is there.
+const SCAN: Duration = Duration::from_secs(2);
+/// How long --wait waits if nothing else is said.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Send a message; returns when it is stored durably on this PC, or with --wait when it has come further
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost send lab \"the build is green\"\n  \
+    lanpost send lab/reviewer - --type task --wait processed --timeout 10m < task.md\n  \
+    lanpost send lab '{\"job\": 7}' --json-content --id nightly-2026-02-14 --json")]
+pub struct Args {
+    /// Whom it is for: INSTANCE or INSTANCE/AGENT
+    to: Address,
+    #[command(flatten)]
+    body: Body,
+    /// What kind of message it is [default: message]
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// The conversation it belongs to
+    #[arg(long)]
+    thread: Option<String>,
+    /// The message it answers: its id, or a prefix that only it has
+    #[arg(long, value_name = "ID")]
+    reply_to: Option<String>,
+    /// How soon it wants attention: low, normal, high or urgent
+    #[arg(long, default_value = "normal")]
+    priority: Priority,
+    /// Not worth delivering after this long, as in 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    ttl: Option<Duration>,
+    /// An id of your own: sending the same message with it again changes nothing
+    #[arg(long)]
+    id: Option<MessageId>,
+    /// Wait until it is queued, sent, delivered, read, processed, failed or expired
+    #[arg(long, value_name = "STATE")]
+    wait: Option<State>,
+    /// How long to wait [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
+    timeout: Option<Duration>,
+    /// Address an instance or agent that has not joined the share yet
+    #[arg(long)]
+    create: bool,
+    #[command(flatten)]
+    speaker: Speaker,
+}
+
+/// A message that was sent, and why it waits, if it does.
+#[derive(Serialize)]
+pub struct Sent {
+    #[serde(flatten)]
+    pub message: Message,
+    /// Why it waits in the spool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spooled: Option<String>,
+}
+
+pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
+    let mut node = cx.open()?;
+    let draft = Draft {
+        kind: args.kind,
+        agent: args.speaker.resolve(&node)?,
+        thread: args.thread,
+        in_reply_to: args.reply_to.map(|prefix| Ok(ops::trace(&node, &prefix)?.message.id)).transpose()?,
+        priority: args.priority,
+        ttl: args.ttl,
+        id: args.id,
+        create: args.create,
+        ..Draft::new(args.to, args.body.content(node.config.limits.message.0)?)
+    };
+    let message = accept(cx, &mut node, draft)?;
+    let mut sent = dispatch(cx, &mut node, message, "send")?;
+    let Some(wanted) = args.wait else {
+        show(cx, &sent)?;
+        return Ok(exit::DONE);
+    };
+    if let Some(cause) = sent.spooled.as_ref().filter(|_| !sent.message.state.reached(wanted)) {
+        cx.note(&format!("{} waits in the spool; {cause}", sent.message.id));
+    }
+    let mut watch = Watch::new(&node, "send", STEP)?.told(sent.spooled.clone());
+    sent.message = wait(cx, &mut node, &mut watch, sent.message, (wanted, args.timeout.unwrap_or(TIMEOUT)))?;
+    sent.spooled = sent.spooled.filter(|_| sent.message.state == State::Queued);
+    show(cx, &sent)?;
+    verdict(cx, &sent.message, wanted)
+}
+
+/// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.
+fn accept(cx: &mut Cx, node: &mut Node, draft: Draft) -> Result<Message> {
+    match ops::send(node, draft.clone()) {
+        Err(unknown) if unknown.is_not_found() => {
+            scan(cx, node)?;
+            ops::send(node, draft)
+        }
+        other => other,
+    }
+}
+
+fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
+    if !daemon_runs(node) {
+        super::look::refresh(cx, node, "send");
+        return Ok(());
+    }
+    let ticket = ops::request_scan(node)?;
+    let since = node.clock.now();
+    while !ops::scan_done(node, ticket)? && node.clock.now().saturating_sub(since) < SCAN {
+        clock::pause(STEP);
+    }
+    Ok(())
+}
+
+/// Has a stored message go out: by a pass, unless a daemon runs. Tells how far it came, and what keeps it.
+pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> Result<Sent> {
+    cx.out.flush();
+    let passed = if daemon_runs(node) { Ok(Passed::DaemonRuns) } else { pass(node, role) };
+    let cause = match passed {
+        Ok(Passed::Done) => None,
+        Ok(Passed::DaemonRuns) => condition::load(&node.db)?.share_away,
+        // It is stored, so this is no failure of `send`, whatever it is.
+        Err(error) => Some(error.to_string()),
+    };
+    let message = ops::state_of(node, &message)?;
+    let spooled = cause.filter(|_| message.state == State::Queued);
+    Ok(Sent { message, spooled })
+}
+
+/// Waits until the message has come as far as was wanted, has ended, or the time is over.
+fn wait(
+    cx: &mut Cx,
+    node: &mut Node,
+    watch: &mut Watch,
+    first: Message,
+    (wanted, timeout): (State, Duration),
+) -> Result<Message> {
+    let since = node.clock.now();
+    let over = |message: &Message| message.state.reached(wanted) || message.state.is_final();
+    // The watch began before this look, so nothing falls between the two.
+    let mut message = ops::state_of(node, &first)?;
+    while !over(&message) && node.clock.now().saturating_sub(since) < timeout {
+        if watch.step(cx, node)? {
+            message = ops::state_of(node, &message)?;
+        }
+    }
+    Ok(message)
+}
+
+/// Says on standard error why it is not as far as was wanted.
+fn verdict(cx: &mut Cx, message: &Message, wanted: State) -> Result<u8> {
+    if message.state.reached(wanted) {
+        return Ok(exit::DONE);
+    }
+    if message.state.is_final() {
+        let why = message.outcome.as_deref().map(|outcome| format!(": {outcome}")).unwrap_or_default();
+        cx.out.flush();
+        let text = format!("{} is {}, and will not be {wanted}{why}", message.id, message.state);
+        out::complain(cx.json, "ended", &text);
+        return Ok(exit::ENDED);
+    }
+    let cause = format!("the time is over; it is {}", message.state);
+    let error = Error::new(Kind::Timeout, format!("see it {wanted}:"), &message.id, cause);
+    Err(error.next(format!("it goes on by itself: `lanpost trace {}`", message.id)))
+}
+
+/// Prints what became of a message.
+pub fn show(cx: &mut Cx, sent: &Sent) -> Result<()> {
+    let Sent { message, spooled } = sent;
+    if cx.json {
+        return cx.out.json(sent);
+    }
+    match spooled {
+        Some(cause) => {
+            cx.out.line(format!("queued: {} waits in the spool; {}", message.id, print::line(cause)))
+        }
+        None => {
+            cx.out.line(format!("sent {} to {} ({})", message.id, print::line(&message.to), message.state))
+        }
+    }
+    Ok(())
+}

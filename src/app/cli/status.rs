@@ -1,0 +1,70 @@
+//! `lanpost status`: how this instance is doing. Exit codes: 0 whatever it says, as long as it can be told; 1, 2, 3.
+
+use std::collections::BTreeMap;
+
+use super::look::refresh;
+use super::{Cx, exit};
+use crate::app::print;
+use crate::engine::ops::{self, Status};
+use crate::error::Result;
+
+/// Tell how this instance is doing; what needs a person comes last, after a "!"
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  lanpost status\n  lanpost status --json | jq -e '.problems == []'")]
+pub struct Args {}
+
+pub fn run(cx: &mut Cx) -> Result<u8> {
+    let mut node = cx.open()?;
+    refresh(cx, &mut node, "status");
+    let status = ops::status(&node)?;
+    if cx.json {
+        cx.out.json(&status)?;
+    } else {
+        for line in lines(&status) {
+            cx.out.line(print::line(&line));
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn lines(status: &Status) -> Vec<String> {
+    let daemon = match &status.daemon {
+        Some(holder) if holder.role == "daemon" => {
+            format!("daemon runs (process {}, since {})", holder.pid, print::local_time(&holder.since))
+        }
+        Some(holder) => format!("no daemon runs (`{}` works, process {})", holder.role, holder.pid),
+        None => "no daemon runs".into(),
+    };
+    let mut lines = vec![format!("{}: {daemon}, lanpost {}", status.instance, status.version)];
+    let share = &status.share;
+    let since =
+        share.since.as_deref().map(|at| format!(" since {}", print::local_time(at))).unwrap_or_default();
+    let usable = if share.available { "available" } else { "away" };
+    let id = share.id.as_deref().unwrap_or("not known yet");
+    lines.push(format!("share     {} (id {id}), {usable}{since}", share.path));
+    lines.push(format!("state     {}", status.state_folder));
+    lines.push(format!("incoming  {}", counted(&status.incoming)));
+    lines.push(format!("outgoing  {}; {} in the spool", counted(&status.outgoing), status.spooled));
+    lines.push(format!("peers     {}", counted(&status.peers)));
+    if !status.watching.is_empty() {
+        lines.push(format!(
+            "watching  by {}, {} changes came unannounced",
+            status.watching, status.missed_events
+        ));
+    }
+    for wake in &status.wakes {
+        let agent = if wake.agent.is_empty() { String::new() } else { format!(" of {}", wake.agent) };
+        let detail = wake.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        let at = print::local_time(&wake.at);
+        lines.push(format!("wake      {at}{agent}, attempt {}, {}{detail}", wake.attempt, wake.state));
+    }
+    lines.extend(status.problems.iter().map(|problem| format!("! {problem}")));
+    lines
+}
+
+fn counted(counts: &BTreeMap<String, u64>) -> String {
+    if counts.is_empty() {
+        return "none".into();
+    }
+    counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,112 @@
+//! The config: where it lies, and what it says.
+//!
+//! Looked for at `--config`, else at `LANPOST_CONFIG`, else in the platform's usual folder; the first that is named is
+//! the one that counts, there or not. It may be UTF-8 with or without BOM, UTF-16 or GBK, as editors left it.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::config::{self, Config};
+use crate::model::text::decode_document;
+use crate::sys::{dirs, files};
+
+/// The environment variable that names the config.
+pub const VARIABLE: &str = "LANPOST_CONFIG";
+
+/// Where the config lies, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// Whether it is the usual place, which nobody named.
+    pub usual: bool,
+}
+
+/// The place of the config, whether or not a file is there.
+///
+/// # Errors
+/// None is named, and this user has no home.
+pub fn place(flag: Option<&Path>) -> Result<Place> {
+    choose(flag, dirs::env(VARIABLE), dirs::config_file())
+        .map(|place| Place { path: files::absolute(&place.path), ..place })
+}
+
+fn choose(flag: Option<&Path>, variable: Option<String>, usual: Option<PathBuf>) -> Result<Place> {
+    let named = flag.map(Path::to_owned).or_else(|| variable.map(PathBuf::from));
+    match (named, usual) {
+        (Some(path), _) => Ok(Place { path, usual: false }),
+        (None, Some(path)) => Ok(Place { path, usual: true }),
+        (None, None) => Err(Error::usage("find the config", "", "this user has no config folder")
+            .next(format!("name the file with --config or {VARIABLE}"))),
+    }
+}
+
+/// The config in force and its file.
+///
+/// # Errors
+/// There is none (the error says where it was looked for), or it says something that is not allowed.
+pub fn load(flag: Option<&Path>) -> Result<(Config, PathBuf)> {
+    let place = place(flag)?;
+    match read(&place.path)? {
+        Some(config) => Ok((config, place.path)),
+        None => Err(missing(flag, &place)),
+    }
+}
+
+/// The config at `path`; `None` if no file is there.
+pub fn read(path: &Path) -> Result<Option<Config>> {
+    let Some(bytes) = files::read(path)? else { return Ok(None) };
+    let (text, _) = decode_document(&bytes)
+        .map_err(|damage| Error::usage("read the config", path.display(), damage).next("save it as UTF-8"))?;
+    config::parse(&text, path).map(Some)
+}
+
+fn missing(flag: Option<&Path>, place: &Place) -> Error {
+    let named = match (flag, place.usual) {
+        (Some(_), _) => "--config names no file",
+        (None, false) => "LANPOST_CONFIG names no file",
+        (None, true) => "there is no such file, and neither --config nor LANPOST_CONFIG names another",
+    };
+    Error::new(Kind::NotFound, "find the config", place.path.display(), named)
+        .next("make one with `lanpost init --share PATH --instance NAME`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_place_that_is_named_counts() {
+        let (flag, usual) = (Path::new("a.toml"), Some(PathBuf::from("c.toml")));
+        let chosen = |flag, variable: Option<&str>| {
+            let place = choose(flag, variable.map(str::to_owned), usual.clone()).unwrap();
+            (place.path.display().to_string(), place.usual)
+        };
+        assert_eq!(chosen(Some(flag), Some("b.toml")), ("a.toml".into(), false));
+        assert_eq!(chosen(None, Some("b.toml")), ("b.toml".into(), false));
+        assert_eq!(chosen(None, None), ("c.toml".into(), true));
+        assert_eq!(choose(None, None, None).unwrap_err().kind(), Kind::Usage);
+    }
+
+    #[test]
+    fn a_missing_config_names_the_place_and_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none.toml");
+        let error = load(Some(&path)).unwrap_err();
+        assert!(error.is_not_found());
+        let text = error.to_string();
+        assert!(text.contains("none.toml") && text.contains("lanpost init --share"), "{text}");
+    }
+
+    #[test]
+    fn a_config_may_be_utf_16_or_gbk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let text = "instance = \"实验室\"\nstate = \"s\"\n[share]\npath = \"/mnt/共享\"\n";
+        use crate::model::text::{Encoding, encode};
+        for encoding in Encoding::ALL {
+            files::replace(&path, &encode(text, encoding, true)).unwrap();
+            assert_eq!(read(&path).unwrap().unwrap().instance.as_str(), "实验室", "{encoding:?}");
+        }
+    }
+}
