@@ -171,6 +171,6 @@ impl Db {
 
 fn messages_of(tx: &Transaction, wake: i64) -> rusqlite::Result<Vec<(i64, String, String)>> {
     let sql = "SELECT message.n, peer, id FROM wake_message JOIN message ON message.n = wake_message.message
-               WHERE wake = ?1 ORDER BY message.n";
+               WHERE wake_message.wake = ?1 ORDER BY message.n";
     tx.prepare_cached(sql)?.query_map([wake], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
