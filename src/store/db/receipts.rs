@@ -65,37 +65,47 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
         .into_iter()
         .map(|delivered| Receipt { delivered: Some(delivered), items: vec![] })
         .collect();
-    let items: Vec<Item> = items.into_iter().map(|(_, item)| item).collect();
-    match (receipts.last_mut(), items.is_empty()) {
-        (_, true) => {}
-        (Some(last), false) => last.items = items,
-        (None, false) => receipts.push(Receipt { delivered: None, items }),
+    if !items.is_empty() && receipts.is_empty() {
+        receipts.push(Receipt::default());
+    }
+    // What expired must be known before its lane's `delivered` counts it in; all else follows after.
+    for (_, item) in items {
+        let receipt = match item.state() {
+            Some(State::Expired) => receipts.first_mut(),
+            _ => receipts.last_mut(),
+        };
+        receipt.into_iter().for_each(|receipt| receipt.items.push(item.clone()));
     }
     Ok(receipts)
 }
 
 /// Applies what `peer` told us of our messages to it. A late or doubled receipt changes nothing.
 pub(super) fn apply(tx: &Transaction, peer: &str, receipt: &Receipt, now: i64) -> rusqlite::Result<()> {
+    let (expired, others): (Vec<&Item>, Vec<&Item>) =
+        receipt.items.iter().partition(|item| item.state() == Some(State::Expired));
+    for item in expired {
+        apply_item(tx, peer, item, now)?;
+    }
     if let Some(delivered) = &receipt.delivered {
         apply_delivered(tx, peer, delivered, now)?;
     }
-    for item in &receipt.items {
-        let detail = match &item.reason {
-            Some(reason) => format!("{reason} (at {} there)", item.at),
-            None => format!("at {} there", item.at),
-        };
-        match item.state() {
-            Some(state) => {
-                advance(tx, Way::Out, peer, item.id.as_str(), state, item.reason.as_deref(), &detail, now)?
-            }
-            None if item.state == WAKE_FAILED => {
-                log(tx, now, Way::Out, peer, item.id.as_str(), "wake-failed", Some(&detail))?;
-                false
-            }
-            None => false,
-        };
+    for item in others {
+        apply_item(tx, peer, item, now)?;
     }
     Ok(())
+}
+
+fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::Result<()> {
+    let detail = match &item.reason {
+        Some(reason) => format!("{reason} (at {} there)", item.at),
+        None => format!("at {} there", item.at),
+    };
+    let (id, reason) = (item.id.as_str(), item.reason.as_deref());
+    match item.state() {
+        Some(state) => advance(tx, Way::Out, peer, id, state, reason, &detail, now).map(drop),
+        None if item.state == WAKE_FAILED => log(tx, now, Way::Out, peer, id, "wake-failed", Some(&detail)),
+        None => Ok(()),
+    }
 }
 
 fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64) -> rusqlite::Result<()> {
