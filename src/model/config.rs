@@ -21,7 +21,7 @@ use crate::model::name::Name;
 
 pub use command::split_command;
 pub use template::template;
-pub use value::Size;
+pub use value::{Size, parse_duration};
 
 use command::check_command;
 use value::*;

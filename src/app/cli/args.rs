@@ -1,7 +1,6 @@
 //! Arguments that several commands share: a duration, who speaks, and what is said.
 
 use std::io::{self, IsTerminal, Read};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,16 +13,6 @@ use crate::sys::dirs;
 
 /// The environment variable that says which agent speaks; a wake sets it.
 const AGENT: &str = "LANPOST_AGENT";
-
-/// Reads `30s`, `5m`, `1h 30m`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    // humantime 2.4 panics when a sum lands just past u64::MAX seconds; 11 digits of years stay below that.
-    if text.bytes().filter(u8::is_ascii_digit).count() > 11 {
-        return Err("it is too long a duration".into());
-    }
-    humantime::parse_duration(text)
-        .map_err(|error| format!("it is not a duration like \"30s\" or \"2h\": {error}"))
-}
 
 /// Who speaks.
 #[derive(clap::Args, Debug)]
@@ -168,13 +157,5 @@ mod tests {
         assert_eq!(known(&"main".parse().unwrap(), &agents, "--as").unwrap().as_str(), "Main");
         assert!(known(&"other".parse().unwrap(), &agents, "--as").unwrap_err().to_string().contains("Main"));
         assert!(known(&"other".parse().unwrap(), &[], "--as").is_ok());
-    }
-
-    #[test]
-    fn durations_have_units_and_no_surprises() {
-        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
-        for bad in ["", "30", "-1s", "soon", "18446744073709551615s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::Priority;
-use crate::store::db::{Message, Way};
+use crate::store::db::Message;
 
 /// Show a message that came, and mark it read, which its sender sees
 #[derive(clap::Args, Debug)]
@@ -27,7 +27,7 @@ pub struct Args {
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
-    let before = peek(&node, &args.id)?;
+    let before = ops::peek(&node, &args.id)?;
     let raw = if args.raw { Some(raw(&node, &before)?) } else { None };
     let message = if args.peek { before.clone() } else { ops::read(&mut node, before.id.as_str())? };
     match raw {
@@ -40,26 +40,6 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         refresh(cx, &mut node, "read");
     }
     Ok(exit::DONE)
-}
-
-/// The incoming message whose id begins with `prefix`, as it is.
-pub fn peek(node: &Node, prefix: &str) -> Result<Message> {
-    let deed = "find the message";
-    let mut found = if prefix.is_empty() { vec![] } else { node.db.find(prefix, Some(Way::In))? };
-    if found.iter().any(|message| message.id.as_str() == prefix) {
-        found.retain(|message| message.id.as_str() == prefix);
-    }
-    match found.len() {
-        0 => Err(Error::new(Kind::NotFound, deed, prefix, "no message that came has an id that begins so")
-            .next("`lanpost inbox --all` lists the ids")),
-        1 => Ok(found.swap_remove(0)),
-        _ => {
-            let ids: Vec<_> =
-                found.iter().map(|message| format!("{} from {}", message.id, message.from)).collect();
-            let cause = format!("several ids begin so: {}", ids.join(", "));
-            Err(Error::usage(deed, prefix, cause).next("give more of the id"))
-        }
-    }
 }
 
 fn raw(node: &Node, message: &Message) -> Result<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 use super::args::{Body, Speaker};
 use super::send::{dispatch, show};
-use super::{Cx, exit, read};
+use super::{Cx, exit};
 use crate::engine::ops;
 use crate::error::{Error, Result};
 use crate::model::state::State;
@@ -28,7 +28,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
     let agent = args.speaker.resolve(&node)?;
     // What could keep it from being acknowledged is found out before the answer goes out.
-    let answered = if args.ack { Some(read::peek(&node, &args.id)?) } else { None };
+    let answered = if args.ack { Some(ops::peek(&node, &args.id)?) } else { None };
     if let Some(message) = answered.as_ref().filter(|m| m.state.is_final() && m.state != State::Processed) {
         let cause = format!("it is {} already", message.state);
         return Err(Error::usage("acknowledge", &message.id, cause).next("leave out --ack; nothing was sent"));

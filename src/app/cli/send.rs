@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Body, Speaker, duration};
+use super::args::{Body, Speaker};
 use super::look::{Watch, daemon_runs};
 use super::{Cx, exit, out};
 use crate::app::pass::{Passed, pass};
@@ -16,6 +16,7 @@ use crate::engine::condition;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Draft};
 use crate::error::{Error, Kind, Result};
+use crate::model::config::parse_duration;
 use crate::model::envelope::Priority;
 use crate::model::id::MessageId;
 use crate::model::name::Address;
@@ -54,7 +55,7 @@ pub struct Args {
     #[arg(long, default_value = "normal")]
     priority: Priority,
     /// Not worth delivering after this long, as in 2h
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     ttl: Option<Duration>,
     /// An id of your own: sending the same message with it again changes nothing
     #[arg(long)]
@@ -63,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "STATE")]
     wait: Option<State>,
     /// How long to wait [default: 60s]
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "wait")]
     timeout: Option<Duration>,
     /// Address an instance or agent that has not joined the share yet
     #[arg(long)]

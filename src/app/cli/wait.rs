@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use super::args::duration;
 use super::listing::{self, Which};
 use super::look::{Watch, refresh};
 use super::{Cx, exit};
 use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
+use crate::model::config::parse_duration;
 use crate::model::state::State;
 use crate::store::db::{Filter, Message};
 
@@ -24,7 +24,7 @@ const STEP: Duration = Duration::from_millis(20);
     lanpost wait --from lab --json | jq -r '.[0].id'")]
 pub struct Args {
     /// Give up after this long, with exit code 4
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     which: Which,

@@ -10,9 +10,14 @@ pub fn inbox(node: &Node, filter: &Filter) -> Result<Vec<Message>> {
     node.db.inbox(filter)
 }
 
+/// The incoming message whose id begins with `prefix`. Changes nothing.
+pub fn peek(node: &Node, prefix: &str) -> Result<Message> {
+    super::one(node, prefix, Some(Way::In), Way::In)
+}
+
 /// Marks one incoming message read and returns it. A second read changes nothing.
 pub fn read(node: &mut Node, prefix: &str) -> Result<Message> {
-    let message = super::one(node, prefix, Some(Way::In), Way::In)?;
+    let message = peek(node, prefix)?;
     let now = node.clock.wall_ms();
     if node.db.mark(std::slice::from_ref(&message), State::Read, None, now)? > 0 {
         node.ring();

@@ -11,7 +11,7 @@ mod status;
 mod trace;
 
 pub use ack::{ack, reply};
-pub use inbox::{find_in, inbox, quarantine, read};
+pub use inbox::{find_in, inbox, peek, quarantine, read};
 pub use init::{Init, init};
 pub use peers::{PeerView, peers, request_scan, scan_done};
 pub(super) use peers::{answer_scan, scan_wanted};

@@ -8,6 +8,7 @@ use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::{self, Envelope, Priority};
 use crate::model::id::MessageId;
+use crate::model::json;
 use crate::model::name::{self, Address, Name};
 use crate::model::state::State;
 use crate::store::db::{Accepted, Message, NewMessage, Way};
@@ -107,7 +108,10 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
         expires,
         rest: Map::new(),
     };
-    let size = envelope.to_line().len() + HEADROOM;
+    let line = String::from_utf8(envelope.to_line()).unwrap_or_default();
+    // What the recipient's reader would set aside is refused here, where somebody can mend it.
+    json::parse(&line, json::Limits::default()).map_err(|reject| Error::usage("send to", &to, reject))?;
+    let size = line.len() + HEADROOM;
     if size > max {
         let cause = format!("the message is {size} bytes long; at most {max} go over");
         return Err(Error::usage("send to", &to, cause)

@@ -123,10 +123,13 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
         problems.push("no daemon runs: start `lanpost run`".into());
     }
     if status.quarantined > 0 {
-        problems.push(format!("{} lines were set aside: `lanpost inbox --quarantine`", status.quarantined));
+        problems.push(format!(
+            "set aside as unreadable: {}; `lanpost inbox --quarantine` shows",
+            status.quarantined
+        ));
     }
     if let Some(late) = status.peers.get(&Presence::Late.to_string()) {
-        problems.push(format!("{late} peers are late: `lanpost peers`"));
+        problems.push(format!("peers that are late: {late}; `lanpost peers` shows"));
     }
     if let Some(wake) = status.wakes.last().filter(|wake| wake.state == "failed" || wake.state == "retry") {
         let detail = wake.detail.as_deref().unwrap_or_default();

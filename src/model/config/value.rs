@@ -100,7 +100,11 @@ pub(super) fn duration<'de, D: Deserializer<'de>, const MIN: u64, const MAX: u64
     }))
 }
 
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Reads `30s`, `5m`, `1h 30m`.
+///
+/// # Errors
+/// A sentence for people.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     // humantime 2.4 panics when a sum lands just past u64::MAX seconds; 11 digits of years stay below that.
     if text.bytes().filter(u8::is_ascii_digit).count() > 11 {
         return Err(format!("{text:?} is too long a duration"));
