@@ -28,11 +28,14 @@ impl Db {
     /// The inbox, oldest first.
     pub fn inbox(&self, filter: &Filter) -> Result<Vec<Message>> {
         self.query("read", |c| {
-            let open = if filter.all { "" } else { "AND state IN ('delivered', 'read')" };
+            let (index, open) = match filter.all {
+                true => ("NOT INDEXED", ""),
+                false => ("INDEXED BY message_open", "AND state IN ('delivered', 'read')"),
+            };
             let from = filter.from.as_ref().map_or("", |_| "AND peer = ?2");
             let thread = filter.thread.as_ref().map_or("", |_| "AND thread = ?3");
             let sql = format!(
-                "SELECT * FROM (SELECT {COLUMNS} FROM message WHERE way = 'in' AND n > ?1 {open} {from} {thread}
+                "SELECT * FROM (SELECT {COLUMNS} FROM message {index} WHERE way = 'in' AND n > ?1 {open} {from} {thread}
                  AND (?2 IS NULL OR 1) AND (?3 IS NULL OR 1) ORDER BY n DESC LIMIT ?4) ORDER BY n"
             );
             let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));

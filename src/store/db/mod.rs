@@ -3,6 +3,9 @@
 //! Writers: the daemon's engine and any number of CLI processes; each write is one IMMEDIATE transaction, durable
 //! when it returns (WAL, synchronous=FULL: one fsync a commit). A crash leaves a committed state, always: the cursor
 //! moves in the transaction that takes in the lines, a message changes state in the one that logs the transition.
+//!
+//! Questions asked at every step name their partial index (`INDEXED BY`): without statistics SQLite would scan the
+//! whole history, and with it an index that goes missing is an error, not a slow daemon.
 
 mod audit;
 mod cursors;
@@ -18,7 +21,7 @@ mod wakes;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use audit::Transition;
 pub use cursors::{Cursor, GUARD};
@@ -134,14 +137,6 @@ impl Db {
         })
     }
 
-    /// Forgets a value.
-    pub fn clear_meta(&mut self, key: &str) -> Result<()> {
-        if self.meta(key)?.is_none() {
-            return Ok(());
-        }
-        self.write("write", |tx| tx.execute("DELETE FROM meta WHERE key = ?1", params![key]).map(drop))
-    }
-
     fn query<T>(&self, deed: &str, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         read(&self.connection).map_err(|error| failed(deed, &self.path, error))
     }
@@ -175,4 +170,30 @@ fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
         _ => "try again",
     };
     Error::new(kind, format!("{deed} the store"), path.display(), error).next(step).in_store()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_store_is_refused_and_noise_is_no_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lanpost.db");
+        drop(Db::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+        assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 2"));
+        let noise = folder.path().join("noise.db");
+        crate::sys::files::replace(&noise, &[7; 4096]).unwrap();
+        assert_eq!(Db::open(&noise).unwrap_err().kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn a_value_is_remembered_once_or_replaced() {
+        let mut db = Db::in_memory().unwrap();
+        assert_eq!(db.set_meta_once("k", "a").unwrap(), "a");
+        assert_eq!(db.set_meta_once("k", "b").unwrap(), "a");
+        db.set_meta("k", "c").unwrap();
+        assert_eq!(db.meta("k").unwrap().as_deref(), Some("c"));
+    }
 }

@@ -65,7 +65,7 @@ impl Db {
     /// The peers for whom something waits: mail, a resend, a receipt.
     pub fn waiting_peers(&self) -> Result<Vec<String>> {
         self.query("read", |c| {
-            let sql = "SELECT peer FROM message WHERE way = 'out' AND (state = 'queued' OR resend)
+            let sql = "SELECT peer FROM message INDEXED BY message_queue WHERE way = 'out' AND (state = 'queued' OR resend)
                        UNION SELECT peer FROM receipt_due UNION SELECT peer FROM lane_in WHERE due";
             c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
         })
@@ -74,7 +74,8 @@ impl Db {
     /// Ends what waited longer than its sender wanted; returns how many.
     pub fn expire_queued(&mut self, now: i64) -> Result<usize> {
         let late: Vec<(String, String)> = self.query("read", |c| {
-            let sql = "SELECT peer, id FROM message WHERE way = 'out' AND state = 'queued' AND expires <= ?1";
+            let sql = "SELECT peer, id FROM message INDEXED BY message_expires
+                       WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL AND expires <= ?1";
             c.prepare_cached(sql)?.query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })?;
         if late.is_empty() {
@@ -218,7 +219,7 @@ fn waiting(
     bytes: usize,
 ) -> rusqlite::Result<Vec<Waiting>> {
     let sql = format!(
-        "SELECT {COLUMNS}, lease, seq, length(content) FROM message
+        "SELECT {COLUMNS}, lease, seq, length(content) FROM message INDEXED BY message_queue
          WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1 ORDER BY n LIMIT ?2"
     );
     let mut statement = c.prepare_cached(&sql)?;

@@ -110,7 +110,7 @@ fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::
 
 fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64) -> rusqlite::Result<()> {
     let (lease, up_to) = (delivered.lease as i64, i64::try_from(delivered.up_to).unwrap_or(i64::MAX));
-    let sql = "SELECT n, id, kind, seq FROM message
+    let sql = "SELECT n, id, kind, seq FROM message INDEXED BY message_unacked
                WHERE way = 'out' AND state = 'sent' AND peer = ?1 AND lease = ?2 AND seq <= ?3";
     let rows: Vec<(i64, String, String, i64)> = tx
         .prepare_cached(sql)?
