@@ -128,7 +128,15 @@ impl Share for DiskShare {
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()> {
         let target = self.path(path);
         let aside = self.path(&path.aside(&self.aside));
-        let done = File::create(&aside)
+        // Created anew: a leftover of a crash goes, a link that somebody put there is not written through.
+        let fresh = || OpenOptions::new().write(true).create_new(true).open(&aside);
+        let created = match fresh() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                std::fs::remove_file(&aside).and_then(|()| fresh())
+            }
+            other => other,
+        };
+        let done = created
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
             .and_then(|()| self.rename(&aside, &target, bytes));
         if done.is_err() {

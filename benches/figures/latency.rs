@@ -1,0 +1,184 @@
+//! (a) From just before the sender's commit to the moment the wake command runs at the recipient: real daemons of this
+//! binary, with and without notifications. The window that batches wakes is zero here: what is timed is the way.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lanpost::engine::node::Node;
+use lanpost::engine::ops;
+use lanpost::model::id::MessageId;
+use lanpost::store::db::Way;
+use lanpost::sys::share::Share;
+
+use crate::raw::{self, Bell, Watched};
+use crate::stage::{Stage, letter, name, until};
+use crate::table::{Table, aim, ms, percentile};
+use crate::{Outcome, peers};
+
+/// Pauses between messages: never the same, so that nothing falls into step with the looks.
+#[derive(Clone, Copy)]
+struct Gaps(Duration, Duration);
+
+impl Gaps {
+    fn pause(self, n: usize) {
+        let part = (n as f64 * 0.618_034).fract();
+        std::thread::sleep(self.0 + (self.1 - self.0).mul_f64(part));
+    }
+}
+
+const TALK: Gaps = Gaps(Duration::from_millis(60), Duration::from_millis(260));
+/// Long enough for polling to have slowed down all the way.
+const QUIET: Gaps = Gaps(Duration::from_secs(7), Duration::from_secs(11));
+
+pub fn run(quick: bool, table: &mut Table) -> Outcome<()> {
+    let (samples, quiet) = if quick { (8, 0) } else { (200, 12) };
+    let bell = Bell::new()?;
+    let stage = Stage::new()?;
+    let before = limits(&stage, &bell, samples)?;
+    let (notified, rows) = notified(&bell, samples)?;
+    let (talking, silent) = polled(&bell, samples / 2, quiet)?;
+    let after = limits(&stage, &bell, samples)?;
+
+    let chain = format!(
+        "raw: write + fdatasync, event, new process, its first word: {} / {}",
+        both(&before.chain),
+        both(&after.chain)
+    );
+    let limit = (seconds(&before.chain) + seconds(&after.chain)) / 2.0;
+    let mut row = |what: &str, times: &[Duration], aim: String| {
+        let ratio = format!("{:.1}×", seconds(times) / limit);
+        table.row(format!("append to wake, p50 / p99: {what}"), both(times), &chain, ratio, aim);
+    };
+    let met = percentile(&notified, 0.5) < Duration::from_millis(20);
+    row("with notifications", &notified, aim("p50 < 20 ms", met));
+    row("without, in a conversation (a message every 60-260 ms)", &talking, String::new());
+    if quiet > 0 {
+        row("without, after 7-11 s of silence", &silent, String::new());
+    }
+    let events = format!("raw: write + fdatasync to event: {} / {}", both(&before.event), both(&after.event));
+    let limit = (seconds(&before.event) + seconds(&after.event)) / 2.0;
+    let ratio = format!("{:.1}×", seconds(&rows) / limit);
+    table.row("lane append to inbox row, p50 / p99, with notifications", both(&rows), events, ratio, "");
+    let spawn = format!("{} / {}", both(&before.spawn), both(&after.spawn));
+    table.row("of which the new process alone, raw, p50 / p99", "", spawn, "", "");
+    Ok(())
+}
+
+/// The raw times.
+struct Limits {
+    /// A durable write, until its event is heard in another thread.
+    event: Vec<Duration>,
+    /// Starting the command, until its word is heard.
+    spawn: Vec<Duration>,
+    /// All of it: a durable write, its event, the command, its word.
+    chain: Vec<Duration>,
+}
+
+fn limits(stage: &Stage, bell: &Bell, samples: usize) -> Outcome<Limits> {
+    let line = peers::line(&name("office"), &name("lab"), &peers::id(1), 1, &"x".repeat(1024));
+    let command = bell.command()?;
+    let mut found = Limits { event: vec![], spawn: vec![], chain: vec![] };
+    let mut watched = Watched::new(&stage.raw(), || {})?;
+    for _ in 0..samples {
+        found.event.push(watched.event(&line)?);
+        let start = Instant::now();
+        let mut child = raw::start(&command)?;
+        bell.wait()?;
+        found.spawn.push(start.elapsed());
+        child.wait()?;
+    }
+    drop(watched);
+    let (event, heard) = std::sync::mpsc::sync_channel(16);
+    let mut watched = Watched::new(&stage.raw(), move || {
+        let _ = event.try_send(());
+    })?;
+    for _ in 0..samples {
+        heard.try_iter().for_each(drop);
+        let start = watched.append(&line)?;
+        heard.recv()?;
+        let mut child = raw::start(&command)?;
+        bell.wait()?;
+        found.chain.push(start.elapsed());
+        child.wait()?;
+    }
+    Ok(found)
+}
+
+/// Wakes with notifications, and the way into the inbox without the new process.
+fn notified(bell: &Bell, samples: usize) -> Outcome<(Vec<Duration>, Vec<Duration>)> {
+    let stage = Stage::new()?;
+    let (mut office, lab) = pair(&stage, bell, true)?;
+    let _daemons = (stage.daemon("office")?, stage.daemon("lab")?);
+    let wakes = wakes(&mut office, &lab, bell, samples, TALK)?;
+    // A third instance's lane, written by this bench; nobody is woken for mail to an unknown... it is, so the ring is
+    // heard before the next one.
+    let share: Arc<dyn Share> = stage.share();
+    let (from, to) = (name("pc"), name("lab"));
+    peers::beat(&*share, &from, 0)?;
+    until("lab's knowing pc", Duration::from_millis(5), || Ok(lab.db.peer("pc")?.is_some()))?;
+    let mut lane = share.open_append(&peers::lane(&from, &to, 1))?;
+    let mut rows = vec![];
+    for n in 0..samples {
+        let id = peers::id(n as u64);
+        let line = peers::line(&from, &to, &id, n as u64 + 1, &"x".repeat(1024));
+        let start = Instant::now();
+        lane.append(&line)?;
+        until("the row", Duration::from_micros(50), || Ok(lab.db.message(Way::In, "pc", &id)?.is_some()))?;
+        rows.push(start.elapsed());
+        bell.wait()?;
+        woken(&lab, "pc", &id)?;
+        TALK.pause(n);
+    }
+    Ok((wakes, rows))
+}
+
+/// Wakes without notifications: in a conversation, and after silence.
+fn polled(bell: &Bell, talk: usize, quiet: usize) -> Outcome<(Vec<Duration>, Vec<Duration>)> {
+    let stage = Stage::new()?;
+    let (mut office, lab) = pair(&stage, bell, false)?;
+    let _daemons = (stage.daemon("office")?, stage.daemon("lab")?);
+    let talking = wakes(&mut office, &lab, bell, talk, TALK)?;
+    Ok((talking, wakes(&mut office, &lab, bell, quiet, QUIET)?))
+}
+
+/// Two instances; lab's agent is the probe that rings `bell`.
+fn pair(stage: &Stage, bell: &Bell, notify: bool) -> Outcome<(Node, Node)> {
+    let look = format!("[look]\nnotify = {notify}\n");
+    let command = serde_json::to_string(&bell.command()?)?;
+    let wake = format!("[wake]\nwindow = \"0s\"\ncommand = {command}\n");
+    Ok((stage.join("office", &look)?, stage.join("lab", &(look.clone() + &wake))?))
+}
+
+/// Sends messages one after the other and times each until its wake command runs.
+fn wakes(office: &mut Node, lab: &Node, bell: &Bell, samples: usize, gaps: Gaps) -> Outcome<Vec<Duration>> {
+    until("office's knowing lab", Duration::from_millis(5), || {
+        Ok(office.db.peer("lab")?.is_some_and(|peer| peer.heartbeat.is_some()))
+    })?;
+    let mut times = vec![];
+    for n in 0..samples + 3 {
+        gaps.pause(n);
+        let draft = letter("lab");
+        let start = Instant::now();
+        let message = ops::send(office, draft)?;
+        bell.wait()?;
+        times.push(start.elapsed());
+        woken(lab, "office", &message.id)?;
+    }
+    // The first ones find both daemons starting.
+    Ok(times.split_off(3))
+}
+
+/// Waits until lab's daemon knows that the wake ended: one is in flight at a time.
+fn woken(lab: &Node, peer: &str, id: &MessageId) -> Outcome<()> {
+    until("the end of the wake", Duration::from_millis(2), || {
+        Ok(lab.db.message(Way::In, peer, id)?.is_some_and(|message| message.wake.as_deref() == Some("woken")))
+    })
+}
+
+fn seconds(times: &[Duration]) -> f64 {
+    percentile(times, 0.5).as_secs_f64()
+}
+
+fn both(times: &[Duration]) -> String {
+    format!("{} / {}", ms(seconds(times)), ms(percentile(times, 0.99).as_secs_f64()))
+}

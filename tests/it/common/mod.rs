@@ -1,0 +1,10 @@
+//! What the suites share: a share that counts, one that lies, and instances that are stepped by hand.
+#![allow(dead_code, reason = "each suite uses what it needs")]
+
+pub mod counting;
+pub mod faulty;
+pub mod pair;
+
+pub use counting::Verb;
+pub use faulty::{Fault, FaultyShare};
+pub use pair::{Pair, Site, name, texts};

@@ -1,0 +1,231 @@
+//! The bytes on the share, word for word: `testdata/wire/v1/` holds what version 1 writes.
+//!
+//! Files are added there and never edited: what a released lanpost wrote must be read for ever. Each is checked both
+//! ways: today's code writes these bytes, and reads them as these values.
+
+use std::path::Path;
+
+use chrono::DateTime;
+use lanpost::model::envelope::{Envelope, Priority};
+use lanpost::model::heartbeat::{self, Activity, Heartbeat};
+use lanpost::model::id::MessageId;
+use lanpost::model::identity::Identity;
+use lanpost::model::lease::Lease;
+use lanpost::model::receipt::{Delivered, Item, Receipt};
+use lanpost::model::state::State;
+use lanpost::model::{json, layout};
+use lanpost::store::{identity, lease};
+use lanpost::sys::memory::MemoryShare;
+use lanpost::sys::share::Share;
+use serde_json::{Map, Value, json};
+
+use crate::common::{Pair, name};
+
+fn golden(file: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wire/v1").join(file);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[track_caller]
+fn written(file: &str, bytes: &[u8]) {
+    let (wanted, found) = (golden(file), String::from_utf8_lossy(bytes));
+    assert!(wanted == bytes, "{file} is not what is written today, which is:\n{found}");
+}
+
+/// Reads one line as the engine does.
+fn read(file: &str) -> Envelope {
+    let text = String::from_utf8(golden(file)).unwrap();
+    assert_eq!(text.matches('\n').count(), 1, "one line");
+    let mut values = json::parse(text.trim_end(), json::Limits::default()).unwrap();
+    assert_eq!(values.len(), 1);
+    Envelope::from_value(values.remove(0)).unwrap()
+}
+
+fn id(text: &str) -> MessageId {
+    text.parse().unwrap()
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        v: Some(1),
+        id: Some(id("01942a3f-0c00-7000-8000-000000000001")),
+        from: "office/小明".into(),
+        to: Some("lab/builder".parse().unwrap()),
+        timestamp: Some("2026-02-14T10:40:00.000Z".into()),
+        kind: "task".into(),
+        content: json!({"text": "你好 \u{1F4EE} \"quoted\" \\ line\nbreak\u{1}", "n": [1, -2.5, null, true]}),
+        seq: Some(42),
+        thread: Some("build-7".into()),
+        in_reply_to: Some(id("01942a3f-0c00-7000-8000-000000000000")),
+        priority: Priority::Urgent,
+        expires: Some(DateTime::from_timestamp_millis(1_771_065_600_123).unwrap()),
+        rest: Map::from_iter([("x-colour".to_owned(), json!("red"))]),
+    }
+}
+
+fn smallest() -> Envelope {
+    Envelope {
+        v: Some(1),
+        id: Some(id("01942a3f-0c00-7000-8000-000000000002")),
+        from: "office".into(),
+        to: Some("lab".parse().unwrap()),
+        timestamp: Some("2026-02-14T10:40:00.000Z".into()),
+        kind: "message".into(),
+        content: "ping".into(),
+        seq: Some(1),
+        thread: None,
+        in_reply_to: None,
+        priority: Priority::Normal,
+        expires: None,
+        rest: Map::new(),
+    }
+}
+
+#[test]
+fn an_envelope_in_a_lane() {
+    written("envelope.jsonl", &envelope().to_line());
+    assert_eq!(read("envelope.jsonl"), envelope());
+    written("envelope-smallest.jsonl", &smallest().to_line());
+    assert_eq!(read("envelope-smallest.jsonl"), smallest());
+}
+
+#[test]
+fn a_line_of_the_plain_protocol() {
+    let plain = Envelope { v: None, seq: None, ..envelope() };
+    written("plain.jsonl", &plain.to_plain_line());
+    assert_eq!(read("plain.jsonl"), plain);
+    // The line that people know, as the issue gives it.
+    let sample = Envelope {
+        v: None,
+        id: None,
+        from: "instance-A".into(),
+        to: Some("instance-B".parse().unwrap()),
+        timestamp: Some("2026-02-14T18:40:00+08:00".into()),
+        content: "你好，我是A实例，收到请回复".into(),
+        seq: None,
+        ..smallest()
+    };
+    written("plain-sample.jsonl", &sample.to_plain_line());
+    assert_eq!(read("plain-sample.jsonl"), sample);
+}
+
+#[test]
+fn a_receipt() {
+    let receipt = Receipt {
+        delivered: Some(Delivered { lease: 7, up_to: 42, missing: vec![3, 40] }),
+        items: vec![
+            Item {
+                id: id("01942a3f-0c00-7000-8000-000000000001"),
+                state: State::Processed.as_str().into(),
+                at: "2026-02-14T10:41:07.250Z".into(),
+                reason: None,
+            },
+            Item {
+                id: id("build-42"),
+                state: State::Failed.as_str().into(),
+                at: "2026-02-14T10:41:08.000Z".into(),
+                reason: Some("没有权限".into()),
+            },
+        ],
+    };
+    let line = Envelope { kind: "receipt".into(), content: receipt.to_content(), seq: Some(9), ..smallest() };
+    written("receipt.jsonl", &line.to_line());
+    let found = read("receipt.jsonl");
+    assert_eq!(found, line);
+    assert_eq!(Receipt::from_content(&found.content), Some(receipt));
+}
+
+#[test]
+fn a_heartbeat() {
+    let beat = Heartbeat {
+        lanpost: "0.1.0".into(),
+        v: heartbeat::VERSION,
+        instance: name("实验室"),
+        state: Activity::Stopped,
+        reason: Some("SIGTERM".into()),
+        beat: 1_234,
+        timestamp: "2026-02-14T10:40:00.000Z".into(),
+        interval: 15,
+        agents: vec![name("builder"), name("小明")],
+        lease: 7,
+        key: "ed25519:00ff".into(),
+        host: "PC-2".into(),
+        max_message: 1 << 20,
+        rest: Map::new(),
+    };
+    written("heartbeat.json", &beat.to_bytes());
+    assert_eq!(Heartbeat::parse(&golden("heartbeat.json")), Some(beat));
+}
+
+#[test]
+fn a_lease() {
+    let share = MemoryShare::new();
+    for folder in layout::folders() {
+        share.make_folder(&folder).unwrap();
+    }
+    let claim = Lease {
+        holder: "00112233aabbccdd".into(),
+        host: "PC-2".into(),
+        since: "2026-02-14T10:40:00.000Z".into(),
+    };
+    let number = lease::acquire(&share, &name("lab"), &claim).unwrap();
+    let path = layout::lease(&name("lab"), number);
+    assert_eq!(path.as_str(), "leases/lab/000001.json");
+    written("lease.json", &share.read(&path, 0, 4_096).unwrap().unwrap());
+    assert_eq!(lease::holder(&share, &name("lab"), number).unwrap(), Some(claim));
+}
+
+#[test]
+fn a_share_identity() {
+    let fresh = Identity {
+        share: "5f0c1f7e-0000-4000-8000-000000000000".into(),
+        format: 1,
+        created: "2026-02-14T10:40:00.000Z".into(),
+        rest: Map::new(),
+    };
+    let share = MemoryShare::new();
+    identity::establish(&share, &fresh).unwrap();
+    written("lanpost.json", &share.read(&layout::identity(), 0, 4_096).unwrap().unwrap());
+    let share = MemoryShare::new();
+    assert!(share.create_new(&layout::identity(), &golden("lanpost.json")).unwrap());
+    assert_eq!(identity::read(&share).unwrap(), Some(fresh));
+}
+
+/// Versions to come add fields, words and numbers; today's reader takes what it knows and keeps the rest.
+#[test]
+fn a_line_from_the_future_arrives() {
+    let mut pair = Pair::new();
+    let lines = golden("from-the-future.jsonl");
+    // It is office's lane; office is nobody that we ever saw a heartbeat of.
+    let file = layout::LaneFile { from: name("office"), lease: 900, segment: 1 };
+    pair.share.open_append(&layout::lane(&name("b"), &file)).unwrap().append(&lines).unwrap();
+    pair.until("the future", |pair| !pair.b.inbox().is_empty());
+    pair.settle();
+    let inbox = pair.b.inbox();
+    assert_eq!(inbox.len(), 2, "{inbox:?}");
+    assert_eq!(inbox[0].kind, "hologram");
+    assert_eq!(inbox[0].content, json!({"frames": ["a", "b"], "depth": 3}));
+    assert_eq!(inbox[0].priority, Priority::Normal, "a priority nobody knows is a normal one");
+    assert_eq!(inbox[0].rest["priority"], "cosmic", "and kept");
+    assert_eq!(inbox[0].rest["hops"], json!([{"via": "moon", "at": 1.5}]));
+    assert_eq!(inbox[0].rest["sig"], json!({"alg": "ed448", "value": "…"}));
+    assert_eq!(inbox[1].content, "plain again");
+    assert_eq!(pair.b.status().quarantined, 0, "{:?}", pair.b.node().db.quarantine(9));
+    // The receipt among them holds states and fields of a later version, and one that is known.
+    let known: Vec<Value> = lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert!(known.iter().all(|line| line["v"] == 2), "this file speaks of version 2");
+}
+
+#[test]
+fn status_and_identity_from_the_future_are_read() {
+    let beat = Heartbeat::parse(&golden("heartbeat-from-the-future.json")).unwrap();
+    assert_eq!((beat.v, beat.lanpost.as_str(), beat.max_message), (2, "9.0.0", 4 << 20));
+    assert_eq!(beat.rest["mood"], json!({"valence": 0.9}));
+    let found = Identity::parse(&golden("lanpost-from-the-future.json")).unwrap();
+    assert_eq!(found.rest["region"], "moon");
+    assert_eq!(Identity::parse(&found.to_bytes()), Ok(found));
+}
