@@ -1,7 +1,7 @@
 //! Notifications of the operating system, turned into hints.
 //!
-//! Four folders, each by itself: our mailbox, `messages/` (for our open slot), `status/`, the state folder (for the
-//! local bell). An event names what may have changed and nothing else; an error or an overflow is a hint to look at
+//! Four folders, each by itself: the state folder (for the local bell), and on the share, unless the config wants no
+//! notifications of it, our mailbox, `messages/` (for our open slot) and `status/`. An event names what may have changed and nothing else; an error or an overflow is a hint to look at
 //! everything. A watcher that can't be set up is no failure: polling goes on.
 
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub struct Watch {
 /// Which folders to watch.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// The share's root.
-    pub share: PathBuf,
+    /// The share's root; `None`: changes on the share are polled for.
+    pub share: Option<PathBuf>,
     /// The state folder.
     pub state: PathBuf,
     /// Our own instance.
@@ -48,13 +48,9 @@ impl Watch {
         places: &Places,
         mut hint: impl FnMut(Seen) + Send + 'static,
     ) -> (Option<Watch>, Vec<String>) {
-        let at = |path: &layout::SharePath| places.share.join(path.as_str());
-        let folders = [
-            at(&layout::mailbox(&places.instance)),
-            at(&layout::messages()),
-            at(&layout::status_folder()),
-            places.state.clone(),
-        ];
+        let ours = [layout::mailbox(&places.instance), layout::messages(), layout::status_folder()];
+        let on_share = places.share.iter().flat_map(|root| ours.iter().map(|path| root.join(path.as_str())));
+        let folders: Vec<PathBuf> = on_share.chain([places.state.clone()]).collect();
         let known = places.clone();
         let handler = move |event: notify::Result<Event>| {
             let Ok(event) = event else { return hint(Seen::Everything) };
@@ -101,7 +97,7 @@ mod tests {
     #[test]
     fn only_our_own_business_is_a_hint() {
         let places = Places {
-            share: "/share".into(),
+            share: Some("/share".into()),
             state: "/state/lab".into(),
             instance: Name::parse("lab").unwrap(),
         };

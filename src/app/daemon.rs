@@ -54,7 +54,7 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     let node = Node::open(config, clock.clone())?;
     let _lock = lock(&node)?;
     let places = Places {
-        share: node.config.share.path.clone(),
+        share: node.config.look.notify.then(|| node.config.share.path.clone()),
         state: node.config.state.clone(),
         instance: node.instance().clone(),
     };
@@ -64,7 +64,6 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
         instance: node.instance().to_string(),
         config: config_path.to_owned(),
     };
-    let notify = node.config.look.notify;
     let hello = format!(
         "lanpost {} runs instance {} on {}",
         env!("CARGO_PKG_VERSION"),
@@ -85,7 +84,7 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     worker.map_err(|error| Error::new(Kind::Io, "start the engine's thread", "", error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
-    let shell = Shell { log, places: notify.then_some(places), wake: Arc::new(wake), to_engine };
+    let shell = Shell { log, places, wake: Arc::new(wake), to_engine };
     let ended = runtime.block_on(shell.run(from_engine));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
@@ -166,8 +165,7 @@ fn wait(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> Option
 /// The part of the daemon that never blocks.
 struct Shell {
     log: Log,
-    /// `None`: the config wants no notifications.
-    places: Option<Places>,
+    places: Places,
     wake: Arc<WakeCommand>,
     to_engine: Sender<Signal>,
 }
@@ -229,9 +227,8 @@ impl Shell {
     }
 
     fn watch(&self) -> Option<Watch> {
-        let places = self.places.as_ref()?;
         let to_engine = self.to_engine.clone();
-        let (watch, failed) = Watch::start(places, move |seen| {
+        let (watch, failed) = Watch::start(&self.places, move |seen| {
             let _ = to_engine.send(Signal::Seen(seen));
         });
         failed.iter().for_each(|failure| self.log.problem(failure));

@@ -19,6 +19,8 @@ pub struct Condition {
     pub share_away: Option<String>,
     /// Since when the share is as it is (wall-clock milliseconds of this PC).
     pub share_since: i64,
+    /// What last went wrong on a share that is there, while it does.
+    pub trouble: Option<String>,
     /// Another daemon holds this lease number of our instance: we stopped writing.
     pub lease_lost_to: Option<u64>,
     /// How changes are noticed: `notifications` or `polling`.

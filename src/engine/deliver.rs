@@ -64,6 +64,11 @@ impl Outbox {
         self.writers.clear();
     }
 
+    /// Whether some peer's mailbox gave trouble and is not tried again yet.
+    pub fn is_troubled(&self) -> bool {
+        self.held.values().any(|held| held.failures > 0)
+    }
+
     /// When the next peer that was held may be tried again.
     pub fn due(&self) -> Option<Duration> {
         self.held.values().map(|held| held.until).min()

@@ -95,6 +95,7 @@ pub struct Engine {
     next_full: Duration,
     next_beat: Duration,
     next_census: Duration,
+    next_round: Duration,
     last_scan: Option<Duration>,
     alone: bool,
 }
@@ -129,6 +130,7 @@ impl Engine {
             next_full: now,
             next_beat: now,
             next_census: now,
+            next_round: now,
             last_scan: None,
             alone: true,
             node,
@@ -171,7 +173,7 @@ impl Engine {
         }
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
         let wakes = self.fire(&mut step)?;
-        self.note_condition()?;
+        self.note_condition(&step)?;
         step.rest = if more { Duration::ZERO } else { self.rest(now, wakes) };
         Ok(step)
     }
@@ -190,6 +192,8 @@ impl Engine {
         match self.gate.judge(&*self.share, &mut self.node, now)? {
             Verdict::Open => {
                 if self.condition.share_away.take().is_some() {
+                    // What was mounted before, or nothing, is what the watcher watches.
+                    step.actions.push(Action::Rearm);
                     (self.next_full, self.next_beat, self.next_look) = (now, now, now);
                 }
                 Ok(true)
@@ -293,11 +297,14 @@ impl Engine {
         let hinted = hints.status && self.last_scan.is_none_or(|at| now.saturating_sub(at) >= SCANS);
         let stranger = std::mem::take(&mut self.mailbox.stranger);
         let due = self.last_scan.is_none_or(|at| now.saturating_sub(at) >= self.node.config.look.heartbeat);
-        if !(due || hinted || stranger || hints.everything || wanted.is_some()) {
+        // A timer of its own: full looks happen for other reasons, too, and would put it off for ever.
+        let round = now >= self.next_round || hints.everything || wanted.is_some();
+        if !(due || hinted || stranger || round) {
             return Ok(());
         }
         beat::scan(&*self.share, &mut self.node)?;
-        if now >= self.next_full || hints.everything || wanted.is_some() {
+        if round {
+            self.next_round = now + self.node.config.look.full;
             beat::scan_plain(&*self.share, &mut self.node)?;
             self.watch_lease()?;
         }
@@ -364,7 +371,12 @@ impl Engine {
         }
     }
 
-    fn note_condition(&mut self) -> Result<()> {
+    fn note_condition(&mut self, step: &Step) -> Result<()> {
+        match step.problems.first() {
+            Some(problem) => self.condition.trouble = Some(problem.to_string()),
+            None if self.gate.is_open() && !self.outbox.is_troubled() => self.condition.trouble = None,
+            None => {}
+        }
         let before = condition::load(&self.node.db)?;
         let believes = self.pace.believes();
         if self.role == Role::Daemon {

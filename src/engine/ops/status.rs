@@ -113,6 +113,9 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
     if let Some(cause) = &condition.share_away {
         problems.push(format!("the share is away: {cause}"));
     }
+    if let Some(trouble) = condition.trouble.as_ref().filter(|_| condition.share_away.is_none()) {
+        problems.push(format!("trouble on the share: {trouble}"));
+    }
     if let Some(number) = condition.lease_lost_to {
         problems.push(format!(
             "another daemon runs instance {} (lease {number}): this one stopped writing; stop one of the two",

@@ -130,7 +130,9 @@ impl Db {
         self.write("write", |tx| {
             tx.execute_batch(
                 "DELETE FROM cursor; DELETE FROM slot_line; DELETE FROM lane_in; DELETE FROM lane_out; DELETE FROM peer;
-                 UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state = 'queued';
+                 DELETE FROM message WHERE way = 'out' AND kind = 'receipt' AND state IN ('queued', 'sent');
+                 UPDATE message SET resend = 1 WHERE way = 'out' AND state = 'sent' AND lease IS NOT NULL;
+                 UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state IN ('queued', 'sent');
                  DELETE FROM meta WHERE key = 'lease';",
             )?;
             tx.execute("UPDATE meta SET value = ?1 WHERE key = 'share'", [id]).map(drop)
