@@ -51,19 +51,26 @@ pub fn write(
 }
 
 /// Looks who is on the share. Cost: 1 list, and a read for each heartbeat whose content has to be known anew.
+///
+/// # Errors
+/// The first status file that can't be read; the others were looked at all the same.
 pub fn scan(share: &dyn Share, node: &mut Node) -> Result<()> {
     let now = node.clock.wall_ms();
     let known = known(node)?;
-    let mut news = vec![];
+    let (mut news, mut failed) = (vec![], Ok(()));
     for entry in share.list(&layout::status_folder())?.unwrap_or_default() {
         let Some(name) = layout::parse_status(&entry.name).filter(|_| !entry.meta.folder) else { continue };
         let before = known.get(&name.fold());
         if before.is_some_and(|peer| peer.stamp == stamp(&entry.meta) && peer.len == entry.meta.len) {
             continue;
         }
-        news.push(look_at(share, name, &entry.meta, before, now)?);
+        match look_at(share, name, &entry.meta, before, now) {
+            Ok(peer) => news.push(peer),
+            Err(error) => failed = failed.and(Err(error)),
+        }
     }
-    node.db.store_peers(&news)
+    node.db.store_peers(&news)?;
+    failed
 }
 
 fn look_at(share: &dyn Share, name: Name, meta: &Meta, before: Option<&Peer>, now: i64) -> Result<Peer> {

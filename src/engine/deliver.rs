@@ -14,9 +14,10 @@ use crate::error::{Error, Result};
 use crate::model::envelope::{self, Envelope, Priority, RECEIPT, format_time};
 use crate::model::layout;
 use crate::model::name::{Address, Name};
+use crate::model::presence::Presence;
 use crate::model::receipt::Receipt;
 use crate::model::retry;
-use crate::store::db::{Outgoing, Position};
+use crate::store::db::{Outgoing, Peer, Position};
 use crate::store::lane::{LaneWriter, Roll};
 use crate::store::slot::{self, Appended};
 use crate::sys::process;
@@ -28,6 +29,8 @@ const BATCH: (usize, usize) = (500, 1 << 20);
 const TURNS: usize = 8;
 /// Lines in one visit to an open slot.
 const SLOT_BATCH: usize = 100;
+/// How long a peer must have been online before its silence means that mail was lost.
+const SETTLED_IN: Duration = Duration::from_secs(60);
 /// Lanes kept open at once.
 const OPEN: usize = 64;
 /// A busy lockfile is tried again after this.
@@ -40,6 +43,7 @@ const TROUBLE: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 pub struct Outbox {
     writers: HashMap<String, LaneWriter>,
     held: HashMap<String, Held>,
+    online_since: HashMap<String, Duration>,
 }
 
 #[derive(Default)]
@@ -72,6 +76,24 @@ impl Outbox {
     /// When the next peer that was held may be tried again.
     pub fn due(&self) -> Option<Duration> {
         self.held.values().map(|held| held.until).min()
+    }
+
+    /// Has mail written again that a peer did not acknowledge in time. Only for one that has been online for a while:
+    /// one that comes back needs time to read what waits for it, and one that is gone would grow files for ever.
+    pub fn resend_overdue(&mut self, node: &mut Node, peers: &[Peer], now: Duration) -> Result<()> {
+        let wall = node.clock.wall_ms();
+        for peer in peers {
+            let fold = peer.name.fold();
+            if peer.presence(wall) != Presence::Online {
+                self.online_since.remove(&fold);
+                continue;
+            }
+            let since = *self.online_since.entry(fold.clone()).or_insert(now);
+            if now.saturating_sub(since) >= SETTLED_IN {
+                node.db.resend_overdue(&fold, wall)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends what waits, to every peer that is not held.
@@ -157,6 +179,10 @@ impl Outbox {
             if batch.is_empty() {
                 self.held.remove(fold);
                 return Ok(false);
+            }
+            if batch.iter().any(|outgoing| outgoing.again) {
+                // What was lost may have been written into a file that is no longer the one of that name.
+                self.writers.remove(fold);
             }
             let position = self.append(share, node, to, fold, lease, &batch)?;
             let route = format!("to the lane under lease {lease}");

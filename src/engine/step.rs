@@ -212,6 +212,9 @@ impl Engine {
     /// Everything that is done on the share. Each part's trouble is its own: a heartbeat that can't be written
     /// holds up no mail. Returns whether there is more to do at once.
     fn work(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<bool> {
+        if self.lease_lost() {
+            return Ok(false);
+        }
         if self.lease.is_none() {
             let taken = self.take_lease();
             self.sort(taken, step)?;
@@ -302,15 +305,21 @@ impl Engine {
         if !(due || hinted || stranger || round) {
             return Ok(());
         }
-        beat::scan(&*self.share, &mut self.node)?;
+        // A status file that can't be read is no reason to look again at once.
+        self.last_scan = Some(now);
+        let scanned = beat::scan(&*self.share, &mut self.node);
         if round {
             self.next_round = now + self.node.config.look.full;
             beat::scan_plain(&*self.share, &mut self.node)?;
             self.watch_lease()?;
         }
-        self.alone = self.node.db.peers()?.iter().filter(|peer| peer.heartbeat.is_some()).count() < 2;
-        self.last_scan = Some(now);
-        wanted.map_or(Ok(()), |ticket| ops::answer_scan(&mut self.node, ticket))
+        let peers = self.node.db.peers()?;
+        self.alone = peers.iter().filter(|peer| peer.heartbeat.is_some()).count() < 2;
+        self.outbox.resend_overdue(&mut self.node, &peers, now)?;
+        if let Some(ticket) = wanted {
+            ops::answer_scan(&mut self.node, ticket)?;
+        }
+        scanned
     }
 
     /// A higher lease than ours means that another daemon runs this instance: it holds, we stop.

@@ -244,8 +244,12 @@ mod mail {
         let after = lines(&pair);
         assert!(after.0 <= 100 + 10, "{} lines for 100 messages and their receipts", after.0);
         assert!(after.1 <= 20, "{} lines of receipts for 100 messages", after.1);
+        // The last receipts are written once more, for they may have been lost, and then acknowledged.
         pair.run(Duration::from_secs(1_800));
-        assert_eq!(lines(&pair), after, "they talk on about nothing");
+        let told = lines(&pair);
+        assert!(told.0 <= after.0 + 1 && told.1 <= after.1 + 1, "{after:?} became {told:?}");
+        pair.run(Duration::from_secs(86_400));
+        assert_eq!(lines(&pair), told, "they talk on about nothing");
     }
 
     #[test]
@@ -647,6 +651,34 @@ mod tails {
                 "{:?}",
                 pair.a.problems
             );
+        }
+    }
+
+    #[test]
+    fn torn_segments_in_a_row_are_stepped_over() {
+        let mut pair = Pair::new();
+        pair.a.faults.plan(Verb::Append, 0, 4, Fault::Torn(1, ErrorKind::StorageFull));
+        pair.a.send("b", &texts("a", 3));
+        pair.until("the mail behind them", |pair| pair.b.texts() == texts("a", 3));
+        assert_eq!(pair.b.status().quarantined, 4);
+    }
+
+    #[test]
+    fn a_file_that_goes_with_its_unfinished_line_is_not_waited_for() {
+        let of_c = layout::lane(&name("b"), &LaneFile { from: name("c"), lease: 1, segment: 1 });
+        for path in [of_c, layout::open_slot(&name("b"))] {
+            let mut pair = Pair::new();
+            append(&*pair.share, &path, b"{\"from\":");
+            pair.run(5 * SECOND);
+            pair.share.remove(&path).unwrap();
+            let before = pair.b.counting.counts();
+            // The site fails the test by itself if its engine no longer rests.
+            pair.run(Duration::from_secs(300));
+            let cost = pair.b.counting.counts() - before;
+            assert!(cost.verb(Verb::List) < 100, "{path}: {cost}");
+            pair.a.send("b", &texts("a", 1));
+            pair.settle();
+            assert_eq!(pair.b.texts(), texts("a", 1));
         }
     }
 

@@ -1,14 +1,12 @@
 //! Who is on the share, and whether they are there.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::heartbeat::Activity;
 use crate::model::name::Name;
-use crate::model::presence::{self, Presence};
+use crate::model::presence::Presence;
 use crate::store::db::Peer;
 
 const WANTED: &str = "scan_wanted";
@@ -45,15 +43,11 @@ pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
 }
 
 fn view(peer: &Peer, now: i64) -> PeerView {
-    let silent =
-        peer.changed_at.map(|at| Duration::from_millis(now.saturating_sub(at).max(0).unsigned_abs()));
+    let silent = peer.silent(now);
     let beat = peer.heartbeat.as_ref();
-    let presence = beat.map_or(Presence::Plain, |beat| {
-        presence::judge(beat.state, Duration::from_secs(beat.interval), silent)
-    });
     PeerView {
         name: peer.name.clone(),
-        presence,
+        presence: peer.presence(now),
         agents: beat.map(|beat| beat.agents.clone()).unwrap_or_default(),
         host: beat.map(|beat| beat.host.clone()),
         version: beat.map(|beat| beat.lanpost.clone()),

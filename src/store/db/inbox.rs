@@ -172,8 +172,9 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, arrival: &Arrival) -> rusq
     } else if seq <= highest {
         gaps.retain(|gap| *gap != seq);
     }
-    let is_receipt = arrival.envelope.kind == RECEIPT;
-    let due = !is_receipt || found_gap || untold + 1 >= RECEIPTS_UNTOLD;
+    // A receipt that comes again is one whose writer was not told.
+    let again = seq <= highest;
+    let due = arrival.envelope.kind != RECEIPT || found_gap || again || untold + 1 >= RECEIPTS_UNTOLD;
     let sql = "INSERT INTO lane_in VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, lease) DO UPDATE SET
                seq = excluded.seq, missing = excluded.missing, untold = excluded.untold, due = due OR excluded.due";
     let missing = serde_json::to_string(&gaps).unwrap_or_else(|_| "[]".into());

@@ -144,11 +144,20 @@ impl Db {
     }
 
     fn write<T>(&mut self, deed: &str, write: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
+        self.write_if(deed, |tx| Ok((write(tx)?, true)))
+    }
+
+    /// One transaction, which is undone if the write says that it is not to be kept.
+    fn write_if<T>(
+        &mut self,
+        deed: &str,
+        write: impl FnOnce(&Transaction) -> rusqlite::Result<(T, bool)>,
+    ) -> Result<T> {
         let path = &self.path;
         let fail = |error| failed(deed, path, error);
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let value = write(&tx).map_err(fail)?;
-        tx.commit().map_err(fail)?;
+        let (value, keep) = write(&tx).map_err(fail)?;
+        if keep { tx.commit() } else { tx.rollback() }.map_err(fail)?;
         Ok(value)
     }
 }

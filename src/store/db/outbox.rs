@@ -14,6 +14,9 @@ use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
 use crate::model::state::State;
 
+/// How long the recipient has to acknowledge, in milliseconds, before a message is written again for the first time.
+const RESEND: i64 = 60_000;
+
 /// What became of a message that was handed to the store.
 #[derive(Clone, Debug)]
 pub enum Accepted {
@@ -52,13 +55,20 @@ pub struct Outgoing {
     pub n: i64,
     /// Its envelope, numbered if it goes into a lane.
     pub envelope: Envelope,
+    /// It was written before, and the recipient seems not to have it.
+    pub again: bool,
 }
 
 impl Db {
-    /// Stores messages that go out, all or none, durable when it returns.
+    /// Stores messages that go out, durable when it returns. All or none: a conflict leaves nothing stored.
     pub fn accept(&mut self, messages: &[NewMessage], now: i64) -> Result<Vec<Accepted>> {
-        self.write("store the message in", |tx| {
-            messages.iter().map(|message| accept(tx, message, now)).collect()
+        self.write_if("store the message in", |tx| {
+            let accepted = messages
+                .iter()
+                .map(|message| accept(tx, message, now))
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let whole = !accepted.iter().any(|one| matches!(one, Accepted::Conflict(_)));
+            Ok((accepted, whole))
         })
     }
 
@@ -124,7 +134,7 @@ impl Db {
             }
             let mut next = next_seq(tx, peer, lease)?;
             let mut batch = Vec::new();
-            for (message, numbered, _) in waiting(tx, peer, lines, bytes)? {
+            for Waiting { message, numbered, again, .. } in waiting(tx, peer, lines, bytes)? {
                 let seq = match numbered {
                     Some((under, seq)) if under == lease => seq,
                     _ => {
@@ -134,7 +144,7 @@ impl Db {
                         next - 1
                     }
                 };
-                batch.push(Outgoing { n: message.n, envelope: message.to_envelope(seq) });
+                batch.push(Outgoing { n: message.n, envelope: message.to_envelope(seq), again });
             }
             let sql = "INSERT INTO lane_out VALUES (?1, ?2, ?3, 0, 0, 0) ON CONFLICT (peer) DO UPDATE SET
                        segment = iif(lease = excluded.lease, segment, 0), size = iif(lease = excluded.lease, size, 0),
@@ -148,10 +158,13 @@ impl Db {
     pub fn waiting_plain(&self, peer: &str, lines: usize) -> Result<Vec<Outgoing>> {
         self.query("read", |c| {
             let rows = waiting(c, peer, lines, usize::MAX)?;
-            let mail = rows.into_iter().filter(|(message, ..)| message.kind != RECEIPT);
-            Ok(mail
-                .map(|(message, ..)| Outgoing { n: message.n, envelope: message.to_envelope(0) })
-                .collect())
+            let mail = rows.into_iter().filter(|row| row.message.kind != RECEIPT);
+            let outgoing = |Waiting { message, again, .. }: Waiting| Outgoing {
+                n: message.n,
+                envelope: message.to_envelope(0),
+                again,
+            };
+            Ok(mail.map(outgoing).collect())
         })
     }
 
@@ -165,9 +178,12 @@ impl Db {
         now: i64,
     ) -> Result<()> {
         self.write("mark mail in", |tx| {
-            for Outgoing { n, envelope } in batch {
-                let sql = "UPDATE message SET resend = 0, state = iif(state = 'queued', 'sent', state) WHERE n = ?1";
-                tx.prepare_cached(sql)?.execute([n])?;
+            for Outgoing { n, envelope, .. } in batch {
+                // Unacknowledged, it is written again after this long, doubling with each time.
+                let patience = (position.is_some() && is_missed(envelope)).then_some(RESEND);
+                let sql = "UPDATE message SET resend = 0, tries = tries + 1, overdue_at = ?2 + (?3 << min(tries, 10)),
+                           state = iif(state = 'queued', 'sent', state) WHERE n = ?1";
+                tx.prepare_cached(sql)?.execute(params![n, now, patience])?;
                 if envelope.kind != RECEIPT {
                     let id = envelope.id.as_ref().map_or("", MessageId::as_str);
                     log(tx, now, Way::Out, peer, id, State::Sent.as_str(), Some(route))?;
@@ -178,6 +194,30 @@ impl Db {
                 tx.prepare_cached(sql)?.execute(params![peer, at.segment as i64, at.size as i64, at.opened])?;
             }
             Ok(())
+        })
+    }
+
+    /// Has everything written again that `peer` did not acknowledge in time; returns how many.
+    pub fn resend_overdue(&mut self, peer: &str, now: i64) -> Result<usize> {
+        const OVERDUE: &str = "way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL AND peer = ?1
+                               AND overdue_at <= ?2 AND NOT resend";
+        let overdue: bool = self.query("read", |c| {
+            let sql =
+                format!("SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_overdue WHERE {OVERDUE})");
+            c.prepare_cached(&sql)?.query_row(params![peer, now], |row| row.get(0))
+        })?;
+        if !overdue {
+            return Ok(0);
+        }
+        self.write("mark mail in", |tx| {
+            let sql = format!(
+                "INSERT INTO transition (at, way, peer, id, what, detail)
+                 SELECT ?2, way, peer, id, 'resend', 'the recipient did not acknowledge it in time'
+                 FROM message WHERE {OVERDUE} AND kind != 'receipt' ORDER BY n"
+            );
+            tx.prepare_cached(&sql)?.execute(params![peer, now])?;
+            let sql = format!("UPDATE message SET resend = 1 WHERE {OVERDUE}");
+            tx.prepare_cached(&sql)?.execute(params![peer, now])
         })
     }
 
@@ -210,7 +250,19 @@ fn next_seq(tx: &Transaction, peer: &str, lease: u64) -> rusqlite::Result<u64> {
     Ok(next.optional()?.map_or(1, |next| next as u64))
 }
 
-type Waiting = (Message, Option<(u64, u64)>, usize);
+/// Whether the sender must know that it arrived. A receipt that carries nothing but "all up to here" is made again
+/// when what it acknowledges comes again; to press it would keep two idle peers writing for ever.
+fn is_missed(envelope: &Envelope) -> bool {
+    envelope.kind != RECEIPT
+        || Receipt::from_content(&envelope.content).is_some_and(|receipt| !receipt.items.is_empty())
+}
+
+struct Waiting {
+    message: Message,
+    numbered: Option<(u64, u64)>,
+    again: bool,
+    size: usize,
+}
 
 fn waiting(
     c: &rusqlite::Connection,
@@ -219,25 +271,29 @@ fn waiting(
     bytes: usize,
 ) -> rusqlite::Result<Vec<Waiting>> {
     let sql = format!(
-        "SELECT {COLUMNS}, lease, seq, length(content) FROM message INDEXED BY message_queue
+        "SELECT {COLUMNS}, lease, seq, resend, length(content) FROM message INDEXED BY message_queue
          WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1 ORDER BY n LIMIT ?2"
     );
     let mut statement = c.prepare_cached(&sql)?;
     let rows = statement.query_map(params![peer, lines as i64], |row| {
         let lease: Option<i64> = row.get(19)?;
         let seq: Option<i64> = row.get(20)?;
-        let numbered = lease.zip(seq).map(|(lease, seq)| (lease as u64, seq as u64));
-        Ok((Message::from_row(row)?, numbered, row.get::<_, i64>(21)? as usize))
+        Ok(Waiting {
+            message: Message::from_row(row)?,
+            numbered: lease.zip(seq).map(|(lease, seq)| (lease as u64, seq as u64)),
+            again: row.get(21)?,
+            size: row.get::<_, i64>(22)? as usize,
+        })
     })?;
     let mut room = bytes;
     let mut batch = Vec::new();
     for row in rows {
         let row = row?;
         // The first one goes whatever its size: it was accepted.
-        if !batch.is_empty() && row.2 > room {
+        if !batch.is_empty() && row.size > room {
             break;
         }
-        room = room.saturating_sub(row.2);
+        room = room.saturating_sub(row.size);
         batch.push(row);
     }
     Ok(batch)

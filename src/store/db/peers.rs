@@ -1,11 +1,14 @@
 //! Peers: who was seen on the share, what they said of themselves, and when we last saw that change.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Db;
 use crate::error::Result;
 use crate::model::heartbeat::Heartbeat;
 use crate::model::name::Name;
+use crate::model::presence::{self, Presence};
 
 /// An instance that was seen on the share.
 #[derive(Clone, Debug)]
@@ -24,6 +27,20 @@ pub struct Peer {
     pub changed_at: Option<i64>,
     /// When we last read its status file.
     pub read_at: i64,
+}
+
+impl Peer {
+    /// How long its heartbeat has stood still at `now`; `None` if we never saw it change.
+    pub fn silent(&self, now: i64) -> Option<Duration> {
+        self.changed_at.map(|at| Duration::from_millis(now.saturating_sub(at).max(0).unsigned_abs()))
+    }
+
+    /// Our judgement of it at `now`.
+    pub fn presence(&self, now: i64) -> Presence {
+        self.heartbeat.as_ref().map_or(Presence::Plain, |beat| {
+            presence::judge(beat.state, Duration::from_secs(beat.interval), self.silent(now))
+        })
+    }
 }
 
 const COLUMNS: &str = "name, heartbeat, stamp, len, first_seen, changed_at, read_at";

@@ -103,9 +103,24 @@ fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::
     let (id, reason) = (item.id.as_str(), item.reason.as_deref());
     match item.state() {
         Some(state) => advance(tx, Way::Out, peer, id, state, reason, &detail, now).map(drop),
-        None if item.state == WAKE_FAILED => log(tx, now, Way::Out, peer, id, "wake-failed", Some(&detail)),
+        None if item.state == WAKE_FAILED => log_once(tx, now, peer, id, "wake-failed", &detail),
         None => Ok(()),
     }
+}
+
+/// Logs what changes no state, unless the same receipt said it before.
+fn log_once(
+    tx: &Transaction,
+    now: i64,
+    peer: &str,
+    id: &str,
+    what: &str,
+    detail: &str,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'out' AND peer = ?1 AND id = ?2) AND NOT EXISTS
+               (SELECT 1 FROM transition WHERE way = 'out' AND peer = ?1 AND id = ?2 AND what = ?3 AND detail = ?4)";
+    let news: bool = tx.prepare_cached(sql)?.query_row(params![peer, id, what, detail], |row| row.get(0))?;
+    if news { log(tx, now, Way::Out, peer, id, what, Some(detail)) } else { Ok(()) }
 }
 
 fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64) -> rusqlite::Result<()> {

@@ -22,7 +22,9 @@ CREATE TABLE message (
     outcome     TEXT,
     lease       INTEGER,                            -- out: the lane it was written into, and its number there
     seq         INTEGER,
-    resend      INTEGER NOT NULL DEFAULT 0,         -- out: the recipient misses it
+    resend      INTEGER NOT NULL DEFAULT 0,         -- out: the recipient misses it, or was silent for too long
+    tries       INTEGER NOT NULL DEFAULT 0,         -- out: how often it was written
+    overdue_at  INTEGER,                            -- out: unacknowledged by then, it is written again
     wake        TEXT,                               -- in: NULL none, 'due', 'woken', 'failed'
     encoding    TEXT,                               -- in: how the line was written, when it came through the open slot
     raw         BLOB,                               -- in: its bytes, when it came through the open slot
@@ -31,6 +33,7 @@ CREATE TABLE message (
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
 CREATE INDEX message_queue   ON message (peer, n)         WHERE way = 'out' AND (state = 'queued' OR resend);
 CREATE INDEX message_unacked ON message (peer, lease, seq) WHERE way = 'out' AND state = 'sent';
+CREATE INDEX message_overdue ON message (peer, overdue_at) WHERE way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL;
 CREATE INDEX message_wake    ON message (n)               WHERE wake = 'due';
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);

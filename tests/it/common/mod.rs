@@ -6,5 +6,5 @@ pub mod faulty;
 pub mod pair;
 
 pub use counting::Verb;
-pub use faulty::{Fault, FaultyShare};
+pub use faulty::Fault;
 pub use pair::{Pair, Site, name, texts};
