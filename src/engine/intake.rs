@@ -130,7 +130,8 @@ impl Work<'_> {
             self.quarantined.truncate(aside);
             self.arrivals.truncate(arrived);
         }
-        if still < Still::Damaged {
+        // A sealed segment's writer has given its end up for lost; were it a line after all, its number is missed.
+        if still < Still::Damaged && !sealed {
             return 0;
         }
         let (bad, why) = match text::nul_run(rest) {

@@ -119,6 +119,8 @@ impl Mailbox {
         // What is read now needs no second look.
         self.settle_at = None;
         let slot = self.look_slot(share, node, now)?;
+        // A tail that was due and not met went with its file.
+        self.tails.retain(|_, tail| tail.due > now);
         found.changed |= slot.changed;
         found.add_if(slot.taken);
         Ok(found)
@@ -198,8 +200,7 @@ impl Mailbox {
                 // Segments begin at their start; those between are gone, their writer deleted them.
                 cursor = Cursor { segment: *segment, ..Cursor::default() };
             }
-            let waits = self.tails.contains_key(&lane);
-            if *len == cursor.offset && !waits && (sealed || !force) {
+            if *len == cursor.offset && (sealed || !force) {
                 continue;
             }
             let file = LaneFile { from: from.clone(), lease, segment: *segment };
