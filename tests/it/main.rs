@@ -8,6 +8,7 @@ mod faults;
 mod golden;
 mod layers;
 mod model;
+mod moved;
 mod share_suite;
 
 use std::path::Path;
