@@ -311,8 +311,11 @@ mod plain_protocol {
 
     use super::*;
 
-    /// Every file of testdata/encodings: its bytes, and the lines it holds.
-    fn encodings() -> Vec<(String, Vec<u8>, Vec<(String, Value)>)> {
+    /// A file's name, its bytes, and the lines that it holds with their encodings.
+    type Sample = (String, Vec<u8>, Vec<(String, Value)>);
+
+    /// Every file of testdata/encodings.
+    fn encodings() -> Vec<Sample> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/encodings");
         let mut files: Vec<_> =
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
