@@ -85,6 +85,13 @@ impl Error {
         self
     }
 
+    /// The same error with this next step, unless it names one already.
+    #[must_use]
+    pub fn or_next(mut self, step: impl Into<String>) -> Self {
+        self.0.next.get_or_insert_with(|| step.into());
+        self
+    }
+
     /// The same error under another kind (when the caller knows better than the errno).
     #[must_use]
     pub fn with_kind(mut self, kind: Kind) -> Self {

@@ -17,7 +17,8 @@ use crate::model::name::{Address, Name};
 use crate::model::presence::Presence;
 use crate::model::receipt::Receipt;
 use crate::model::retry;
-use crate::store::db::{Outgoing, Peer, Position};
+use crate::model::state::State;
+use crate::store::db::{NewMessage, Outgoing, Peer, Position, Way};
 use crate::store::lane::{LaneWriter, Roll};
 use crate::store::slot::{self, Appended};
 use crate::sys::process;
@@ -160,20 +161,25 @@ impl Outbox {
         for _ in 0..TURNS {
             let wall = node.clock.wall_ms();
             let (us, clock) = (node.instance().clone(), node.clock.clone());
-            let mut wrap = |receipt: Receipt| Envelope {
-                v: Some(envelope::VERSION),
-                id: Some(clock.message_id()),
-                from: us.to_string(),
-                to: Some(Address::from(to.clone())),
-                timestamp: Some(format_time(clock.wall())),
-                kind: RECEIPT.into(),
-                content: receipt.to_content(),
-                seq: None,
-                thread: None,
-                in_reply_to: None,
-                priority: Priority::Normal,
-                expires: None,
-                rest: Map::new(),
+            let mut wrap = |receipt: Receipt| {
+                let id = clock.message_id();
+                let envelope = Envelope {
+                    v: Some(envelope::VERSION),
+                    id: Some(id.clone()),
+                    from: us.to_string(),
+                    to: Some(Address::from(to.clone())),
+                    timestamp: Some(format_time(clock.wall())),
+                    kind: RECEIPT.into(),
+                    content: receipt.to_content(),
+                    seq: None,
+                    thread: None,
+                    in_reply_to: None,
+                    priority: Priority::Normal,
+                    expires: None,
+                    rest: Map::new(),
+                };
+                let (peer, state) = (fold.to_owned(), State::Queued);
+                NewMessage { way: Way::Out, peer, id, envelope, state, outcome: None }
             };
             let batch = node.db.prepare(fold, lease, BATCH, wall, &mut wrap)?;
             if batch.is_empty() {

@@ -5,7 +5,6 @@ use lanpost::engine::ops::{self, Draft};
 use lanpost::engine::{Engine, Hints, Role};
 use lanpost::model::config;
 use lanpost::model::state::State;
-use lanpost::store::db::Db;
 use lanpost::sys::clock::{Clock, ManualClock};
 use lanpost::sys::memory::MemoryShare;
 use lanpost::sys::share::Share;

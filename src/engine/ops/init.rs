@@ -47,13 +47,14 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
         created: format_time(clock.wall()),
         rest: serde_json::Map::new(),
     };
-    let in_force = identity::establish(share, &fresh).map_err(|error| match error.kind() {
-        Kind::Io => error.next("let this user write to the share"),
+    let refused = |error: Error| match error.kind() {
+        Kind::Io => error.or_next("let this user write to the share"),
         _ => error,
-    })?;
+    };
+    let in_force = identity::establish(share, &fresh).map_err(refused)?;
     join(&mut db, &in_force, force, share)?;
-    share.make_folder(&layout::mailbox(&config.instance))?;
-    share.touch(&layout::bell(&config.instance))?;
+    let mailbox = share.make_folder(&layout::mailbox(&config.instance));
+    mailbox.and_then(|()| share.touch(&layout::bell(&config.instance))).map_err(refused)?;
     let first_beat = share.stat(&layout::status(&config.instance))?.is_none();
     let mut node = Node { config: config.clone(), db, clock };
     node.db.set_meta("key", &key)?;

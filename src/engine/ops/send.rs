@@ -93,9 +93,10 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     if kind == envelope::RECEIPT {
         return Err(Error::usage("send to", &to, "the type \"receipt\" is lanpost's own"));
     }
+    let id = draft.id.unwrap_or_else(|| node.clock.message_id());
     let envelope = Envelope {
         v: Some(envelope::VERSION),
-        id: Some(draft.id.unwrap_or_else(|| node.clock.message_id())),
+        id: Some(id.clone()),
         from: from.to_string(),
         to: Some(to.clone()),
         timestamp: Some(envelope::format_time(wall)),
@@ -117,7 +118,14 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
         return Err(Error::usage("send to", &to, cause)
             .next("put the bulk into a file on the share and send its path"));
     }
-    Ok(NewMessage { way: Way::Out, peer: to.instance.fold(), envelope, state: State::Queued, outcome: None })
+    Ok(NewMessage {
+        way: Way::Out,
+        peer: to.instance.fold(),
+        id,
+        envelope,
+        state: State::Queued,
+        outcome: None,
+    })
 }
 
 /// The recipient as it spells itself, and the longest line it takes.

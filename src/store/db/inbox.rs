@@ -116,19 +116,16 @@ impl Db {
 }
 
 fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> rusqlite::Result<bool> {
-    let mut envelope = arrival.envelope.clone();
+    let envelope = arrival.envelope.clone();
     let id = match &envelope.id {
         Some(id) => id.clone(),
         None => derived_id(tx, &intake.mailbox, &arrival.text)?,
     };
-    envelope.id = Some(id.clone());
     let state = if arrival.expired { State::Expired } else { State::Delivered };
     let outcome = arrival.expired.then(|| "its time had run out when it arrived".to_owned());
-    let message = NewMessage { way: Way::In, peer: arrival.peer.clone(), envelope, state, outcome };
-    if !message.insert(tx, now)? {
-        return Ok(false);
-    }
-    let n = tx.last_insert_rowid();
+    let peer = arrival.peer.clone();
+    let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
+    let Some(n) = message.insert(tx, now)? else { return Ok(false) };
     if let Some((encoding, raw)) = &arrival.written {
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;

@@ -154,7 +154,9 @@ pub struct NewMessage {
     pub way: Way,
     /// The other instance, folded.
     pub peer: String,
-    /// The envelope, its `id` set.
+    /// Its id.
+    pub id: MessageId,
+    /// The envelope.
     pub envelope: Envelope,
     /// The first state.
     pub state: State,
@@ -163,19 +165,44 @@ pub struct NewMessage {
 }
 
 impl NewMessage {
-    /// Inserts the row; `false` if that id of that peer is known.
-    pub(super) fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<bool> {
+    /// The message as it is kept, without asking the store: row `n`, accepted at `now`.
+    pub(super) fn stored(&self, n: i64, now: i64) -> Message {
         let e = &self.envelope;
-        let id = e.id.as_ref().map_or("", MessageId::as_str);
+        Message {
+            n,
+            way: self.way,
+            peer: self.peer.clone(),
+            id: self.id.clone(),
+            from: e.from.clone(),
+            to: e.to.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: e.kind.clone(),
+            content: e.content.clone(),
+            timestamp: e.timestamp.clone().unwrap_or_default(),
+            state: self.state,
+            at: rfc3339(now),
+            priority: e.priority,
+            thread: e.thread.clone(),
+            in_reply_to: e.in_reply_to.clone(),
+            expires: e.expires.map(format_time),
+            outcome: self.outcome.clone(),
+            wake: None,
+            encoding: None,
+            rest: e.rest.clone(),
+        }
+    }
+
+    /// Inserts the row and returns its number; `None` if that id of that peer is known.
+    pub(super) fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<Option<i64>> {
+        let e = &self.envelope;
         let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
         let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
                    priority, expires, rest, at, state, outcome)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
-                   ON CONFLICT (way, peer, id) DO NOTHING";
+                   ON CONFLICT (id, peer, way) DO NOTHING";
         let inserted = tx.prepare_cached(sql)?.execute(params![
             self.way.as_str(),
             self.peer,
-            id,
+            self.id.as_str(),
             e.from,
             e.to.as_ref().map(ToString::to_string).unwrap_or_default(),
             e.kind,
@@ -190,6 +217,6 @@ impl NewMessage {
             self.state.as_str(),
             self.outcome,
         ])?;
-        Ok(inserted == 1)
+        Ok((inserted == 1).then(|| tx.last_insert_rowid()))
     }
 }

@@ -163,7 +163,9 @@ impl Db {
 }
 
 fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
-    let code = error.sqlite_error_code();
+    // Without room for its shared memory SQLite reports an I/O error and keeps the cause to itself.
+    let full = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+    let code = if full { Some(ErrorCode::DiskFull) } else { error.sqlite_error_code() };
     let kind = match code {
         Some(ErrorCode::DiskFull) => Kind::Full,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Kind::Busy,

@@ -117,20 +117,18 @@ impl Db {
     }
 
     /// The next batch for `peer`'s lane: what waits, oldest first, plus the receipts it is owed, all numbered under
-    /// `lease`. At most `lines` messages and about `bytes` of content. `wrap` makes a receipt's envelope.
+    /// `lease`. At most `lines` messages and about `bytes` of content. `wrap` puts a receipt into a message.
     pub fn prepare(
         &mut self,
         peer: &str,
         lease: u64,
         (lines, bytes): (usize, usize),
         now: i64,
-        wrap: &mut dyn FnMut(Receipt) -> Envelope,
+        wrap: &mut dyn FnMut(Receipt) -> NewMessage,
     ) -> Result<Vec<Outgoing>> {
         self.write("number mail in", |tx| {
             for receipt in receipts::collect(tx, peer)? {
-                let envelope = wrap(receipt);
-                NewMessage { way: Way::Out, peer: peer.into(), envelope, state: State::Queued, outcome: None }
-                    .insert(tx, now)?;
+                wrap(receipt).insert(tx, now)?;
             }
             let mut next = next_seq(tx, peer, lease)?;
             let mut batch = Vec::new();
@@ -230,16 +228,14 @@ impl Db {
 }
 
 fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<Accepted> {
-    let id = message.envelope.id.as_ref().map_or("", MessageId::as_str);
-    let new = message.insert(tx, now)?;
-    let sql = format!("SELECT {COLUMNS} FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3");
-    let stored = tx
-        .prepare_cached(&sql)?
-        .query_row(params![message.way.as_str(), message.peer, id], Message::from_row)?;
-    if new {
+    let id = message.id.as_str();
+    if let Some(n) = message.insert(tx, now)? {
         log(tx, now, Way::Out, &message.peer, id, State::Queued.as_str(), None)?;
-        return Ok(Accepted::New(stored));
+        return Ok(Accepted::New(message.stored(n, now)));
     }
+    let sql = format!("SELECT {COLUMNS} FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3");
+    let key = params![message.way.as_str(), message.peer, id];
+    let stored = tx.prepare_cached(&sql)?.query_row(key, Message::from_row)?;
     let same = stored.content == message.envelope.content && stored.kind == message.envelope.kind;
     Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })
 }

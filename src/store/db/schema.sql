@@ -28,7 +28,7 @@ CREATE TABLE message (
     wake        TEXT,                               -- in: NULL none, 'due', 'woken', 'failed'
     encoding    TEXT,                               -- in: how the line was written, when it came through the open slot
     raw         BLOB,                               -- in: its bytes, when it came through the open slot
-    UNIQUE (way, peer, id)
+    UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
 CREATE INDEX message_queue   ON message (peer, n)         WHERE way = 'out' AND (state = 'queued' OR resend);
@@ -37,7 +37,6 @@ CREATE INDEX message_overdue ON message (peer, overdue_at) WHERE way = 'out' AND
 CREATE INDEX message_wake    ON message (n)               WHERE wake = 'due';
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);
-CREATE INDEX message_id      ON message (id);
 
 CREATE TABLE transition (   -- append-only: everything that ever happened to a message
     n      INTEGER PRIMARY KEY AUTOINCREMENT,
