@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 
+use crate::engine::gate;
 use crate::engine::node::Node;
 use crate::error::{Error, Result};
 use crate::model::envelope::{self, Envelope, Priority, RECEIPT, format_time};
@@ -206,26 +207,27 @@ impl Outbox {
     fn append(
         &mut self,
         share: &dyn Share,
-        node: &Node,
+        node: &mut Node,
         to: &Name,
         fold: &str,
         lease: u64,
         batch: &[Outgoing],
     ) -> Result<Position> {
         let wall = node.clock.wall_ms();
-        let limits = &node.config.limits;
-        let age = i64::try_from(limits.segment_age.as_millis()).unwrap_or(i64::MAX);
-        let roll = Roll { size: limits.segment.0, age };
+        let age = i64::try_from(node.config.limits.segment_age.as_millis()).unwrap_or(i64::MAX);
+        let roll = Roll { size: node.config.limits.segment.0, age };
         let open = self.writers.remove(fold).filter(|writer| !writer.is_full(roll, wall));
         let mut writer = match open {
             Some(writer) => writer,
             None => {
+                // A file is opened by its path: on the share we know, and not on what was mounted there since.
+                gate::look(share, node)?;
                 let at = node.db.lane_out(fold)?.filter(|lane| lane.lease == lease);
                 let at = at.map(|lane| lane.position).unwrap_or_default();
                 let lane = (node.instance(), lease, to);
                 match LaneWriter::open(share, lane, at, roll, wall) {
                     Err(error) if error.is_not_found() => {
-                        // The share is the right one (the engine just looked); only the mailbox is not there yet.
+                        // The share is the right one; only the mailbox is not there yet.
                         share.make_folder(&layout::mailbox(to))?;
                         LaneWriter::open(share, lane, at, roll, wall)?
                     }
@@ -255,6 +257,7 @@ impl Outbox {
         let stale = held.lock.is_some_and(|(_, since)| now.saturating_sub(since) >= slot::STALE);
         let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_plain_line()).collect();
         let note = format!("{} {} lanpost\n", process::host_name(), process::id());
+        gate::look(share, node)?;
         match slot::append(share, to, &lines, &note, stale)? {
             Appended::Written => {
                 self.held.remove(fold);

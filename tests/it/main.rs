@@ -3,6 +3,10 @@
 
 mod common;
 
+mod bad_input;
+mod cli;
+mod crash;
+mod daemon;
 mod exchange;
 mod faults;
 mod golden;

@@ -1,4 +1,5 @@
 //! Table tests over `testdata/` (real bytes, as the tools leave them), the odd cases, and properties.
+#![allow(clippy::disallowed_methods, reason = "the table lies in files")]
 
 use std::str::from_utf8;
 

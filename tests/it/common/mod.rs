@@ -4,6 +4,7 @@
 pub mod counting;
 pub mod faulty;
 pub mod pair;
+pub mod process;
 
 pub use counting::Verb;
 pub use faulty::Fault;
