@@ -4,16 +4,19 @@
 //! by as many writers, just as durable, measured in the same run before and after it; medians of a few repetitions.
 //! After `--`: `latency`, `throughput`, `operations`, `idle`, `backlog` run one part each; `--quick` runs everything
 //! small, in seconds, to see that it works: its figures say little. The folder is `TMPDIR`'s.
-#![allow(clippy::disallowed_methods, reason = "a benchmark looks at clocks and makes files")]
+
+#![allow(clippy::disallowed_methods, reason = "a bench measures time and makes files")]
 
 #[path = "figures/backlog.rs"]
 mod backlog;
-#[path = "figures/counting.rs"]
+#[path = "../tests/it/common/counting.rs"]
 mod counting;
 #[path = "figures/idle.rs"]
 mod idle;
 #[path = "figures/latency.rs"]
 mod latency;
+#[path = "figures/metered.rs"]
+mod metered;
 #[path = "figures/operations.rs"]
 mod operations;
 #[path = "figures/peers.rs"]

@@ -39,11 +39,7 @@ pub fn run(quick: bool, table: &mut Table) -> Outcome<()> {
     let (talking, silent) = polled(&bell, samples / 2, quiet)?;
     let after = limits(&stage, &bell, samples)?;
 
-    let chain = format!(
-        "raw: write + fdatasync, event, new process, its first word: {} / {}",
-        both(&before.chain),
-        both(&after.chain)
-    );
+    let chain = twice("write + fdatasync, event, new process, its first word", &before.chain, &after.chain);
     let limit = (seconds(&before.chain) + seconds(&after.chain)) / 2.0;
     let mut row = |what: &str, times: &[Duration], aim: String| {
         let ratio = format!("{:.1}×", seconds(times) / limit);
@@ -55,12 +51,12 @@ pub fn run(quick: bool, table: &mut Table) -> Outcome<()> {
     if quiet > 0 {
         row("without, after 7-11 s of silence", &silent, String::new());
     }
-    let events = format!("raw: write + fdatasync to event: {} / {}", both(&before.event), both(&after.event));
+    let events = twice("write + fdatasync to event", &before.event, &after.event);
     let limit = (seconds(&before.event) + seconds(&after.event)) / 2.0;
     let ratio = format!("{:.1}×", seconds(&rows) / limit);
     table.row("lane append to inbox row, p50 / p99, with notifications", both(&rows), events, ratio, "");
-    let spawn = format!("{} / {}", both(&before.spawn), both(&after.spawn));
-    table.row("of which the new process alone, raw, p50 / p99", "", spawn, "", "");
+    let spawn = twice("the new process alone, to its first word", &before.spawn, &after.spawn);
+    table.row("of a wake, the part that is the agent's own start, p50 / p99", "", spawn, "", "");
     Ok(())
 }
 
@@ -110,8 +106,7 @@ fn notified(bell: &Bell, samples: usize) -> Outcome<(Vec<Duration>, Vec<Duration
     let (mut office, lab) = pair(&stage, bell, true)?;
     let _daemons = (stage.daemon("office")?, stage.daemon("lab")?);
     let wakes = wakes(&mut office, &lab, bell, samples, TALK)?;
-    // A third instance's lane, written by this bench; nobody is woken for mail to an unknown... it is, so the ring is
-    // heard before the next one.
+    // A third instance's lane, written by this bench. It wakes, too: that is waited for before the next one.
     let share: Arc<dyn Share> = stage.share();
     let (from, to) = (name("pc"), name("lab"));
     peers::beat(&*share, &from, 0)?;
@@ -177,6 +172,11 @@ fn woken(lab: &Node, peer: &str, id: &MessageId) -> Outcome<()> {
 
 fn seconds(times: &[Duration]) -> f64 {
     percentile(times, 0.5).as_secs_f64()
+}
+
+/// A limit measured before and after.
+fn twice(what: &str, before: &[Duration], after: &[Duration]) -> String {
+    format!("{what}: {}; after: {}", both(before), both(after))
 }
 
 fn both(times: &[Duration]) -> String {

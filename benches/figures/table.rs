@@ -50,8 +50,8 @@ impl Table {
         if self.quick {
             println!("**A quick run, to see that it works: these figures say little.**\n");
         }
-        println!("{}, load {} before and {} after.\n", machine(), self.load, load());
-        println!("| | reached | physical limit, same run | ratio | aim |");
+        println!("Measured on {}; load {} before and {} after.\n", machine(), self.load, load());
+        println!("| | reached | physical limit, before / after | ratio | aim |");
         println!("|---|---|---|---|---|");
         for Row { what, reached, limit, ratio, aim } in &self.rows {
             println!("| {what} | {reached} | {limit} | {ratio} | {aim} |");

@@ -54,13 +54,17 @@ pub fn pass(node: &mut Node, role: &str) -> Result<Passed> {
         let mut step = engine.step(&hints)?;
         hints = Hints::default();
         if !step.problems.is_empty() {
+            engine.end_pass()?;
             return Err(step.problems.swap_remove(0));
         }
         let waits_for_lockfile = engine.node().db.spooled()? > 0 && node.clock.now() + step.rest < deadline;
         match step.rest {
             Duration::ZERO => {}
             rest if waits_for_lockfile => pause(rest),
-            _ => return Ok(Passed::Done),
+            _ => {
+                engine.end_pass()?;
+                return Ok(Passed::Done);
+            }
         }
     }
 }

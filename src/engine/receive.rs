@@ -55,7 +55,15 @@ struct Waiting {
     at: u64,
     len: usize,
     since: Duration,
+    /// How long it had stood still when an earlier pass handed it on.
+    before: Duration,
     due: Duration,
+}
+
+impl Waiting {
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.since) + self.before
+    }
 }
 
 /// What a look found.
@@ -77,6 +85,26 @@ impl Found {
 }
 
 impl Mailbox {
+    /// What one pass hands to the next: the unfinished ends it saw, and since when they stood still. `wall` is our own
+    /// clock in milliseconds; set back or forward, it makes a tail wait longer or shorter, and nothing worse.
+    pub fn hand_on(&self, now: Duration, wall: i64) -> String {
+        let since = |tail: &Waiting| wall - i64::try_from(tail.age(now).as_millis()).unwrap_or(i64::MAX);
+        let tails: BTreeMap<&str, (u64, usize, i64)> =
+            self.tails.iter().map(|(lane, tail)| (lane.as_str(), (tail.at, tail.len, since(tail)))).collect();
+        serde_json::to_string(&tails).unwrap_or_default()
+    }
+
+    /// A mailbox that knows what an earlier pass handed on.
+    pub fn taken_over(tails: &str, now: Duration, wall: i64) -> Mailbox {
+        let tails: BTreeMap<String, (u64, usize, i64)> = serde_json::from_str(tails).unwrap_or_default();
+        let waiting = |(at, len, since): (u64, usize, i64)| {
+            let before = Duration::from_millis(wall.saturating_sub(since).max(0).unsigned_abs());
+            Waiting { at, len, since: now, before, due: now + COMPLETE }
+        };
+        let tails = tails.into_iter().map(|(lane, tail)| (lane, waiting(tail))).collect();
+        Mailbox { tails, ..Mailbox::default() }
+    }
+
     /// When a look is due by itself, apart from the pace: a tail that may have settled, the look after traffic.
     pub fn due(&self) -> Option<Duration> {
         self.tails.values().map(|tail| tail.due).chain(self.settle_at).min()
@@ -317,7 +345,7 @@ impl Mailbox {
         let Some(tail) = self.tails.get(lane).filter(|tail| tail.at + tail.len as u64 == end) else {
             return Still::No;
         };
-        match now.saturating_sub(tail.since) {
+        match tail.age(now) {
             still if still >= DAMAGED => Still::Damaged,
             still if still >= COMPLETE => Still::Complete,
             _ => Still::No,
@@ -329,12 +357,12 @@ impl Mailbox {
             // Looked at in vain; it gets until it must be damage, and then one look each time that long.
             Some(tail) if (tail.at, tail.len) == (at, len) => {
                 if tail.due <= now {
-                    let damaged = tail.since + DAMAGED;
-                    tail.due = if damaged > now { damaged } else { now + DAMAGED };
+                    let left = DAMAGED.saturating_sub(tail.age(now));
+                    tail.due = now + if left.is_zero() { DAMAGED } else { left };
                 }
             }
             _ => {
-                let tail = Waiting { at, len, since: now, due: now + COMPLETE };
+                let tail = Waiting { at, len, since: now, before: Duration::ZERO, due: now + COMPLETE };
                 self.tails.insert(lane.to_owned(), tail);
             }
         }

@@ -32,6 +32,8 @@ const IDLE: Duration = Duration::from_secs(5);
 /// A hinted look at the heartbeats happens at most this often: a hundred peers beat all the time.
 const SCANS: Duration = Duration::from_secs(2);
 
+/// Where a pass leaves its unfinished ends.
+const TAILS: &str = "tails";
 /// How often the whole share is walked.
 const CENSUS: Duration = Duration::from_secs(86_400);
 
@@ -116,11 +118,15 @@ impl Engine {
         let ours = node.db.meta("lease")?.and_then(|number| number.parse().ok());
         let lease = ours.filter(|_| role == Role::Pass);
         let now = node.clock.now();
+        let mailbox = match node.db.meta(TAILS)?.filter(|_| role == Role::Pass) {
+            Some(tails) => Mailbox::taken_over(&tails, now, node.clock.wall_ms()),
+            None => Mailbox::default(),
+        };
         Ok(Engine {
             share,
             role,
             lease,
-            mailbox: Mailbox::default(),
+            mailbox,
             outbox: Outbox::default(),
             pace: Pace::new(intervals),
             condition,
@@ -176,6 +182,15 @@ impl Engine {
         self.note_condition(&step)?;
         step.rest = if more { Duration::ZERO } else { self.rest(now, wakes) };
         Ok(step)
+    }
+
+    /// Ends a pass: what it saw unfinished is handed on to the next one, which alone may see that it stood still.
+    pub fn end_pass(&mut self) -> Result<()> {
+        let tails = self.mailbox.hand_on(self.node.clock.now(), self.node.clock.wall_ms());
+        match tails.as_str() {
+            "{}" if self.node.db.meta(TAILS)?.is_none() => Ok(()),
+            _ => self.node.db.set_meta(TAILS, &tails),
+        }
     }
 
     /// The last heartbeat, which says that the daemon stopped. Tries once.

@@ -12,6 +12,9 @@ use super::share::{Append, Census, Entry, Meta, Share};
 use crate::error::{At, Error, Kind, Result};
 use crate::model::layout::SharePath;
 
+/// What to do about a file where a folder of ours belongs.
+const IN_THE_WAY: &str = "a file stands in its place: move it away";
+
 /// A folder as a share.
 #[derive(Debug)]
 pub struct DiskShare {
@@ -75,7 +78,12 @@ impl Share for DiskShare {
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
         let folder = self.path(folder);
-        let Some(found) = optional(std::fs::read_dir(&folder)).at("list", &folder)? else { return Ok(None) };
+        let found = optional(std::fs::read_dir(&folder)).at("list", &folder);
+        let found = found.map_err(|error| match folder.is_file() {
+            true => error.or_next("a file stands in its place: move it away"),
+            false => error,
+        });
+        let Some(found) = found? else { return Ok(None) };
         let mut entries = Vec::new();
         for entry in found {
             let entry = entry.at("list", &folder)?;
@@ -166,8 +174,7 @@ impl Share for DiskShare {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Error::io("make the folder", &path, error)
-                    .next("a file stands in its place: move it away"))
+                Err(Error::io("make the folder", &path, error).next(IN_THE_WAY))
             }
             Err(error) => Err(error).at("make the folder", &path),
         }

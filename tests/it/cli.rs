@@ -337,7 +337,7 @@ fn what_is_said_of_a_message_arrives_with_it() {
         daemon.stop();
     }
     let question = lab.send("office", "which one?");
-    assert_eq!(ids(&office.inbox()), [question.clone()]);
+    assert_eq!(ids(&office.inbox()), std::slice::from_ref(&question));
     let sent = office.json(&[
         "send",
         "lab/Reviewer",
