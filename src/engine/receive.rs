@@ -105,6 +105,11 @@ impl Mailbox {
         Mailbox { tails, ..Mailbox::default() }
     }
 
+    /// A look failed: what the last one saw of bell and slot counts for nothing, so that the next look looks again.
+    pub fn doubt(&mut self) {
+        (self.bell, self.slot) = (None, None);
+    }
+
     /// When a look is due by itself, apart from the pace: a tail that may have settled, the look after traffic.
     pub fn due(&self) -> Option<Duration> {
         self.tails.values().map(|tail| tail.due).chain(self.settle_at).min()

@@ -243,10 +243,15 @@ impl Engine {
             self.sort(beaten, step)?;
         }
         let found = self.look(now, hints);
-        let found = self.sort(found, step)?.unwrap_or_default();
-        for problem in std::mem::take(&mut self.mailbox.problems) {
+        let found = self.sort(found, step)?;
+        let problems = std::mem::take(&mut self.mailbox.problems);
+        if found.is_none() || !problems.is_empty() {
+            self.mailbox.doubt();
+        }
+        for problem in problems {
             self.sort::<()>(Err(problem), step)?;
         }
+        let found = found.unwrap_or_default();
         if self.pace.take_rearm() {
             step.actions.push(Action::Rearm);
         }

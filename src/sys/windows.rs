@@ -15,6 +15,8 @@ use super::share::Meta;
 const PATIENCE: Duration = Duration::from_secs(2);
 const ERROR_ACCESS_DENIED: i32 = 5;
 const ERROR_SHARING_VIOLATION: i32 = 32;
+const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+const CREATE_NO_WINDOW: u32 = 0x0800_0000;
 
 fn meta_of(meta: &std::fs::Metadata) -> io::Result<Meta> {
     let stamp = meta.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
@@ -73,19 +75,25 @@ pub fn host_name() -> String {
 
 /// Keeps a child out of our console's Ctrl-C, which is meant for the daemon.
 pub fn isolate(command: &mut Command) {
-    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-    const CREATE_NO_WINDOW: u32 = 0x0800_0000;
     command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
 }
 
-/// Ends a child and all it started.
+/// Ends a child and all it started; if the tree can't be had (Wine's taskkill knows no /T), at least the child.
 pub fn kill_tree(pid: u32) {
-    let _ = Command::new("taskkill").args(["/T", "/F", "/PID", &pid.to_string()]).output();
+    if !taskkill(&["/T", "/F", "/PID", &pid.to_string()]) {
+        terminate(pid);
+    }
 }
 
 /// Ends a process; a process without a console can't be asked.
 pub fn terminate(pid: u32) {
-    let _ = Command::new("taskkill").args(["/F", "/PID", &pid.to_string()]).output();
+    taskkill(&["/F", "/PID", &pid.to_string()]);
+}
+
+/// Whether taskkill did all it was asked to. A daemon without a console must not flash one up.
+fn taskkill(arguments: &[&str]) -> bool {
+    let done = Command::new("taskkill").args(arguments).creation_flags(CREATE_NO_WINDOW).output();
+    done.is_ok_and(|done| done.status.success())
 }
 
 fn retrying<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {

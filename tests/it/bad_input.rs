@@ -486,6 +486,25 @@ fn lines_that_are_no_messages_stop_nothing_after_them() {
     assert_eq!(contents(&lab), expected, "nothing is taken twice");
 }
 
+/// Each command looks at the share in a pass of its own, and is over before half a line has stood still.
+#[test]
+fn half_a_line_stops_no_pc_without_a_daemon() {
+    let lan = Lan::new();
+    let (office, lab) = (lan.join("office"), lan.join("lab"));
+    office.send("lab", "before");
+    assert_eq!(contents(&lab), ["before"]);
+    append(&slot(&lab), b"{\"from\":\"x\",\"content\":\"a newline was forgotten\"}");
+    append(&lan.share().join("messages/to-lab/from-office.1-000001.jsonl"), b"{\"v\":1,\"from\":\"off");
+    let id = office.send("lab", "after");
+    // Which of the two is taken in first is nobody's promise.
+    let mut all = until("both", || Some(contents(&lab)).filter(|all| all.len() == 3));
+    all.sort();
+    assert_eq!(all, ["a newline was forgotten", "after", "before"]);
+    office.sees(&id, "delivered");
+    let aside = list(lab.json(&["inbox", "--quarantine"]));
+    assert!(aside.len() == 1 && text_of(&aside[0], "reason").contains("torn tail"), "{aside:?}");
+}
+
 /// What stands in a lane is looked at as closely: a hostile or broken peer harms itself alone.
 #[test]
 fn bad_lines_in_a_lane_stop_nothing_after_them() {

@@ -207,8 +207,7 @@ fn nothing_is_lost_doubled_or_reordered_while_daemons_are_killed() {
     let played = since.elapsed();
     let quiet = Instant::now();
     until_within(QUIET, || a.lacks(&b).or_else(|| b.lacks(&a)));
-    let said = format!("seed {}: {played:?} of kills, {:?} until quiet\n", seed.0, quiet.elapsed());
-    let _ = write!(std::io::stderr(), "{said}");
+    println!("seed {}: {played:?} of kills, {:?} until quiet", seed.0, quiet.elapsed());
     a.check(&b);
     b.check(&a);
     for side in [&mut a, &mut b] {

@@ -443,12 +443,12 @@ fn the_sample_appended_by_hand_arrives_however_it_was_written() {
     let daemon = pc.daemon();
     let mut expected = vec![];
     for (n, encoding) in Encoding::ALL.into_iter().enumerate() {
-        for (newline, bom) in [("\n", true), ("\r\n", false)] {
-            let text = format!("你好 {n} {newline:?}");
-            let line = SAMPLE.replace("你好，我是A实例，收到请回复", &text.replace(['"', '\\'], ""));
-            let bom = bom && expected.is_empty();
+        for newline in ["\n", "\r\n"] {
+            let text = format!("你好 {n} {}", newline.len());
+            let line = SAMPLE.replace("你好，我是A实例，收到请回复", &text);
+            let bom = expected.is_empty();
             append(&slot(&pc), &encode(&format!("{line}{newline}"), encoding, bom));
-            let got = pc.receives(&text.replace(['"', '\\'], ""));
+            let got = pc.receives(&text);
             expected.push(text_of(&got, "id"));
             assert_eq!((&got["from"], &got["to"]), (&json!("instance-A"), &json!("instance-B")));
             assert_eq!(got["timestamp"], "2026-02-14T18:40:00+08:00");
