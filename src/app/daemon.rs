@@ -72,6 +72,11 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     );
     let holder = node.db.meta("holder")?.unwrap_or_default();
     let share = Arc::new(DiskShare::new(&node.config.share.path, &holder));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
+    // Before the engine says that we live: from then on a stop has to end with the last heartbeat.
+    let stop = runtime.block_on(async { signals::listen() });
+    let stop = stop.map_err(|error| Error::new(Kind::Io, "listen for", "signals", error))?;
     let engine = Engine::new(share, node, Role::Daemon)?;
     log.info(&hello);
     let (to_engine, from_shell) = channel();
@@ -82,10 +87,8 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
         let _ = to_shell.send(Said::Ended(ended));
     });
     worker.map_err(|error| Error::new(Kind::Io, "start the engine's thread", "", error))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
     let shell = Shell { log, places, wake: Arc::new(wake), to_engine };
-    let ended = runtime.block_on(shell.run(from_engine));
+    let ended = runtime.block_on(shell.run(stop, from_engine));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
     ended
@@ -171,17 +174,17 @@ struct Shell {
 }
 
 impl Shell {
-    async fn run(self, mut engine: UnboundedReceiver<Said>) -> Result<()> {
+    async fn run(
+        self,
+        stop: impl Future<Output = &'static str>,
+        mut engine: UnboundedReceiver<Said>,
+    ) -> Result<()> {
         let mut watch = self.watch();
         let mut wakes: JoinSet<WakeResult> = JoinSet::new();
-        let stop = signals::stop();
         tokio::pin!(stop);
         loop {
             tokio::select! {
-                reason = &mut stop => {
-                    let reason = reason.map_err(|error| Error::new(Kind::Io, "listen for", "signals", error))?;
-                    return self.stop(reason, engine).await;
-                }
+                reason = &mut stop => return self.stop(reason, engine).await,
                 Some(Ok(result)) = wakes.join_next(), if !wakes.is_empty() => {
                     self.log.info(&format!("wake {}: {}", result.wake, result.detail));
                     let _ = self.to_engine.send(Signal::Woken(result));

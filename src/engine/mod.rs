@@ -11,6 +11,7 @@ mod beat;
 pub mod condition;
 mod deliver;
 mod gate;
+mod hint;
 mod intake;
 pub mod node;
 pub mod ops;
@@ -18,4 +19,5 @@ mod receive;
 mod step;
 pub mod wake;
 
-pub use step::{Action, Engine, Hints, Role, Step};
+pub use hint::{Action, Hints, Role, Step};
+pub use step::Engine;

@@ -13,9 +13,10 @@ use std::time::Duration;
 use crate::engine::condition::{self, Condition};
 use crate::engine::deliver::Outbox;
 use crate::engine::gate::{self, Gate, Verdict};
+use crate::engine::hint::{Action, Hints, Role, Step};
 use crate::engine::node::Node;
 use crate::engine::receive::{Found, Mailbox};
-use crate::engine::wake::{self, Decision, WakeOrder, WakeResult};
+use crate::engine::wake::{self, Decision};
 use crate::engine::{beat, ops};
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::format_time;
@@ -36,50 +37,6 @@ const SCANS: Duration = Duration::from_secs(2);
 const TAILS: &str = "tails";
 /// How often the whole share is walked.
 const CENSUS: Duration = Duration::from_secs(86_400);
-
-/// Who runs the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A daemon: it beats and wakes.
-    Daemon,
-    /// A command's single pass: it moves mail and does neither.
-    Pass,
-}
-
-/// What may have changed. Losing one costs time, nothing else.
-#[derive(Clone, Debug, Default)]
-pub struct Hints {
-    /// Something in our mailbox.
-    pub mailbox: bool,
-    /// Our open slot.
-    pub slot: bool,
-    /// Somebody's heartbeat.
-    pub status: bool,
-    /// Hints were lost, or a watcher began anew: look at everything.
-    pub everything: bool,
-    /// Wakes that ended.
-    pub wakes: Vec<WakeResult>,
-}
-
-/// What a step asks for.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// Wake an agent; the result comes back as a hint.
-    Wake(WakeOrder),
-    /// Set the watcher up anew: it missed something.
-    Rearm,
-}
-
-/// What a step came to.
-#[derive(Debug, Default)]
-pub struct Step {
-    /// What to do.
-    pub actions: Vec<Action>,
-    /// How long to rest, unless hinted.
-    pub rest: Duration,
-    /// What went wrong on the share, for the log.
-    pub problems: Vec<Error>,
-}
 
 /// One instance at work on one share.
 pub struct Engine {

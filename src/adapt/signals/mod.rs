@@ -8,4 +8,4 @@ mod platform;
 #[path = "windows.rs"]
 mod platform;
 
-pub use platform::stop;
+pub use platform::listen;

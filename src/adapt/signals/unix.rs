@@ -4,14 +4,16 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits until somebody asks us to stop; says who.
-pub async fn stop() -> io::Result<&'static str> {
+/// Listens from now on; the future is done when somebody asks us to stop, and says who.
+pub fn listen() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "Ctrl-C",
-        _ = hangup.recv() => "SIGHUP",
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "Ctrl-C",
+            _ = hangup.recv() => "SIGHUP",
+        }
     })
 }

@@ -1,0 +1,50 @@
+//! What goes into a step of the engine, and what comes out of it.
+
+use std::time::Duration;
+
+use crate::engine::wake::{WakeOrder, WakeResult};
+use crate::error::Error;
+
+/// Who runs the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A daemon: it beats and wakes.
+    Daemon,
+    /// A command's single pass: it moves mail and does neither.
+    Pass,
+}
+
+/// What may have changed. Losing one costs time, nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// Something in our mailbox.
+    pub mailbox: bool,
+    /// Our open slot.
+    pub slot: bool,
+    /// Somebody's heartbeat.
+    pub status: bool,
+    /// Hints were lost, or a watcher began anew: look at everything.
+    pub everything: bool,
+    /// Wakes that ended.
+    pub wakes: Vec<WakeResult>,
+}
+
+/// What a step asks for.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Wake an agent; the result comes back as a hint.
+    Wake(WakeOrder),
+    /// Set the watcher up anew: it missed something.
+    Rearm,
+}
+
+/// What a step came to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What to do.
+    pub actions: Vec<Action>,
+    /// How long to rest, unless hinted.
+    pub rest: Duration,
+    /// What went wrong on the share, for the log.
+    pub problems: Vec<Error>,
+}
