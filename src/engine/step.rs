@@ -56,6 +56,7 @@ pub struct Engine {
     next_census: Duration,
     next_round: Duration,
     last_scan: Option<Duration>,
+    status_hinted: bool,
     alone: bool,
 }
 
@@ -95,6 +96,7 @@ impl Engine {
             next_census: now,
             next_round: now,
             last_scan: None,
+            status_hinted: false,
             alone: true,
             node,
         })
@@ -274,7 +276,8 @@ impl Engine {
     /// Looks who is there: with every heartbeat, when asked, and (not too often) when hinted.
     fn scan(&mut self, now: Duration, hints: &Hints) -> Result<()> {
         let wanted = ops::scan_wanted(&self.node)?;
-        let hinted = hints.status && self.last_scan.is_none_or(|at| now.saturating_sub(at) >= SCANS);
+        self.status_hinted |= hints.status;
+        let hinted = self.status_hinted && self.last_scan.is_none_or(|at| now.saturating_sub(at) >= SCANS);
         let stranger = std::mem::take(&mut self.mailbox.stranger);
         let due = self.last_scan.is_none_or(|at| now.saturating_sub(at) >= self.node.config.look.heartbeat);
         // A timer of its own: full looks happen for other reasons, too, and would put it off for ever.
@@ -284,6 +287,7 @@ impl Engine {
         }
         // A status file that can't be read is no reason to look again at once.
         self.last_scan = Some(now);
+        self.status_hinted = false;
         let scanned = beat::scan(&*self.share, &mut self.node);
         if round {
             self.next_round = now + self.node.config.look.full;
@@ -389,7 +393,8 @@ impl Engine {
         }
         let beat = (self.role == Role::Daemon).then_some(self.next_beat);
         let timers = [Some(self.next_look), Some(self.next_full), beat, self.mailbox.due()];
-        let first = timers.into_iter().flatten().chain(self.outbox.due()).chain(wakes).min();
+        let scan = self.last_scan.filter(|_| self.status_hinted).map(|at| at + SCANS);
+        let first = timers.into_iter().flatten().chain(scan).chain(self.outbox.due()).chain(wakes).min();
         first.map_or(IDLE, |at| at.saturating_sub(now))
     }
 }

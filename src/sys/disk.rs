@@ -3,7 +3,7 @@
 //! Every verb opens what it needs anew (but for [`Append`]): a handle that stays open shows stale sizes on NFS for
 //! up to a minute. Symbolic links, devices and pipes are never followed or read: they could lead outside or hang.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -118,7 +118,7 @@ impl Share for DiskShare {
 
     fn create_new(&self, path: &SharePath, bytes: &[u8]) -> Result<bool> {
         let full = self.path(path);
-        match OpenOptions::new().write(true).create_new(true).open(&full) {
+        match platform::create_new(&full) {
             Ok(mut file) => {
                 let written = file.write_all(bytes).and_then(|()| file.sync_all());
                 if written.is_err() {
@@ -137,10 +137,10 @@ impl Share for DiskShare {
         let target = self.path(path);
         let aside = self.path(&path.aside(&self.aside));
         // Created anew: a leftover of a crash goes, a link that somebody put there is not written through.
-        let fresh = || OpenOptions::new().write(true).create_new(true).open(&aside);
+        let fresh = || platform::create_new(&aside);
         let created = match fresh() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                std::fs::remove_file(&aside).and_then(|()| fresh())
+                platform::remove(&aside).and_then(|()| fresh())
             }
             other => other,
         };
@@ -165,7 +165,7 @@ impl Share for DiskShare {
 
     fn remove(&self, path: &SharePath) -> Result<()> {
         let path = self.path(path);
-        optional(std::fs::remove_file(&path)).map(drop).at("remove", &path)
+        optional(platform::remove(&path)).map(drop).at("remove", &path)
     }
 
     fn make_folder(&self, path: &SharePath) -> Result<()> {

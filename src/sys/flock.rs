@@ -53,6 +53,9 @@ impl LocalLock {
     pub fn holder(state: &Path) -> Option<Holder> {
         let file = OpenOptions::new().read(true).write(true).open(state.join("daemon.lock")).ok()?;
         if FileExt::try_lock_shared(&file).is_ok() {
+            // While this lock is held nobody takes the other: what is noted there is what a killed holder left, and
+            // the next one must not be taken for it in the instant before it writes its own.
+            let _ = std::fs::remove_file(state.join("daemon.json"));
             return None;
         }
         let unknown = Holder { pid: 0, role: "process".into(), since: String::new() };
@@ -80,5 +83,8 @@ mod tests {
         assert_eq!(LocalLock::holder(state.path()).unwrap().role, "daemon");
         drop(held);
         assert!(LocalLock::try_acquire(state.path(), "send", "now".into()).unwrap().is_some());
+        std::fs::write(state.path().join("daemon.json"), "what a killed holder left").unwrap();
+        assert_eq!(LocalLock::holder(state.path()), None);
+        assert!(!state.path().join("daemon.json").exists());
     }
 }

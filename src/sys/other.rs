@@ -44,6 +44,16 @@ pub fn touch(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.set_modified(SystemTime::now())
 }
 
+/// Creates a file that must not exist yet.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
 /// Renames over what is there.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
@@ -94,6 +104,9 @@ mod tests {
         drop(open_append(&path).unwrap());
         touch(&path).unwrap();
         rename(&path, &folder.path().join("y")).unwrap();
+        assert!(create_new(&folder.path().join("y")).is_err(), "must not exist yet");
+        drop(create_new(&folder.path().join("z")).unwrap());
+        remove(&folder.path().join("z")).unwrap();
         sync_folder(folder.path()).unwrap();
         let names: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().map(|e| entry_meta(&e.unwrap())).collect();

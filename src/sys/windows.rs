@@ -48,6 +48,16 @@ pub fn touch(path: &Path) -> io::Result<()> {
     retrying(|| OpenOptions::new().write(true).open(path)?.set_modified(SystemTime::now()))
 }
 
+/// Creates a file that must not exist yet; waits a bounded time for a name whose removal is pending.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    retrying(|| OpenOptions::new().write(true).create_new(true).open(path))
+}
+
+/// Removes a file; waits a bounded time for a reader that doesn't share.
+pub fn remove(path: &Path) -> io::Result<()> {
+    retrying(|| std::fs::remove_file(path))
+}
+
 /// Renames over what is there; waits a bounded time for a reader that doesn't share.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retrying(|| std::fs::rename(from, to))

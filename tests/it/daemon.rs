@@ -47,6 +47,16 @@ fn the_heartbeat_appears_beats_and_says_the_end() {
 }
 
 #[test]
+fn a_stop_right_after_the_start_is_a_clean_one() {
+    let lan = Lan::new();
+    let pc = lan.join("office");
+    for _ in 0..20 {
+        pc.daemon().stop();
+        assert_eq!(heartbeat(&pc)["state"], "stopped");
+    }
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_share_that_is_away_nor_for_a_wake() {
     let lan = Lan::new();
     let office = lan.join("office");

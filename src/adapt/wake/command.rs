@@ -98,7 +98,7 @@ impl WakeCommand {
         let killed = status.is_err();
         if killed {
             guard.kill();
-            let _ = child.wait().await;
+            let _ = child.kill().await;
         }
         let said = timeout(DRAIN, &mut stderr).await.ok().and_then(Result::ok).unwrap_or_default();
         for task in [feed.abort_handle(), stdout.abort_handle(), stderr.abort_handle()] {
