@@ -80,7 +80,7 @@ impl Share for DiskShare {
         let folder = self.path(folder);
         let found = optional(std::fs::read_dir(&folder)).at("list", &folder);
         let found = found.map_err(|error| match folder.is_file() {
-            true => error.or_next("a file stands in its place: move it away"),
+            true => error.or_next(IN_THE_WAY),
             false => error,
         });
         let Some(found) = found? else { return Ok(None) };
