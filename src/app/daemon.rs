@@ -17,7 +17,7 @@ use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen, Watch};
 use crate::app::log::Log;
 use crate::engine::node::Node;
-use crate::engine::wake::WakeResult;
+use crate::engine::wake::{self, WakeResult};
 use crate::engine::{Action, Engine, Hints, Role};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
@@ -28,6 +28,8 @@ use crate::sys::flock::LocalLock;
 
 /// How long a stop waits for the engine's last heartbeat.
 const GRACE: Duration = Duration::from_millis(1_500);
+/// How long a stop waits for wakes that have ended to be seen as ended (longer than their output is drained).
+const LAST_LOOK: Duration = Duration::from_millis(250);
 /// How long the engine rests after the local store failed.
 const STORE_FAILED: Duration = Duration::from_secs(2);
 
@@ -141,6 +143,10 @@ fn work(
             Err(error) => return Err(error),
         };
         if let Some(reason) = wait(signals, rest, &mut hints) {
+            // A wake that ended is written down before anything else, or it would be repeated.
+            for result in &hints.wakes {
+                wake::ended(engine.node_mut(), result)?;
+            }
             return engine.stop(reason);
         }
     }
@@ -184,7 +190,14 @@ impl Shell {
         tokio::pin!(stop);
         loop {
             tokio::select! {
-                reason = &mut stop => return self.stop(reason, engine).await,
+                reason = &mut stop => {
+                    // What has ended by now has ended, though nobody looked yet.
+                    tokio::time::sleep(LAST_LOOK).await;
+                    while let Some(Ok(result)) = wakes.try_join_next() {
+                        let _ = self.to_engine.send(Signal::Woken(result));
+                    }
+                    return self.stop(reason, engine).await;
+                }
                 Some(Ok(result)) = wakes.join_next(), if !wakes.is_empty() => {
                     self.log.info(&format!("wake {}: {}", result.wake, result.detail));
                     let _ = self.to_engine.send(Signal::Woken(result));

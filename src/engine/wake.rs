@@ -10,13 +10,11 @@
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::config::WakeConfig;
-use crate::model::envelope::Priority;
 use crate::model::name::Address;
 use crate::model::retry;
-use crate::model::state::State;
 use crate::store::db::{Due, Ended, Message};
 
-/// How many due messages are looked at for one wake.
+/// How many messages that need no wake any more are marked at once.
 const LOOKED_AT: usize = 1_000;
 
 /// An order to wake an agent.
@@ -86,25 +84,22 @@ fn pause(config: &WakeConfig, urgent: bool, last: Option<i64>, failures: (u32, i
 /// Decides about the next wake and, if it fires, writes it down before it does.
 pub fn decide(node: &mut Node) -> Result<Decision> {
     let now = node.clock.wall_ms();
-    let due = node.db.wakes_due(LOOKED_AT)?;
-    let (open, answered): (Vec<Due>, Vec<Due>) =
-        due.into_iter().partition(|due| due.message.state == State::Delivered);
+    let answered = node.db.wake_messages(None, LOOKED_AT)?;
     if !answered.is_empty() {
-        let messages: Vec<_> = answered.into_iter().map(|due| due.message).collect();
-        node.db.wake_not_needed(&messages, now)?;
+        node.db.wake_not_needed(&answered, now)?;
     }
     let config = node.config.wake.clone();
     let mut soonest = None;
-    for agent in agents(&open) {
-        let of_agent = || open.iter().map(|due| &due.message).filter(|message| agent_of(message) == agent);
-        let urgent = of_agent().any(|message| message.priority == Priority::Urgent);
+    for (agent, due) in agents(node.db.wakes_due()?) {
+        let urgent = due.iter().any(|due| due.urgent);
         let failures = node.db.wake_failures(&agent)?;
         let wait = pause(&config, urgent, node.db.last_wake(&agent)?, failures, now);
         if wait > 0 {
             soonest = Some(soonest.map_or(wait, |other: i64| other.min(wait)));
             continue;
         }
-        let messages: Vec<Message> = of_agent().take(config.batch).cloned().collect();
+        let recipients: Vec<String> = due.into_iter().map(|due| due.recipient).collect();
+        let messages = node.db.wake_messages(Some(&recipients), config.batch)?;
         let attempt = failures.0 + 1;
         let wake = node.db.begin_wake(&agent, &messages, attempt, now)?;
         return Ok(Decision::Fire(WakeOrder { wake, attempt, agent, messages }));
@@ -126,21 +121,18 @@ pub fn ended(node: &mut Node, result: &WakeResult) -> Result<()> {
     node.db.end_wake(result.wake, ended, &detail, node.clock.wall_ms())
 }
 
-/// The agents that mail waits for, in the order of their oldest.
-fn agents(open: &[Due]) -> Vec<String> {
-    let mut agents: Vec<String> = vec![];
-    for due in open {
-        let agent = agent_of(&due.message);
-        if !agents.contains(&agent) {
-            agents.push(agent);
+/// The agents that mail waits for, in the order of their oldest; one may be written in several ways.
+fn agents(due: Vec<Due>) -> Vec<(String, Vec<Due>)> {
+    let mut agents: Vec<(String, Vec<Due>)> = vec![];
+    for due in due {
+        let to = due.recipient.parse::<Address>().ok();
+        let agent = to.and_then(|to| to.agent).map(|agent| agent.to_string()).unwrap_or_default();
+        match agents.iter_mut().find(|(known, _)| *known == agent) {
+            Some((_, of_agent)) => of_agent.push(due),
+            None => agents.push((agent, vec![due])),
         }
     }
     agents
-}
-
-fn agent_of(message: &Message) -> String {
-    let to = message.to.parse::<Address>().ok();
-    to.and_then(|to| to.agent).map(|agent| agent.to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

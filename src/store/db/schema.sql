@@ -34,7 +34,7 @@ CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND s
 CREATE INDEX message_queue   ON message (peer, n)         WHERE way = 'out' AND (state = 'queued' OR resend);
 CREATE INDEX message_unacked ON message (peer, lease, seq) WHERE way = 'out' AND state = 'sent';
 CREATE INDEX message_overdue ON message (peer, overdue_at) WHERE way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL;
-CREATE INDEX message_wake    ON message (n)               WHERE wake = 'due';
+CREATE INDEX message_wake    ON message (recipient, state, priority, n) WHERE wake = 'due';
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);
 

@@ -23,13 +23,15 @@ pub enum Ended {
     Failed,
 }
 
-/// A message that waits for a wake.
+/// What waits for a wake of one recipient.
 #[derive(Clone, Debug)]
 pub struct Due {
-    /// The message.
-    pub message: Message,
-    /// When it arrived (wall-clock milliseconds).
-    pub at: i64,
+    /// The address it was sent to.
+    pub recipient: String,
+    /// The oldest of them.
+    pub first: i64,
+    /// One of them is urgent.
+    pub urgent: bool,
 }
 
 /// One attempt, for `status`.
@@ -51,15 +53,34 @@ pub struct Wake {
 }
 
 impl Db {
-    /// Messages the agent is to be woken for, oldest first; what was read meanwhile no longer needs it.
-    pub fn wakes_due(&self, limit: usize) -> Result<Vec<Due>> {
+    /// Whom a wake is due for, by the oldest message. Reads an index, no message.
+    pub fn wakes_due(&self) -> Result<Vec<Due>> {
         self.query("read", |c| {
-            let sql = format!("SELECT {COLUMNS}, at FROM message WHERE wake = 'due' ORDER BY n LIMIT ?1");
-            let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map([limit as i64], |row| {
-                Ok(Due { message: Message::from_row(row)?, at: row.get(19)? })
+            let sql =
+                "SELECT recipient, min(n), max(priority = 'urgent') FROM message INDEXED BY message_wake
+                       WHERE wake = 'due' AND state = 'delivered' GROUP BY recipient ORDER BY 2";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| {
+                Ok(Due { recipient: row.get(0)?, first: row.get(1)?, urgent: row.get(2)? })
             })?;
             rows.collect()
+        })
+    }
+
+    /// Messages that a wake is due for, oldest first; either those sent to one of `recipients` that nobody has read,
+    /// or (`None`) those that were read or answered meanwhile.
+    pub fn wake_messages(&self, recipients: Option<&[String]>, limit: usize) -> Result<Vec<Message>> {
+        self.query("read", |c| {
+            let wanted = match recipients {
+                Some(_) => "state = 'delivered' AND recipient IN (SELECT value FROM json_each(?1))",
+                None => "state != 'delivered' AND ?1 = 'null'",
+            };
+            let sql = format!(
+                "SELECT {COLUMNS} FROM message INDEXED BY message_wake WHERE wake = 'due' AND {wanted}
+                 ORDER BY n LIMIT ?2"
+            );
+            let list = serde_json::to_string(&recipients).unwrap_or_default();
+            c.prepare_cached(&sql)?.query_map(params![list, limit as i64], Message::from_row)?.collect()
         })
     }
 
