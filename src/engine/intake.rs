@@ -56,13 +56,12 @@ pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
     let mut work = Work { reading, cursor, arrivals: vec![], quarantined: vec![] };
     let mut start = 0;
     let mut skipping = cursor.skipping;
-    if skipping {
-        match bytes.iter().position(|byte| *byte == b'\n') {
-            Some(at) => (start, skipping) = (at + 1, false),
-            None => start = bytes.len(),
-        }
-    }
+    let mut over_long = None;
     let before = cursor.encoding.as_deref().and_then(Encoding::from_name);
+    if skipping {
+        let (end, ended) = text::skip_line(bytes, before);
+        (start, skipping) = (end, !ended);
+    }
     let scan = text::scan(&bytes[start..], before);
     let mut consumed = start + work.lines(&scan, start);
     let stopped = consumed < start + scan.consumed;
@@ -71,15 +70,23 @@ pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
     }
     if consumed == 0 && !reading.at_end {
         // The chunk is longer than any line may be, and holds no newline.
-        work.aside(bytes, 0, format!("longer than {} bytes", reading.limit), None);
-        (consumed, skipping) = (bytes.len(), true);
+        let written = text::begins(bytes, before);
+        let (own, _) = text::skip_line(bytes, Some(written));
+        work.aside(
+            &bytes[..own],
+            0,
+            format!("longer than {} bytes", reading.limit),
+            Some(written.name().into()),
+        );
+        (consumed, skipping, over_long) = (own, true, Some(written));
     }
     let Work { arrivals, quarantined, .. } = work;
     let waiting = bytes.len() - consumed;
     if consumed == 0 && !reading.restarted {
         return Outcome { intake: None, waiting };
     }
-    let encoding = if stopped { before } else { scan.after }.map(|encoding| encoding.name().to_owned());
+    let encoding = over_long.or(if stopped || skipping { before } else { scan.after });
+    let encoding = encoding.map(|encoding| encoding.name().to_owned());
     let cursor = Cursor { encoding, skipping, ..cursor.advanced(&bytes[..consumed]) };
     let intake = Intake {
         lane: reading.lane.to_owned(),

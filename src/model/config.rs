@@ -210,7 +210,7 @@ fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
     let step = match (key, start) {
         (None, Some(_)) if backslash => "write Windows paths in single quotes, as in 'C:\\x'",
         (_, None) => "add it or run `lanpost init --force`",
-        _ => "fix that line or run `lanpost init --force`",
+        _ => "fix that line, or set up anew with `lanpost init --force`",
     };
     Error::usage("read the config", origin.display(), cause).next(step)
 }

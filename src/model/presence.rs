@@ -46,7 +46,9 @@ pub fn judge(activity: Activity, interval: Duration, unchanged: Option<Duration>
         (Activity::Stopped, _) => Presence::Gone,
         (Activity::Online, None) => Presence::Late,
         // A peer that claims a day between beats doesn't get to be online for three.
-        (Activity::Online, Some(still)) if still <= (interval * MISSED).min(GONE) => Presence::Online,
+        (Activity::Online, Some(still)) if still <= interval.saturating_mul(MISSED).min(GONE) => {
+            Presence::Online
+        }
         (Activity::Online, Some(still)) if still < GONE => Presence::Late,
         (Activity::Online, Some(_)) => Presence::Gone,
     }
@@ -76,5 +78,7 @@ mod tests {
     fn a_boastful_interval_does_not_keep_a_peer_online() {
         let day = Duration::from_secs(86_400);
         assert_eq!(judge(Activity::Online, day, Some(day * 2)), Presence::Gone);
+        let forever = Duration::from_secs(u64::MAX);
+        assert_eq!(judge(Activity::Online, forever, Some(day)), Presence::Gone, "and breaks no arithmetic");
     }
 }

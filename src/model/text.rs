@@ -169,6 +169,30 @@ pub fn scan(buf: &[u8], before: Option<Encoding>) -> Scan<'_> {
     scan
 }
 
+/// The encoding that a line which begins here is taken for; text in bytes is `Utf8` until all of it was seen.
+pub fn begins(buf: &[u8], before: Option<Encoding>) -> Encoding {
+    Start::of(buf, before).encoding
+}
+
+/// Where the line that `buf` is in the middle of ends, and whether it ends here at all; if not, how much of `buf` is
+/// surely its own. `buf` begins at a whole unit of `encoding`.
+pub fn skip_line(buf: &[u8], encoding: Option<Encoding>) -> (usize, bool) {
+    let unit = match encoding {
+        Some(Encoding::Utf16Le) => [0x0A, 0],
+        Some(Encoding::Utf16Be) => [0, 0x0A],
+        _ => {
+            return buf
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or((buf.len(), false), |at| (at + 1, true));
+        }
+    };
+    match buf.chunks_exact(2).position(|pair| pair == unit) {
+        Some(at) => (2 * at + 2, true),
+        None => (buf.len() & !1, false),
+    }
+}
+
 /// Takes a tail as if its newline were there: for files that were written by hand without a last newline and stood
 /// still. `None` if it is blank or begins with NULs. The line may end at a seam before the tail does; then call again.
 pub fn scan_tail(buf: &[u8], before: Option<Encoding>) -> Option<Line<'_>> {

@@ -120,3 +120,21 @@ fn a_torn_tail_of_a_lane_is_set_aside_only_when_its_writer_went_on() {
     let sealed = Reading { sealed: true, ..lane };
     assert_eq!(taken(&read(&sealed, &Cursor::default(), b"{\"v\":1")), (0, 1));
 }
+
+#[test]
+fn what_follows_an_over_long_line_of_utf_16_is_read() {
+    let us = lab();
+    let mail = |text: &str| PLAIN.replace("你好", text);
+    let (long, after) = (mail(&"上".repeat(9_000)), mail("上一个"));
+    let file = text::encode(&format!("{long}\r\n{after}\r\n{PLAIN}\r\n"), Encoding::Utf16Le, true);
+    let (mut cursor, mut at, mut texts) = (Cursor::default(), 0, vec![]);
+    while at < file.len() {
+        let chunk = &file[at..file.len().min(at + 5_001)];
+        let reading = Reading { at_end: at + chunk.len() == file.len(), ..slot(&us, Still::No) };
+        let intake = read(&reading, &cursor, chunk).intake.unwrap();
+        texts.extend(intake.arrivals.into_iter().map(|arrival| arrival.envelope.content));
+        cursor = intake.cursor;
+        at = usize::try_from(cursor.offset).unwrap();
+    }
+    assert_eq!(texts, ["上一个", "你好"]);
+}

@@ -163,9 +163,10 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, arrival: &Arrival) -> rusq
     });
     let (highest, missing, untold) = row.optional()?.unwrap_or((0, "[]".into(), 0));
     let mut gaps: Vec<i64> = serde_json::from_str(&missing).unwrap_or_default();
-    let found_gap = seq > highest + 1;
+    // Written so that no number of a stranger's overflows.
+    let found_gap = seq - 1 > highest;
     if found_gap {
-        gaps.extend((highest + 1..seq).take(MAX_MISSING.saturating_sub(gaps.len())));
+        gaps.extend((highest.saturating_add(1)..seq).take(MAX_MISSING.saturating_sub(gaps.len())));
     } else if seq <= highest {
         gaps.retain(|gap| *gap != seq);
     }
@@ -178,4 +179,37 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, arrival: &Arrival) -> rusq
     tx.prepare_cached(sql)?
         .execute(params![peer, lease, seq.max(highest), missing, untold + 1, due])
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_number_of_a_strangers_lane_breaks_the_count() {
+        let mut db = Db::in_memory().unwrap();
+        let arrival = |seq: u64, id: &str| Arrival {
+            envelope: Envelope::from_value(json!({"id": id, "from": "a", "content": 1, "seq": seq})).unwrap(),
+            peer: "a".into(),
+            text: String::new(),
+            written: None,
+            expired: false,
+            wake: false,
+            receipt: true,
+        };
+        let most = i64::MAX as u64;
+        let intake = Intake {
+            lane: "a.1".into(),
+            via: Via::Lane { peer: "a".into(), lease: 1 },
+            mailbox: "b".into(),
+            arrivals: vec![arrival(1, "x"), arrival(most, "y"), arrival(most, "z"), arrival(2, "w")],
+            quarantined: vec![],
+            cursor: Cursor::default(),
+            restarted: false,
+        };
+        assert_eq!(db.take_in(&intake, 0).unwrap().new, 4);
+        let again = db.take_in(&intake, 0).unwrap();
+        assert_eq!((again.new, again.known), (0, 4));
+    }
 }
