@@ -1,5 +1,6 @@
 //! (a) From just before the sender's commit to the moment the wake command runs at the recipient: real daemons of this
 //! binary, with and without notifications. The window that batches wakes is zero here: what is timed is the way.
+//! A ratio is to the better of both measurements of the limit: what was possible before the run was possible in it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,10 +41,16 @@ pub fn run(quick: bool, table: &mut Table) -> Outcome<()> {
     let after = limits(&stage, &bell, samples)?;
 
     let chain = twice("write + fdatasync, event, new process, its first word", &before.chain, &after.chain);
-    let limit = (seconds(&before.chain) + seconds(&after.chain)) / 2.0;
+    let limit = seconds(&before.chain).min(seconds(&after.chain));
     let mut row = |what: &str, times: &[Duration], aim: String| {
         let ratio = format!("{:.1}×", seconds(times) / limit);
-        table.row(format!("append to wake, p50 / p99: {what}"), both(times), &chain, ratio, aim);
+        table.row(
+            format!("append to wake (`wake.window` 0), p50 / p99: {what}"),
+            both(times),
+            &chain,
+            ratio,
+            aim,
+        );
     };
     let met = percentile(&notified, 0.5) < Duration::from_millis(20);
     row("with notifications", &notified, aim("p50 < 20 ms", met));
@@ -52,7 +59,7 @@ pub fn run(quick: bool, table: &mut Table) -> Outcome<()> {
         row("without, after 7-11 s of silence", &silent, String::new());
     }
     let events = twice("write + fdatasync to event", &before.event, &after.event);
-    let limit = (seconds(&before.event) + seconds(&after.event)) / 2.0;
+    let limit = seconds(&before.event).min(seconds(&after.event));
     let ratio = format!("{:.1}×", seconds(&rows) / limit);
     table.row("lane append to inbox row, p50 / p99, with notifications", both(&rows), events, ratio, "");
     let spawn = twice("the new process alone, to its first word", &before.spawn, &after.spawn);

@@ -83,7 +83,8 @@ pub fn look(share: &dyn Share, node: &mut Node) -> Result<()> {
     let (deed, place) = ("use the share", share.describe());
     let Some(found) = identity::read(share)? else {
         let cause = "there is no lanpost.json: it is not mounted, or was never set up";
-        return Err(Error::new(Kind::Away, deed, place, cause).next("mount it, or run `lanpost init`"));
+        return Err(Error::new(Kind::Away, deed, place, cause)
+            .next("mount it, or set it up with `lanpost init --force`"));
     };
     match node.db.meta("share")? {
         Some(known) if known == found.share => Ok(()),

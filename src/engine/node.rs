@@ -35,7 +35,15 @@ impl Node {
             );
             return Err(error.next("run `lanpost init` first, or set `state` in the config"));
         }
-        let db = Db::open(&store_path(&config))?;
+        let path = store_path(&config);
+        if !files::exists(&path) {
+            let error = Error::new(Kind::NotFound, "open the store", path.display(), "it is not there");
+            return Err(
+                error.next("restore a backup of the state folder, or start anew with `lanpost init --force`")
+            );
+        }
+        let db = Db::open(&path)?;
+        belongs(&db, &config)?;
         Ok(Node { config, db, clock })
     }
 
@@ -47,6 +55,21 @@ impl Node {
     /// Tells a running daemon that there is something to do. It is a hint: a daemon that misses it looks by itself.
     pub fn ring(&self) {
         let _ = files::touch(&bell_path(&self.config));
+    }
+}
+
+/// A state folder serves one instance: its lease, its cursors and its mail are that instance's.
+///
+/// # Errors
+/// It belongs to another one.
+pub fn belongs(db: &Db, config: &Config) -> Result<()> {
+    match db.meta("instance")? {
+        Some(owner) if Name::parse(&owner).is_ok_and(|owner| !owner.same_as(&config.instance)) => {
+            let cause = format!("it belongs to instance {owner}, not to {}", config.instance);
+            let error = Error::usage("use the state folder", config.state.display(), cause);
+            Err(error.next("give each instance a state folder of its own"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -41,11 +41,10 @@ pub fn append(share: &dyn Share, to: &Name, lines: &[u8], note: &str, break_lock
         });
     }
     let done = append_locked(share, to, lines);
-    // The lock goes whatever happened; a remove that fails leaves it to be seen as stale.
-    let unlocked = share.remove(&lock);
-    let done = done?;
-    unlocked?;
-    Ok(done)
+    // The lock goes whatever happened; one that can't be removed will be seen as stale, and what was written stays
+    // written: to report it as failed would append it twice.
+    let _ = share.remove(&lock);
+    done
 }
 
 fn append_locked(share: &dyn Share, to: &Name, lines: &[u8]) -> Result<Appended> {

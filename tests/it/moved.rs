@@ -1,4 +1,4 @@
-//! Moving a state folder over to another share: `init --force` with another `share.path`.
+//! What a state folder belongs to: a share it may be moved from, and one instance; and whose an id is.
 
 use lanpost::engine::node::Node;
 use lanpost::engine::ops::{self, Draft};
@@ -57,4 +57,40 @@ fn a_receipt_of_the_new_share_says_nothing_of_mail_on_the_old_one() {
     let state = ops::state_of(office.node(), &lost).unwrap().state;
     assert!(known, "it is sent again on the new share");
     assert_eq!(state, State::Delivered);
+}
+
+#[test]
+fn a_state_folder_serves_one_instance() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(1));
+    let share = MemoryShare::new();
+    drop(node(folder.path(), &share, clock.clone(), "lab", "one"));
+    let text = "instance = \"other\"\nstate = \"one\"\n[share]\npath = \"/s\"\n";
+    let config = config::parse(text, &folder.path().join("c.toml")).unwrap();
+    let error = ops::init(&config, &share, clock.clone(), true).unwrap_err();
+    assert!(error.to_string().contains("it belongs to instance lab"), "{error}");
+    assert!(Node::open(config, clock).is_err());
+}
+
+#[test]
+fn one_id_of_two_senders_is_told_apart_by_the_sender() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1));
+    let share = Arc::new(MemoryShare::new());
+    let open = |name: &str| {
+        let node = node(folder.path(), &*share, clock.clone(), name, name);
+        Engine::new(share.clone(), node, Role::Daemon).unwrap()
+    };
+    let (mut lab, mut office, mut home) = (open("lab"), open("office"), open("home"));
+    for engine in [&mut office, &mut home] {
+        run(engine, &clock, Duration::from_secs(1));
+        let draft = Draft { id: Some("nightly".parse().unwrap()), ..Draft::new("lab".parse().unwrap(), "x") };
+        ops::send(engine.node_mut(), draft).unwrap();
+        run(engine, &clock, Duration::from_secs(1));
+    }
+    run(&mut lab, &clock, Duration::from_secs(5));
+    let error = ops::read(lab.node_mut(), "nightly").unwrap_err();
+    assert!(error.to_string().contains(":nightly"), "{error}");
+    assert_eq!(ops::read(lab.node_mut(), "home:nightly").unwrap().from, "home");
+    assert_eq!(ops::read(lab.node_mut(), "Office:night").unwrap().from, "office");
 }

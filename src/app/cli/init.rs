@@ -76,8 +76,13 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         (Ok(None), force) => set_up(cx, &place, asked, None, force),
         (Ok(Some(old)), true) => set_up(cx, &place, asked, Some(old), true),
         (Ok(Some(old)), false) => leave(cx, &place, &asked, &old),
-        // One that can't be parsed is what --force is for; one that can't be read is not.
-        (Err(error), true) if error.kind() == Kind::Usage => set_up(cx, &place, asked, None, true),
+        // One that can't be parsed is what --force is for; but it alone knew where the state folder and the key are.
+        (Err(error), true) if error.kind() == Kind::Usage && asked.state.is_some() => {
+            set_up(cx, &place, asked, None, true)
+        }
+        (Err(error), true) if error.kind() == Kind::Usage => Err(error.next(
+            "fix that line, or name its state folder too: --state DIR (it holds the key and the mail)",
+        )),
         (Err(error), _) => Err(error),
     }
 }

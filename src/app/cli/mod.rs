@@ -94,11 +94,17 @@ pub fn main() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let mut cx = Cx { config: cli.config, json: cli.json, out: Out::stdout() };
+    let stores = matches!(cli.command, Command::Send(_) | Command::Reply(_));
     let done = cli.command.run(&mut cx);
     // The answer comes first, even when the command goes on to fail.
     let printed = cx.out.finish();
     let code = match (done, printed) {
         (Ok(code), Ok(())) => code,
+        // The message is stored whatever becomes of the answer: no script must send it twice.
+        (Ok(code), Err(error)) if stores => {
+            out::complain(cx.json, exit::word(error.kind()), &error.to_string());
+            code
+        }
         (Err(error), _) | (Ok(exit::DONE), Err(error)) => {
             out::complain(cx.json, exit::word(error.kind()), &error.to_string());
             exit::code(error.kind())

@@ -142,7 +142,10 @@ pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> R
     let passed = if daemon_runs(node) { Ok(Passed::DaemonRuns) } else { pass(node, role) };
     let cause = match passed {
         Ok(Passed::Done) => None,
-        Ok(Passed::DaemonRuns) => condition::load(&node.db)?.share_away,
+        Ok(Passed::DaemonRuns) => {
+            let condition = condition::load(&node.db)?;
+            condition.share_away.or(condition.trouble)
+        }
         // It is stored, so this is no failure of `send`, whatever it is.
         Err(error) => Some(error.to_string()),
     };

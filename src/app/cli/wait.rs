@@ -63,8 +63,12 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     }
 }
 
+/// How many messages are looked at, the newest: who waits is told that there is mail, not all of it.
+const LISTED: usize = 1_000;
+
 fn unread(which: &Which, node: &Node, after: i64) -> Result<Vec<Message>> {
-    let filter = Filter { all: false, from: which.peer(), thread: which.thread.clone(), after, limit: None };
+    let filter =
+        Filter { all: false, from: which.peer(), thread: which.thread.clone(), after, limit: Some(LISTED) };
     let mut messages = ops::inbox(node, &filter)?;
     messages.retain(|message| message.state == State::Delivered);
     listing::keep(&mut messages, which.agent().as_ref());

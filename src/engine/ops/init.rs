@@ -3,7 +3,7 @@
 //! Every step may be repeated: a crash in the middle is mended by running it again.
 
 use crate::engine::beat;
-use crate::engine::node::{Node, store_path};
+use crate::engine::node::{self, Node, store_path};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
 use crate::model::envelope::format_time;
@@ -40,6 +40,7 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
     files::private_folder(&config.state)?;
     let key = key::load_or_make(&config.state, secret)?;
     let mut db = Db::open(&store_path(config))?;
+    node::belongs(&db, config)?;
     name_is_free(share, config, &key, force)?;
     let fresh = Identity {
         share: uuid::Builder::from_random_bytes(secret()?).into_uuid().to_string(),
@@ -57,6 +58,7 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
     mailbox.and_then(|()| share.touch(&layout::bell(&config.instance))).map_err(refused)?;
     let first_beat = share.stat(&layout::status(&config.instance))?.is_none();
     let mut node = Node { config: config.clone(), db, clock };
+    node.db.set_meta("instance", config.instance.as_str())?;
     node.db.set_meta("key", &key)?;
     node.db.set_meta_once("holder", &hex(&secret::<8>()?))?;
     if first_beat || force {

@@ -20,6 +20,7 @@ pub use status::{ShareView, Status, status};
 pub use trace::{Trace, state_of, trace};
 
 use crate::error::{Error, Kind, Result};
+use crate::model::name::Name;
 use crate::store::db::{Message, Way};
 
 use super::node::Node;
@@ -34,7 +35,15 @@ fn one(node: &Node, prefix: &str, way: Option<Way>, prefer: Way) -> Result<Messa
     if prefix.is_empty() {
         return Err(Error::usage(deed, "", "the id is empty").next("`lanpost inbox` lists the ids"));
     }
+    // Two senders may use the same id; `lab:build-42` is the one to or from lab. No id holds a colon.
+    let (peer, prefix) = match prefix.split_once(':') {
+        Some((peer, prefix)) => {
+            (Some(Name::parse(peer).map_or(peer.to_lowercase(), |name| name.fold())), prefix)
+        }
+        None => (None, prefix),
+    };
     let mut found = node.db.find(prefix, way)?;
+    found.retain(|message| peer.as_ref().is_none_or(|peer| message.peer == *peer));
     // An id in full means that message, even if it begins another one.
     if found.iter().any(|message| message.id.as_str() == prefix) {
         found.retain(|message| message.id.as_str() == prefix);
@@ -55,7 +64,12 @@ fn one(node: &Node, prefix: &str, way: Option<Way>, prefer: Way) -> Result<Messa
                 .map(|message| format!("{} ({} -> {})", message.id, message.from, message.to))
                 .collect();
             let cause = format!("several ids begin so: {}", list.join(", "));
-            Err(Error::usage(deed, prefix, cause).next("give more of the id"))
+            let same = found.iter().all(|message| message.id == found[0].id);
+            let step = match same {
+                true => format!("say whose it is: {}:{prefix}", found[0].peer),
+                false => "give more of the id".to_owned(),
+            };
+            Err(Error::usage(deed, prefix, cause).next(step))
         }
     }
 }

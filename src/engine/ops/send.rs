@@ -88,7 +88,14 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     let wall = node.clock.wall();
     let (to, max) = recipient(node, &draft.to, draft.create)?;
     let from = Address { instance: node.instance().clone(), agent: draft.agent };
-    let expires = draft.ttl.and_then(|ttl| wall.checked_add_signed(chrono::TimeDelta::from_std(ttl).ok()?));
+    let after = |ttl| wall.checked_add_signed(chrono::TimeDelta::from_std(ttl).ok()?);
+    let expires = match draft.ttl {
+        Some(ttl) => Some(after(ttl).ok_or_else(|| {
+            Error::usage("send to", &to, "its time to live ends beyond the calendar")
+                .next("give a shorter one, or none")
+        })?),
+        None => None,
+    };
     let kind = word("type", draft.kind.unwrap_or_else(|| "message".into()))?;
     if kind == envelope::RECEIPT {
         return Err(Error::usage("send to", &to, "the type \"receipt\" is lanpost's own"));

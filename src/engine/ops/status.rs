@@ -13,6 +13,9 @@ use crate::model::presence::Presence;
 use crate::store::db::Wake;
 use crate::sys::flock::{Holder, LocalLock};
 
+/// How long mail may wait in the spool beside a running daemon before a person should look, in seconds.
+const STUCK: i64 = 60;
+
 /// Everything `lanpost status` shows.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -122,6 +125,11 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
             node.instance()
         ));
     }
+    let waited =
+        node.db.oldest_spooled().ok().flatten().map(|at| node.clock.wall_ms().saturating_sub(at) / 1_000);
+    if let Some(waited) = waited.filter(|waited| *waited > STUCK && status.daemon.is_some()) {
+        problems.push(format!("mail has waited in the spool for {waited} s: the daemon's log says why"));
+    }
     if status.daemon.is_none() {
         problems.push("no daemon runs: start `lanpost run`".into());
     }
@@ -131,7 +139,10 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
             status.quarantined
         ));
     }
-    if let Some(late) = status.peers.get(&Presence::Late.to_string()) {
+    // One that was never seen to change may just have been seen for the first time.
+    let late = super::peers(node).unwrap_or_default();
+    let late = late.iter().filter(|peer| peer.presence == Presence::Late && peer.silent.is_some()).count();
+    if late > 0 {
         problems.push(format!("peers that are late: {late}; `lanpost peers` shows"));
     }
     if let Some(wake) = status.wakes.last().filter(|wake| wake.state == "failed" || wake.state == "retry") {

@@ -178,7 +178,7 @@ fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
             "let this user write to that folder"
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            "move it away and restore a backup, or run `lanpost init` to start anew"
+            "move it away and restore a backup, or run `lanpost init --force` to start anew"
         }
         _ => "try again",
     };

@@ -219,6 +219,15 @@ impl Db {
         })
     }
 
+    /// When the oldest message that waits to go out was accepted (wall-clock milliseconds).
+    pub fn oldest_spooled(&self) -> Result<Option<i64>> {
+        self.query("read", |c| {
+            let sql = "SELECT min(at) FROM message INDEXED BY message_counts
+                       WHERE way = 'out' AND state = 'queued' AND kind != ?1";
+            c.prepare_cached(sql)?.query_row([RECEIPT], |row| row.get(0))
+        })
+    }
+
     /// How many messages wait to go out, receipts not counted.
     pub fn spooled(&self) -> Result<u64> {
         let sql = "SELECT count(*) FROM message WHERE way = 'out' AND state = 'queued' AND kind != ?1";
@@ -236,7 +245,13 @@ fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<
     let sql = format!("SELECT {COLUMNS} FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3");
     let key = params![message.way.as_str(), message.peer, id];
     let stored = tx.prepare_cached(&sql)?.query_row(key, Message::from_row)?;
-    let same = stored.content == message.envelope.content && stored.kind == message.envelope.kind;
+    let e = &message.envelope;
+    let to = e.to.as_ref().map(ToString::to_string).unwrap_or_default();
+    let same = stored.content == e.content
+        && stored.kind == e.kind
+        && stored.to == to
+        && stored.thread == e.thread
+        && stored.in_reply_to == e.in_reply_to;
     Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })
 }
 
