@@ -192,7 +192,9 @@ impl Shell {
             tokio::select! {
                 reason = &mut stop => {
                     // What has ended by now has ended, though nobody looked yet.
-                    tokio::time::sleep(LAST_LOOK).await;
+                    if !wakes.is_empty() {
+                        tokio::time::sleep(LAST_LOOK).await;
+                    }
                     while let Some(Ok(result)) = wakes.try_join_next() {
                         let _ = self.to_engine.send(Signal::Woken(result));
                     }

@@ -6,11 +6,12 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::adapt::signals;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Draft};
 use crate::error::{At, Error, Kind, Result};
@@ -27,6 +28,8 @@ use crate::sys::{files, process};
 
 /// The command, hidden from the help, that plays the agent.
 pub const AGENT: &str = "demo-agent";
+/// The exit code of a demonstration that was interrupted: what a shell gives to Ctrl-C.
+const INTERRUPTED: i32 = 130;
 /// How long any step may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The line that people append by hand.
@@ -164,17 +167,39 @@ fn journey(out: &mut dyn Write, letter: &Message, sides: &[(&str, &Node)]) -> Re
     Ok(())
 }
 
-/// The temporary folder with both instances; taken down when dropped.
+/// The temporary folder with both instances; taken down when dropped, and when somebody interrupts.
 struct Stage {
     root: PathBuf,
     share: PathBuf,
+    daemons: Arc<Mutex<Vec<u32>>>,
+}
+
+/// Takes the stage down when somebody asks the demonstration to stop, and ends the process.
+fn strike_when_asked(root: PathBuf, daemons: Arc<Mutex<Vec<u32>>>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    // Without signals the demonstration still plays; only an interruption would leave its folder.
+    if runtime.block_on(async { Some(signals::listen().ok()?.await) }).is_none() {
+        return;
+    }
+    daemons.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|pid| process::terminate(*pid));
+    // The daemons write a last heartbeat first; what they write after that goes with the next try.
+    pause(Duration::from_millis(600));
+    for _ in 0..20 {
+        pause(Duration::from_millis(100));
+        if files::remove_folder(&root).is_err() && !files::exists(&root) {
+            break;
+        }
+    }
+    std::process::exit(INTERRUPTED);
 }
 
 impl Stage {
     fn set() -> Result<Stage> {
         let root = files::temporary_folder("lanpost-demo")?;
-        let stage = Stage { share: root.join("共享文件夹"), root };
+        let stage = Stage { share: root.join("共享文件夹"), root, daemons: Arc::default() };
         files::make_folders(&stage.share)?;
+        let (root, daemons) = (stage.root.clone(), stage.daemons.clone());
+        std::thread::spawn(move || strike_when_asked(root, daemons));
         Ok(stage)
     }
 
@@ -203,7 +228,9 @@ impl Stage {
         let mut command = Command::new(&program);
         command.arg("--config").arg(self.config(instance)).arg("run");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().map(Daemon).at("start", &program)
+        let child = command.spawn().at("start", &program)?;
+        self.daemons.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
+        Ok(Daemon(child))
     }
 }
 
