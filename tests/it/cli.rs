@@ -68,6 +68,20 @@ fn a_key_is_readable_by_its_owner_only() {
 }
 
 #[test]
+fn a_config_that_cannot_be_read_does_not_lose_the_key() {
+    let lan = Lan::new();
+    let pc = lan.join("office");
+    let key = fs::read(pc.state.join("key")).unwrap();
+    fs::write(&pc.config, fs::read_to_string(&pc.config).unwrap() + "\n[look]\nnotifi = true\n").unwrap();
+    let share = pc.share.display().to_string();
+    let blind = ["init", "--share", share.as_str(), "--instance", "office", "--force"];
+    pc.run(&blind).exits(2).says(&["--state"]);
+    pc.init(&["--force"]);
+    assert_eq!(fs::read(pc.state.join("key")).unwrap(), key);
+    pc.run(&["status"]).exits(0);
+}
+
+#[test]
 fn a_name_in_use_needs_force() {
     let lan = Lan::new();
     lan.join("office");

@@ -195,3 +195,42 @@ fn messages_of(tx: &Transaction, wake: i64) -> rusqlite::Result<Vec<(i64, String
                WHERE wake_message.wake = ?1 ORDER BY message.n";
     tx.prepare_cached(sql)?.query_map([wake], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::envelope::Envelope;
+    use crate::store::db::{Arrival, Cursor, Intake, Via};
+    use serde_json::json;
+
+    #[test]
+    fn much_mail_for_one_agent_hides_no_other() {
+        let mut db = Db::in_memory().unwrap();
+        let arrival = |n: usize, to: &str, priority: &str| Arrival {
+            envelope: Envelope::from_value(
+                json!({"id": format!("m{n}"), "from": "a", "to": to, "content": n, "priority": priority}),
+            )
+            .unwrap(),
+            peer: "a".into(),
+            text: String::new(),
+            written: None,
+            expired: false,
+            wake: true,
+            receipt: false,
+        };
+        let mut arrivals: Vec<_> = (0..1_100).map(|n| arrival(n, "lab/a", "normal")).collect();
+        arrivals.push(arrival(1_100, "lab/b", "urgent"));
+        let (lane, via, mailbox) = ("slot".into(), Via::Slot, "lab".into());
+        let cursor = Cursor::default();
+        let intake = Intake { lane, via, mailbox, arrivals, quarantined: vec![], cursor, restarted: false };
+        db.take_in(&intake, 0).unwrap();
+        let due: Vec<_> =
+            db.wakes_due().unwrap().into_iter().map(|due| (due.recipient, due.urgent)).collect();
+        assert_eq!(due, [("lab/a".to_owned(), false), ("lab/b".to_owned(), true)]);
+        let of_b = db.wake_messages(Some(&["lab/b".to_owned()]), 100).unwrap();
+        assert_eq!(of_b.len(), 1);
+        db.mark(&of_b, crate::model::state::State::Read, None, 1).unwrap();
+        assert_eq!(db.wakes_due().unwrap().len(), 1);
+        assert_eq!(db.wake_messages(None, 100).unwrap().len(), 1, "it needs no wake any more");
+    }
+}
