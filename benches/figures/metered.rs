@@ -41,6 +41,9 @@ impl Share for MeteredShare {
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
         self.share.list(folder)
     }
+    fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
+        self.share.names(folder)
+    }
     fn open_append(&self, path: &SharePath) -> Result<Box<dyn Append>> {
         self.share.open_append(path)
     }

@@ -1,8 +1,9 @@
 //! Sending what waits: into a peer's lane if it has a heartbeat of ours, else into its open slot.
 //!
-//! A lane batch is numbered in one local transaction, appended with one write and one sync, the doorbell is touched,
-//! and a second transaction marks it sent: 3 operations a batch on the share. An append that failed ends the
-//! segment; the same batch goes into the next one. A peer whose mailbox gives trouble holds up nobody else.
+//! A lane batch is numbered in one local transaction; on the share the lease is looked at, the batch appended with one
+//! write and one sync, and the doorbell touched: 4 operations a batch; a second transaction marks it sent. An append
+//! that failed ends the segment; the same batch goes into the next one. A peer whose mailbox gives trouble holds up
+//! nobody else.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,19 +12,21 @@ use serde_json::Map;
 
 use crate::engine::gate;
 use crate::engine::node::Node;
-use crate::error::{Error, Result};
+use crate::engine::tenure::Tenure;
+use crate::error::{Error, Kind, Result};
 use crate::model::envelope::{self, Envelope, Priority, RECEIPT, format_time};
 use crate::model::layout;
+use crate::model::lockfile;
 use crate::model::name::{Address, Name};
 use crate::model::presence::Presence;
 use crate::model::receipt::Receipt;
 use crate::model::retry;
 use crate::model::state::State;
-use crate::store::db::{NewMessage, Outgoing, Peer, Position, Way};
+use crate::store::db::{NewMessage, Outgoing, Peer, Way};
 use crate::store::lane::{LaneWriter, Roll};
-use crate::store::slot::{self, Appended};
+use crate::store::slot::{self, Appended, Lock};
 use crate::sys::process;
-use crate::sys::share::{Meta, Share};
+use crate::sys::share::Share;
 
 /// Messages and bytes in one batch: large enough to hide a round trip, small enough to be one write.
 const BATCH: (usize, usize) = (500, 1 << 20);
@@ -37,6 +40,8 @@ const SETTLED_IN: Duration = Duration::from_secs(60);
 const OPEN: usize = 64;
 /// A busy lockfile is tried again after this.
 const LOCKED: Duration = Duration::from_millis(200);
+/// After a lockfile was broken: longer than whoever judged it at the same time takes to remove it.
+const BROKEN: Duration = Duration::from_secs(2);
 /// Pauses after a peer's mailbox gave trouble.
 const TROUBLE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -52,7 +57,8 @@ pub struct Outbox {
 struct Held {
     until: Duration,
     failures: u32,
-    lock: Option<(Meta, Duration)>,
+    /// The lockfile that is in the way, and since when it stands still.
+    lock: Option<(Lock, Duration)>,
 }
 
 /// What a round came to.
@@ -102,7 +108,13 @@ impl Outbox {
     ///
     /// # Errors
     /// Only the local store's; the share's are in the round.
-    pub fn send(&mut self, share: &dyn Share, node: &mut Node, lease: u64, now: Duration) -> Result<Round> {
+    pub fn send(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        tenure: &mut Tenure,
+        now: Duration,
+    ) -> Result<Round> {
         let mut round = Round::default();
         node.db.expire_queued(node.clock.wall_ms())?;
         let waiting = node.db.waiting_peers()?;
@@ -111,9 +123,16 @@ impl Outbox {
             if self.held.get(&peer).is_some_and(|held| held.until > now) {
                 continue;
             }
-            match self.send_to(share, node, &peer, lease, now) {
+            match self.send_to(share, node, &peer, tenure, now) {
                 Ok(more) => round.more |= more,
                 Err(error) if error.is_in_store() => return Err(error),
+                Err(error) if error.kind() == Kind::LeaseLost => {
+                    // Lost to another daemon, or no fence any more: then a new one is taken in the next step.
+                    round.more = tenure.lost_to().is_none();
+                    tenure.abandon();
+                    round.problems.push(error);
+                    break;
+                }
                 Err(error) => {
                     self.writers.remove(&peer);
                     let held = self.held.entry(peer).or_default();
@@ -131,16 +150,19 @@ impl Outbox {
         share: &dyn Share,
         node: &mut Node,
         fold: &str,
-        lease: u64,
+        tenure: &mut Tenure,
         now: Duration,
     ) -> Result<bool> {
         match node.db.peer(fold)? {
-            Some(peer) if peer.heartbeat.is_some() => self.send_lane(share, node, &peer.name, fold, lease),
+            Some(peer) if peer.heartbeat.is_some() => self.send_lane(share, node, &peer.name, fold, tenure),
             known => {
                 let batch = node.db.waiting_plain(fold, SLOT_BATCH)?;
                 let addressed = batch.first().and_then(|first| Some(first.envelope.to.clone()?.instance));
                 match known.map(|peer| peer.name).or(addressed) {
-                    Some(name) if !batch.is_empty() => self.send_slot(share, node, &name, fold, &batch, now),
+                    Some(name) if !batch.is_empty() => {
+                        tenure.check(share, node)?;
+                        self.send_slot(share, node, &name, fold, &batch, now)
+                    }
                     // Receipts alone, for somebody whose heartbeat was not seen yet.
                     _ => {
                         self.held.entry(fold.to_owned()).or_default().until = now + TROUBLE.0;
@@ -157,9 +179,10 @@ impl Outbox {
         node: &mut Node,
         to: &Name,
         fold: &str,
-        lease: u64,
+        tenure: &mut Tenure,
     ) -> Result<bool> {
         for _ in 0..TURNS {
+            let Some(lease) = tenure.number() else { return Ok(false) };
             let wall = node.clock.wall_ms();
             let (us, clock) = (node.instance().clone(), node.clock.clone());
             let mut wrap = |receipt: Receipt| {
@@ -191,7 +214,11 @@ impl Outbox {
                 // What was lost may have been written into a file that is no longer the one of that name.
                 self.writers.remove(fold);
             }
-            let position = self.append(share, node, to, fold, lease, &batch)?;
+            let mut writer = self.writer(share, node, to, fold, lease)?;
+            tenure.check(share, node)?;
+            let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_line()).collect();
+            let position = writer.append(&lines)?;
+            self.keep(fold, writer);
             let route = format!("to the lane under lease {lease}");
             node.db.sent(fold, &batch, Some(position), &route, node.clock.wall_ms())?;
             // The bell only shortens a wait: the mail is there without it.
@@ -204,44 +231,42 @@ impl Outbox {
         Ok(true)
     }
 
-    fn append(
+    /// The lane to `to`, open for writing: the one kept open, or opened anew where the store says it stands.
+    fn writer(
         &mut self,
         share: &dyn Share,
         node: &mut Node,
         to: &Name,
         fold: &str,
         lease: u64,
-        batch: &[Outgoing],
-    ) -> Result<Position> {
+    ) -> Result<LaneWriter> {
         let wall = node.clock.wall_ms();
         let age = i64::try_from(node.config.limits.segment_age.as_millis()).unwrap_or(i64::MAX);
         let roll = Roll { size: node.config.limits.segment.0, age };
-        let open = self.writers.remove(fold).filter(|writer| !writer.is_full(roll, wall));
-        let mut writer = match open {
-            Some(writer) => writer,
-            None => {
-                // A file is opened by its path: on the share we know, and not on what was mounted there since.
-                gate::look(share, node)?;
-                let at = node.db.lane_out(fold)?.filter(|lane| lane.lease == lease);
-                let at = at.map(|lane| lane.position).unwrap_or_default();
-                let lane = (node.instance(), lease, to);
-                match LaneWriter::open(share, lane, at, roll, wall) {
-                    Err(error) if error.is_not_found() => {
-                        // The share is the right one; only the mailbox is not there yet.
-                        share.make_folder(&layout::mailbox(to))?;
-                        LaneWriter::open(share, lane, at, roll, wall)?
-                    }
-                    other => other?,
-                }
+        if let Some(writer) = self.writers.remove(fold).filter(|writer| !writer.is_full(roll, wall)) {
+            return Ok(writer);
+        }
+        // A file is opened by its path: on the share we know, and not on what was mounted there since.
+        gate::look(share, node)?;
+        let at = node.db.lane_out(fold)?.filter(|lane| lane.lease == lease);
+        let at = at.map(|lane| lane.position).unwrap_or_default();
+        let lane = (node.instance(), lease, to);
+        let wrote = |id: &str| node.db.has_sent(fold, id);
+        match LaneWriter::open(share, lane, at, roll, wall, &wrote) {
+            Err(error) if error.is_not_found() => {
+                // The share is the right one; only the mailbox is not there yet.
+                share.make_folder(&layout::mailbox(to))?;
+                LaneWriter::open(share, lane, at, roll, wall, &wrote)
             }
-        };
-        let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_line()).collect();
-        let position = writer.append(&lines)?;
+            other => other,
+        }
+    }
+
+    fn keep(&mut self, fold: &str, writer: LaneWriter) {
         if self.writers.len() >= OPEN {
             self.writers.clear();
         }
         self.writers.insert(fold.to_owned(), writer);
-        Ok(position)
     }
 
     fn send_slot(
@@ -253,29 +278,34 @@ impl Outbox {
         batch: &[Outgoing],
         now: Duration,
     ) -> Result<bool> {
-        let held = self.held.entry(fold.to_owned()).or_default();
-        let stale = held.lock.is_some_and(|(_, since)| now.saturating_sub(since) >= slot::STALE);
         let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_plain_line()).collect();
-        let note = format!("{} {} lanpost\n", process::host_name(), process::id());
+        let holder = node.db.meta("holder")?.unwrap_or_default();
+        let attempt = node.clock.message_id();
+        let host = process::host_name();
+        let note = lockfile::note(&holder, &host, process::id(), attempt.as_str());
         gate::look(share, node)?;
-        match slot::append(share, to, &lines, &note, stale)? {
+        let appended = slot::append(share, to, &lines, &note)?;
+        let held = self.held.entry(fold.to_owned()).or_default();
+        match appended {
             Appended::Written => {
                 self.held.remove(fold);
                 node.db.sent(fold, batch, None, "to the open slot", node.clock.wall_ms())?;
-                Ok(batch.len() == SLOT_BATCH)
+                return Ok(batch.len() == SLOT_BATCH);
             }
-            Appended::Locked(meta) => {
-                match held.lock {
-                    Some((seen, _)) if seen == meta => {}
-                    _ => held.lock = Some((meta, now)),
+            Appended::Locked(lock) => {
+                let since =
+                    held.lock.take().filter(|(seen, _)| *seen == lock).map_or(now, |(_, since)| since);
+                let still = now.saturating_sub(since);
+                if slot::is_left_behind(share, node.instance(), (&holder, &host), &lock, still)? {
+                    slot::break_lock(share, to, &lock)?;
+                    held.until = now + BROKEN;
+                } else {
+                    held.lock = Some((lock, since));
+                    held.until = now + LOCKED;
                 }
-                held.until = now + LOCKED;
-                Ok(false)
             }
-            Appended::Overwritten => {
-                held.until = now + TROUBLE.0;
-                Ok(false)
-            }
+            Appended::Overwritten => held.until = now + TROUBLE.0,
         }
+        Ok(false)
     }
 }

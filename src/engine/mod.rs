@@ -17,6 +17,7 @@ pub mod node;
 pub mod ops;
 mod receive;
 mod step;
+mod tenure;
 pub mod wake;
 
 pub use hint::{Action, Hints, Role, Step};

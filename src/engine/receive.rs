@@ -6,7 +6,7 @@
 //! - *full*: the same, but every lane is read, because a listing may show stale lengths. Runs at the configured
 //!   interval, a moment after traffic, and whenever hints may have been lost.
 //!
-//! Lanes of one sender are read segment by segment, so its order is kept. Nothing here trusts a file to be what it
+//! Lanes of one sender are read lease by lease and segment by segment, so its order is kept. Nothing here trusts a file to be what it
 //! was: a replaced file is read again from its start, and what is known is dropped.
 
 use std::collections::{BTreeMap, HashMap};
@@ -193,12 +193,26 @@ impl Mailbox {
                 lanes.entry((from, lease)).or_default().push((segment, entry.meta.len));
             }
         }
-        for ((from, lease), mut segments) in lanes {
+        let mut lanes = lanes.into_iter().peekable();
+        let mut unfinished: Option<Name> = None;
+        while let Some(((from, lease), mut segments)) = lanes.next() {
+            if unfinished.as_ref() == Some(&from) {
+                // The order is kept: what was written under a later lease waits for the end of the earlier one.
+                continue;
+            }
             segments.sort_unstable();
-            match self.look_lane(share, node, now, (&from, lease), &segments, force, &mut found) {
+            // A sender that took its next lease adds nothing to the lane of the one before.
+            let closed = lanes.peek().is_some_and(|((next, _), _)| *next == from);
+            match self.look_lane(share, node, now, (&from, lease), &segments, closed, force, &mut found) {
                 // One bad file stops nobody else's mail.
-                Err(error) if !error.is_in_store() => self.problems.push(error),
-                other => other?,
+                Err(error) if !error.is_in_store() => {
+                    self.problems.push(error);
+                    unfinished = Some(from);
+                }
+                other => {
+                    other?;
+                    unfinished = self.tails.contains_key(&lane_key(&from, lease)).then_some(from);
+                }
             }
         }
         if found.changed {
@@ -218,14 +232,15 @@ impl Mailbox {
         now: Duration,
         (from, lease): (&Name, u64),
         segments: &[(u64, u64)],
+        closed: bool,
         force: bool,
         found: &mut Found,
     ) -> Result<()> {
         let peer = from.fold();
-        let lane = format!("{peer}.{lease}");
+        let lane = lane_key(from, lease);
         let mut cursor = self.cursor(node, &lane)?.unwrap_or_default();
         for (index, (segment, len)) in segments.iter().enumerate() {
-            let sealed = index + 1 < segments.len();
+            let sealed = closed || index + 1 < segments.len();
             if *segment < cursor.segment {
                 continue;
             }
@@ -372,6 +387,11 @@ impl Mailbox {
             }
         }
     }
+}
+
+/// The name of a lane's cursor and of its tail.
+fn lane_key(from: &Name, lease: u64) -> String {
+    format!("{}.{lease}", from.fold())
 }
 
 impl Found {

@@ -16,16 +16,13 @@ use crate::engine::gate::{self, Gate, Verdict};
 use crate::engine::hint::{Action, Hints, Role, Step};
 use crate::engine::node::Node;
 use crate::engine::receive::{Found, Mailbox};
+use crate::engine::tenure::Tenure;
 use crate::engine::wake::{self, Decision};
 use crate::engine::{beat, ops};
-use crate::error::{Error, Kind, Result};
-use crate::model::envelope::format_time;
+use crate::error::{Kind, Result};
 use crate::model::heartbeat::Activity;
 use crate::model::layout;
-use crate::model::lease::{Lease, Standing};
 use crate::model::pace::{Intervals, Pace};
-use crate::store::lease;
-use crate::sys::process;
 use crate::sys::share::Share;
 
 /// The longest rest of an engine that has nothing to do.
@@ -43,7 +40,7 @@ pub struct Engine {
     share: Arc<dyn Share>,
     node: Node,
     role: Role,
-    lease: Option<u64>,
+    tenure: Tenure,
     mailbox: Mailbox,
     outbox: Outbox,
     pace: Pace,
@@ -72,9 +69,7 @@ impl Engine {
         let look = &node.config.look;
         let intervals = Intervals { busy: look.busy, idle: look.idle, rest: look.rest };
         let condition = Condition { missed_events: 0, lease_lost_to: None, ..condition::load(&node.db)? };
-        // A daemon takes the lease at its start, back if need be; a pass leaves it to whoever holds it.
-        let ours = node.db.meta("lease")?.and_then(|number| number.parse().ok());
-        let lease = ours.filter(|_| role == Role::Pass);
+        let tenure = Tenure::load(&node, role)?;
         let now = node.clock.now();
         let mailbox = match node.db.meta(TAILS)?.filter(|_| role == Role::Pass) {
             Some(tails) => Mailbox::taken_over(&tails, now, node.clock.wall_ms()),
@@ -83,7 +78,7 @@ impl Engine {
         Ok(Engine {
             share,
             role,
-            lease,
+            tenure,
             mailbox,
             outbox: Outbox::default(),
             pace: Pace::new(intervals),
@@ -157,7 +152,7 @@ impl Engine {
         if !self.gate.is_open() || self.lease_lost() {
             return Ok(());
         }
-        let lease = self.lease.unwrap_or_default();
+        let lease = self.tenure.number().unwrap_or_default();
         beat::write(&*self.share, &mut self.node, Activity::Stopped, Some(reason), lease)
     }
 
@@ -189,16 +184,16 @@ impl Engine {
         if self.lease_lost() {
             return Ok(false);
         }
-        if self.lease.is_none() {
-            let taken = self.take_lease();
-            self.sort(taken, step)?;
-        }
+        let taken = self.tenure.take(&*self.share, &mut self.node);
+        self.sort(taken, step)?;
         let scanned = self.scan(now, hints);
         self.sort(scanned, step)?;
-        let Some(lease) = self.lease.filter(|_| !self.lease_lost()) else { return Ok(false) };
+        let Some(lease) = self.tenure.number() else { return Ok(false) };
         if self.role == Role::Daemon && now >= self.next_beat {
             self.next_beat = now + self.node.config.look.heartbeat;
-            let beaten = beat::write(&*self.share, &mut self.node, Activity::Online, None, lease);
+            let beaten = self.tenure.check(&*self.share, &self.node);
+            let beaten = beaten
+                .and_then(|()| beat::write(&*self.share, &mut self.node, Activity::Online, None, lease));
             self.sort(beaten, step)?;
         }
         let found = self.look(now, hints);
@@ -224,7 +219,7 @@ impl Engine {
             // The agent first; receipts and mail go in the next step.
             return Ok(true);
         }
-        let round = self.outbox.send(&*self.share, &mut self.node, lease, now)?;
+        let round = self.outbox.send(&*self.share, &mut self.node, &mut self.tenure, now)?;
         for problem in round.problems {
             self.sort::<()>(Err(problem), step)?;
         }
@@ -243,7 +238,9 @@ impl Engine {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is_in_store() => Err(error),
             Err(error) => {
-                if error.kind() != Kind::LeaseLost {
+                if error.kind() == Kind::LeaseLost {
+                    self.outbox.reset();
+                } else {
                     self.gate.doubt();
                 }
                 step.problems.push(error);
@@ -259,18 +256,8 @@ impl Engine {
         self.share.touch(&layout::bell(self.node.instance()))
     }
 
-    fn take_lease(&mut self) -> Result<u64> {
-        let holder = self.node.db.meta("holder")?.unwrap_or_default();
-        let since = format_time(self.node.clock.wall());
-        let claim = Lease { holder, host: process::host_name(), since };
-        let number = lease::acquire(&*self.share, self.node.instance(), &claim)?;
-        self.node.db.set_meta("lease", &number.to_string())?;
-        self.lease = Some(number);
-        Ok(number)
-    }
-
     fn lease_lost(&self) -> bool {
-        self.condition.lease_lost_to.is_some()
+        self.tenure.lost_to().is_some()
     }
 
     /// Looks who is there: with every heartbeat, when asked, and (not too often) when hinted.
@@ -292,7 +279,7 @@ impl Engine {
         if round {
             self.next_round = now + self.node.config.look.full;
             beat::scan_plain(&*self.share, &mut self.node)?;
-            self.watch_lease()?;
+            self.tenure.watch(&*self.share, &mut self.node)?;
         }
         let peers = self.node.db.peers()?;
         self.alone = peers.iter().filter(|peer| peer.heartbeat.is_some()).count() < 2;
@@ -301,18 +288,6 @@ impl Engine {
             ops::answer_scan(&mut self.node, ticket)?;
         }
         scanned
-    }
-
-    /// A higher lease than ours means that another daemon runs this instance: it holds, we stop.
-    fn watch_lease(&mut self) -> Result<()> {
-        if let Standing::Lost { to } = lease::look(&*self.share, self.node.instance(), self.lease)? {
-            self.condition.lease_lost_to = Some(to);
-            self.outbox.reset();
-            let cause = format!("another daemon took instance {} over (lease {to})", self.node.instance());
-            return Err(Error::new(Kind::LeaseLost, "go on writing to", self.share.describe(), cause)
-                .next("stop one of the two; restarting this one takes it back"));
-        }
-        Ok(())
     }
 
     fn look(&mut self, now: Duration, hints: &Hints) -> Result<Found> {
@@ -368,6 +343,7 @@ impl Engine {
             None => {}
         }
         let before = condition::load(&self.node.db)?;
+        self.condition.lease_lost_to = self.tenure.lost_to();
         let believes = self.pace.believes();
         if self.role == Role::Daemon {
             self.condition.watching = if believes { "notifications" } else { "polling" }.into();

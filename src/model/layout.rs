@@ -122,6 +122,11 @@ pub fn lease(instance: &Name, number: u64) -> SharePath {
     SharePath(format!("leases/{instance}/{number:06}.json"))
 }
 
+/// The file that an instance writes to learn what time it is on the share.
+pub fn share_clock(instance: &Name) -> SharePath {
+    SharePath(format!("leases/{instance}/clock"))
+}
+
 /// Reads an entry of a mailbox; `None` for the bell and for foreign files.
 pub fn parse_lane(file_name: &str) -> Option<LaneFile> {
     let (rest, segment) = file_name.strip_prefix("from-")?.strip_suffix(".jsonl")?.rsplit_once('-')?;
@@ -166,7 +171,9 @@ pub fn is_ours(relative: &str) -> bool {
             mailbox && (*file == "bell" || parse_lane(file).is_some())
         }
         ["status", file] => parse_status(file).is_some(),
-        ["leases", instance, file] => Name::parse(instance).is_ok() && parse_lease(file).is_some(),
+        ["leases", instance, file] => {
+            Name::parse(instance).is_ok() && (*file == "clock" || parse_lease(file).is_some())
+        }
         _ => false,
     }
 }
@@ -220,6 +227,7 @@ mod tests {
             "status/a.json",
             "status/a.json.ab12-77.tmp",
             "leases/a/000001.json",
+            "leases/a/clock",
         ] {
             assert!(is_ours(ours), "{ours}");
         }

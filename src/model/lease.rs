@@ -1,14 +1,23 @@
 //! A lease: who runs an instance. `leases/<instance>/<number>.json`; the highest number holds.
 //!
-//! Written once, with O_EXCL, by the daemon that takes over; never changed. The number is the fencing token in the
-//! lane's file names, so a daemon that lost its lease without noticing keeps writing into lanes of its own.
+//! Written once, with O_EXCL, by whoever takes over; never changed. The number is the fencing token in the lane's file
+//! names, so a daemon that lost its lease without noticing keeps writing into lanes of its own. Its renewal is the
+//! instance's heartbeat, which names the number: a daemon always takes over at its start, but a command's pass only
+//! from a holder whose heartbeat says `stopped`, or stood still for [`TERM`] on our clock and on the share's.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// How long a holder's heartbeat must stand still before a pass takes the instance over from it: eight missed beats
+/// at the default interval, and longer than the 90 s for which clients were seen to hang on a server that was cut off.
+pub const TERM: Duration = Duration::from_secs(120);
 
 /// The content of a lease file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// A random word that names the state folder it belongs to; it tells our own lease from another PC's.
+    /// A random word for the run that took it; it tells our own lease from another's, and from that of a copy of our
+    /// state folder.
     pub holder: String,
     /// The PC, for people.
     pub host: String,

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod json;
 pub mod layout;
 pub mod lease;
+pub mod lockfile;
 pub mod name;
 pub mod pace;
 pub mod presence;

@@ -5,6 +5,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::model::identity::Identity;
 use crate::model::layout;
+use crate::store::claim::claim;
 use crate::sys::share::Share;
 
 /// More than any identity file holds; a larger file is not ours.
@@ -29,7 +30,7 @@ pub fn establish(share: &dyn Share, fresh: &Identity) -> Result<Identity> {
     for folder in layout::folders() {
         share.make_folder(&folder)?;
     }
-    if share.create_new(&layout::identity(), &fresh.to_bytes())? {
+    if claim(share, &layout::identity(), &fresh.to_bytes())? {
         return Ok(fresh.clone());
     }
     read(share)?.ok_or_else(|| {

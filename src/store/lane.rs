@@ -3,10 +3,14 @@
 //! Writer: the holder of the lease in the file's name. Readers take no lock.
 //! Grammar: `segment := line*`, `line := json-object '\n'`; the newline commits the line.
 //! After a crash, or an append that failed: the segment's end is unknown. A writer goes on in a segment only if its
-//! length is what the store remembers; otherwise it begins the next one and never appends to a torn tail.
+//! length is what the store remembers; otherwise it begins the next one and never appends to a torn tail. If what it
+//! finds there are lines that it never wrote, then somebody else writes under the same lease: a copy of the state
+//! folder, or this one before it was restored from a backup. Then the lease is no fence, and nothing is written.
 
-use crate::error::Result;
-use crate::model::layout::{self, LaneFile};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::layout::{self, LaneFile, SharePath};
 use crate::model::name::Name;
 use crate::store::db::Position;
 use crate::sys::share::{Append, Share};
@@ -20,6 +24,9 @@ pub struct Roll {
     pub age: i64,
 }
 
+/// How much of what we don't remember is looked at: more than a batch.
+const UNKNOWN: usize = 4 << 20;
+
 /// A lane open for writing. Dropped after an error, never used again.
 pub struct LaneWriter {
     file: Box<dyn Append>,
@@ -28,13 +35,18 @@ pub struct LaneWriter {
 
 impl LaneWriter {
     /// Opens the lane from `from` under `lease` to `to` where the store says it stands, or at its next segment.
-    /// The mailbox must exist. Cost: 1 open.
+    /// `wrote` tells whether a message of this id is one that we sent there. The mailbox must exist. Cost: 1 open;
+    /// after a crash an open and a read for each segment that holds what the store doesn't remember.
+    ///
+    /// # Errors
+    /// [`Kind::LeaseLost`]: the lane holds lines that are not ours.
     pub fn open(
         share: &dyn Share,
         (from, lease, to): (&Name, u64, &Name),
         at: Position,
         roll: Roll,
         now: i64,
+        wrote: &dyn Fn(&str) -> Result<bool>,
     ) -> Result<LaneWriter> {
         let path = |segment| layout::lane(to, &LaneFile { from: from.clone(), lease, segment });
         let fresh_enough = at.size < roll.size && now.saturating_sub(at.opened) < roll.age;
@@ -43,6 +55,7 @@ impl LaneWriter {
             if file.len() == at.size {
                 return Ok(LaneWriter { file, position: at });
             }
+            refuse_foreign(share, &path(at.segment), at.size, wrote)?;
         }
         // A number that already holds something is what a crash left; its lines are known or will be written again.
         let mut segment = at.segment + 1;
@@ -51,6 +64,7 @@ impl LaneWriter {
             if file.is_empty() {
                 return Ok(LaneWriter { file, position: Position { segment, size: 0, opened: now } });
             }
+            refuse_foreign(share, &path(segment), 0, wrote)?;
             segment += 1;
         }
     }
@@ -68,6 +82,28 @@ impl LaneWriter {
     }
 }
 
+/// Looks at what stands in a segment from `from` on. A torn line is nobody's.
+fn refuse_foreign(
+    share: &dyn Share,
+    path: &SharePath,
+    from: u64,
+    wrote: &dyn Fn(&str) -> Result<bool>,
+) -> Result<()> {
+    let bytes = share.read(path, from, UNKNOWN)?.unwrap_or_default();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        let id = serde_json::from_slice::<Value>(line).ok();
+        let id = id.as_ref().and_then(|line| line.get("id")?.as_str());
+        if id.is_some_and(|id| !id.is_empty()) && !wrote(id.unwrap_or_default())? {
+            let cause = "it holds lines that this state folder did not write: the folder was restored from a backup, \
+                         or a copy of it is in use";
+            return Err(Error::new(Kind::LeaseLost, "go on in the lane", path, cause).next(
+                "lanpost goes on under a new lease; see that no second copy of the state folder is in use",
+            ));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +117,7 @@ mod tests {
         let share = MemoryShare::new();
         share.make_folder(&layout::messages()).unwrap();
         share.make_folder(&layout::mailbox(&to)).unwrap();
-        let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0).unwrap();
+        let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &|_| Ok(true)).unwrap();
         let at = open(Position::default()).append(b"{}\n").unwrap();
         assert_eq!(at, Position { segment: 1, size: 3, opened: 0 });
         let at = open(at).append(b"{}\n").unwrap();
@@ -90,5 +126,19 @@ mod tests {
         assert_eq!((torn.segment, torn.size), (2, 3), "the end is not where we left it");
         let full = open(Position { size: 10, ..at }).append(b"{}\n").unwrap();
         assert_eq!((full.segment, full.size), (3, 3), "segment 2 is taken");
+    }
+    #[test]
+    fn a_lane_with_lines_that_are_not_ours_is_not_gone_on_with() {
+        let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
+        let share = MemoryShare::new();
+        share.make_folder(&layout::messages()).unwrap();
+        share.make_folder(&layout::mailbox(&to)).unwrap();
+        let open = |at, ids: &'static [&str]| {
+            LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &move |id| Ok(ids.contains(&id)))
+        };
+        open(Position::default(), &[]).unwrap().append(b"{\"id\":\"x\"}\n{\"id\":\"y").unwrap();
+        assert_eq!(open(Position::default(), &["x"]).unwrap().position.segment, 2, "ours, and a torn line");
+        let refused = open(Position::default(), &["y"]).err().unwrap();
+        assert_eq!(refused.kind(), Kind::LeaseLost);
     }
 }

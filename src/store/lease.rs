@@ -1,12 +1,14 @@
 //! Leases on the share: who runs an instance.
 //!
-//! Taking over = create the next number with O_EXCL, list again, hold only if the highest is ours. A crash between
-//! the two leaves a lease file of ours that a later acquire recognises by its holder and takes up again.
+//! Taking over = create the next number with O_EXCL, list again, hold only if the highest is ours. After an error the
+//! same call may be made again: it recognises what it made by the holder's word. A crash leaves a number that nobody
+//! uses.
 
 use crate::error::{Error, Kind, Result};
 use crate::model::layout;
 use crate::model::lease::{self, Lease, Standing};
 use crate::model::name::Name;
+use crate::store::claim::claim;
 use crate::sys::share::Share;
 
 const MAX: usize = 16 * 1024;
@@ -19,21 +21,20 @@ pub fn look(share: &dyn Share, instance: &Name, ours: Option<u64>) -> Result<Sta
 }
 
 /// Takes the instance over and returns the lease's number. Makes the instance's lease folder if need be.
-pub fn acquire(share: &dyn Share, instance: &Name, claim: &Lease) -> Result<u64> {
+pub fn acquire(share: &dyn Share, instance: &Name, wanted: &Lease) -> Result<u64> {
     share.make_folder(&layout::leases(instance))?;
     for _ in 0..TRIES {
         let found = numbers(share, instance)?;
         let highest = found.iter().copied().max().unwrap_or(0);
-        if highest > 0 && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == claim.holder)
+        if highest > 0 && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == wanted.holder)
         {
             return Ok(highest);
         }
-        let bytes = serde_json::to_vec_pretty(claim).unwrap_or_default();
-        // After EEXIST look again: the create may be ours, its answer lost.
-        share.create_new(&layout::lease(instance, highest + 1), &bytes)?;
+        let bytes = serde_json::to_vec_pretty(wanted).unwrap_or_default();
+        claim(share, &layout::lease(instance, highest + 1), &bytes)?;
         let again = numbers(share, instance)?.into_iter().max();
         if again == Some(highest + 1)
-            && holder(share, instance, highest + 1)?.is_some_and(|lease| lease.holder == claim.holder)
+            && holder(share, instance, highest + 1)?.is_some_and(|lease| lease.holder == wanted.holder)
         {
             return Ok(highest + 1);
         }
@@ -50,8 +51,8 @@ pub fn holder(share: &dyn Share, instance: &Name, number: u64) -> Result<Option<
 }
 
 fn numbers(share: &dyn Share, instance: &Name) -> Result<Vec<u64>> {
-    let entries = share.list(&layout::leases(instance))?.unwrap_or_default();
-    Ok(entries.iter().filter_map(|entry| layout::parse_lease(&entry.name)).collect())
+    let names = share.names(&layout::leases(instance))?;
+    Ok(names.iter().filter_map(|name| layout::parse_lease(name)).collect())
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
     use crate::sys::memory::MemoryShare;
 
-    fn claim(holder: &str) -> Lease {
+    fn by(holder: &str) -> Lease {
         Lease { holder: holder.into(), host: "pc".into(), since: "now".into() }
     }
 
@@ -67,9 +68,9 @@ mod tests {
     fn a_newcomer_takes_over_and_the_old_holder_sees_it() {
         let (share, office) = (MemoryShare::new(), Name::parse("office").unwrap());
         share.make_folder(&layout::folders()[2]).unwrap();
-        assert_eq!(acquire(&share, &office, &claim("a")).unwrap(), 1);
-        assert_eq!(acquire(&share, &office, &claim("a")).unwrap(), 1, "our own lease is taken up again");
-        assert_eq!(acquire(&share, &office, &claim("b")).unwrap(), 2);
+        assert_eq!(acquire(&share, &office, &by("a")).unwrap(), 1);
+        assert_eq!(acquire(&share, &office, &by("a")).unwrap(), 1, "our own lease is taken up again");
+        assert_eq!(acquire(&share, &office, &by("b")).unwrap(), 2);
         assert_eq!(look(&share, &office, Some(1)).unwrap(), Standing::Lost { to: 2 });
         assert_eq!(look(&share, &office, Some(2)).unwrap(), Standing::Held);
     }

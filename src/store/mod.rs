@@ -2,10 +2,12 @@
 //!
 //! Blocking, without threads and without policy: what to do, and when, is the engine's.
 
+pub mod claim;
 pub mod db;
 pub mod identity;
 pub mod key;
 pub mod lane;
 pub mod lease;
+pub mod share_clock;
 pub mod slot;
 pub mod tail;

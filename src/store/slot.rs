@@ -2,48 +2,61 @@
 //!
 //! Under the lockfile `to-<instance>.jsonl.lock` (O_EXCL, the convention of `lockfile` and `dotlockfile`), through a
 //! fresh handle, and read back: on SMB two clients that append to one file overwrite each other (SHARE-FACTS: up to
-//! 499 of 500 lines). A crash leaves the lockfile behind; whoever sees it stand still for [`STALE`] removes it.
+//! 499 of 500 lines), and a lock that was broken too early must not cost a line.
+//!
+//! A crash leaves the lockfile behind. Whoever saw it stand still removes it ([`break_lock`]) and does not take it in
+//! the same breath: of two that judge at once, the slower one would remove the lock that the quicker one just took.
 
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::model::layout;
+use crate::model::lockfile;
 use crate::model::name::Name;
+use crate::store::claim::claim;
+use crate::store::share_clock;
 use crate::sys::share::{Meta, Share};
 
-/// How long a lockfile must stand still, on the clock of whoever waits, before its holder counts as dead.
-pub const STALE: Duration = Duration::from_secs(60);
 /// Appends of one line before giving up for now.
 const TRIES: u32 = 3;
+/// The most that is read of a lockfile.
+const NOTE: usize = 512;
+/// What may be appended by others between our look and our reading back.
+const OTHERS: usize = 64 * 1024;
 
 /// What an append came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// The lines are there; they were read back.
     Written,
-    /// Somebody holds the lockfile; this is how it looks, so that the caller can see it stand still.
-    Locked(Meta),
+    /// Somebody holds the lockfile.
+    Locked(Lock),
     /// They were written and are not there: another writer ignores the lockfile. Try again later.
     Overwritten,
 }
 
-/// Appends whole lines to `to`'s open slot. `break_lock`: the lockfile was seen to stand still, remove it first.
-/// Cost: lockfile 4 + look 1 + append 4 + read back 3 + unlock 1.
-pub fn append(share: &dyn Share, to: &Name, lines: &[u8], note: &str, break_lock: bool) -> Result<Appended> {
-    let lock = layout::open_slot_lock(to);
-    if break_lock {
-        share.remove(&lock)?;
-    }
-    if !share.create_new(&lock, note.as_bytes())? {
-        return Ok(match share.stat(&lock)? {
-            Some(meta) => Appended::Locked(meta),
-            None => Appended::Locked(Meta { len: 0, stamp: 0, folder: false }),
-        });
+/// A lockfile that somebody holds, as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    meta: Meta,
+    note: Vec<u8>,
+}
+
+/// Appends whole lines to `to`'s open slot. `note` is ours and this attempt's alone ([`lockfile::note`]).
+/// Cost: lockfile 4 + look 2 + append 4 + read back 3 + unlock 1.
+pub fn append(share: &dyn Share, to: &Name, lines: &[u8], note: &str) -> Result<Appended> {
+    let path = layout::open_slot_lock(to);
+    if !claim(share, &path, note.as_bytes())? {
+        let meta = share.stat(&path)?.unwrap_or(Meta { len: 0, stamp: 0, folder: false });
+        let note = share.read(&path, 0, NOTE)?.unwrap_or_default();
+        return Ok(Appended::Locked(Lock { meta, note }));
     }
     let done = append_locked(share, to, lines);
-    // The lock goes whatever happened; one that can't be removed will be seen as stale, and what was written stays
-    // written: to report it as failed would append it twice.
-    let _ = share.remove(&lock);
+    // The lock goes whatever happened; one that can't be removed will be seen as left behind, and what was written
+    // stays written: to report it as failed would append it twice. Somebody else's is left alone.
+    if share.read(&path, 0, NOTE).is_ok_and(|found| found.is_none_or(|found| found == note.as_bytes())) {
+        let _ = share.remove(&path);
+    }
     done
 }
 
@@ -59,12 +72,38 @@ fn append_locked(share: &dyn Share, to: &Name, lines: &[u8]) -> Result<Appended>
         let glue: &[u8] = if last.as_deref() == Some(b"\n") { b"" } else { b"\n" };
         let bytes = [glue, lines].concat();
         share.open_append(&slot)?.append(&bytes)?;
-        let found = share.read(&slot, before, bytes.len() + 64 * 1024)?.unwrap_or_default();
+        let found = share.read(&slot, before, bytes.len() + OTHERS)?.unwrap_or_default();
         if found.windows(lines.len()).any(|window| window == lines) {
             return Ok(Appended::Written);
         }
     }
     Ok(Appended::Overwritten)
+}
+
+/// Whether `lock` may be broken: it is a leftover of our own (of `holder` on `host`), or stood still for `still` on our clock and
+/// as long on the share's. Cost: none, or a look at the share's clock once it stood still for long enough on ours.
+pub fn is_left_behind(
+    share: &dyn Share,
+    us: &Name,
+    (holder, host): (&str, &str),
+    lock: &Lock,
+    still: Duration,
+) -> Result<bool> {
+    if lockfile::is_leftover(&lock.note, holder, host) {
+        return Ok(true);
+    }
+    let patience = lockfile::patience(&lock.note);
+    Ok(still >= patience && share_clock::age(share, us, &lock.meta)? >= patience)
+}
+
+/// Removes a lockfile, if it is still the one that was judged. Does not take it: try again a moment later.
+/// Cost: 1 stat, 1 unlink.
+pub fn break_lock(share: &dyn Share, to: &Name, judged: &Lock) -> Result<()> {
+    let path = layout::open_slot_lock(to);
+    match share.stat(&path)? {
+        Some(meta) if meta == judged.meta => share.remove(&path),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -82,17 +121,51 @@ mod tests {
     fn a_line_without_its_newline_is_not_glued_to() {
         let (share, lab) = share();
         share.open_append(&layout::open_slot(&lab)).unwrap().append(b"{\"by\":\"hand\"}").unwrap();
-        assert_eq!(append(&share, &lab, b"{}\n", "me", false).unwrap(), Appended::Written);
+        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), Appended::Written);
         let all = share.read(&layout::open_slot(&lab), 0, 100).unwrap().unwrap();
         assert_eq!(all, b"{\"by\":\"hand\"}\n{}\n");
         assert_eq!(share.stat(&layout::open_slot_lock(&lab)).unwrap(), None);
     }
 
     #[test]
-    fn a_lockfile_is_respected_until_it_is_to_be_broken() {
+    fn a_lockfile_is_respected_until_it_is_broken() {
         let (share, lab) = share();
-        share.create_new(&layout::open_slot_lock(&lab), b"other").unwrap();
-        assert!(matches!(append(&share, &lab, b"{}\n", "me", false).unwrap(), Appended::Locked(_)));
-        assert_eq!(append(&share, &lab, b"{}\n", "me", true).unwrap(), Appended::Written);
+        let lock = layout::open_slot_lock(&lab);
+        share.create_new(&lock, b"other").unwrap();
+        let Appended::Locked(seen) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
+        share.remove(&lock).unwrap();
+        share.create_new(&lock, b"newer").unwrap();
+        break_lock(&share, &lab, &seen).unwrap();
+        assert!(share.stat(&lock).unwrap().is_some(), "another one took it meanwhile");
+        let Appended::Locked(seen) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
+        break_lock(&share, &lab, &seen).unwrap();
+        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), Appended::Written);
+    }
+
+    #[test]
+    fn a_lock_that_was_broken_under_us_is_not_removed() {
+        let (share, lab) = share();
+        let lock = layout::open_slot_lock(&lab);
+        // Held by us according to the share, though the answer was lost; then written over by whoever broke it.
+        share.create_new(&lock, b"me").unwrap();
+        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), Appended::Written, "it was ours");
+        assert_eq!(share.stat(&lock).unwrap(), None);
+    }
+
+    #[test]
+    fn only_a_lock_that_stood_still_on_both_clocks_is_left_behind() {
+        let (share, lab) = share();
+        for folder in [layout::folders()[2].clone(), layout::leases(&lab)] {
+            share.make_folder(&folder).unwrap();
+        }
+        share.create_new(&layout::open_slot_lock(&lab), b"4711\n").unwrap();
+        let Appended::Locked(lock) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
+        let judge = |holder: &str, still| {
+            is_left_behind(&share, &lab, (holder, "pc"), &lock, Duration::from_secs(still)).unwrap()
+        };
+        assert!(!judge("ab", 10));
+        assert!(!judge("ab", 10_000), "the share's clock says that it was just made");
+        let ours = Lock { note: lockfile::note("ab", "pc", 1, "n").into_bytes(), ..lock.clone() };
+        assert!(is_left_behind(&share, &lab, ("ab", "pc"), &ours, Duration::ZERO).unwrap());
     }
 }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::platform;
 use super::share::{Append, Census, Entry, Meta, Share};
@@ -21,18 +22,44 @@ pub struct DiskShare {
     root: PathBuf,
     /// Distinguishes what this process writes aside from what another daemon does.
     aside: String,
+    /// Whether "not there" may be an old answer; asked once, when it first matters.
+    remembers_absence: OnceLock<bool>,
 }
 
 impl DiskShare {
     /// The share at `root`; nothing is touched yet. `holder` names us in the names of files written aside.
     pub fn new(root: impl Into<PathBuf>, holder: &str) -> Self {
-        DiskShare { root: root.into(), aside: format!("{holder}-{}", std::process::id()) }
+        let aside = format!("{holder}-{}", std::process::id());
+        DiskShare { root: root.into(), aside, remembers_absence: OnceLock::new() }
     }
 
     fn path(&self, path: &SharePath) -> PathBuf {
         match path.as_str() {
             "" => self.root.clone(),
             relative => self.root.join(relative.replace('/', std::path::MAIN_SEPARATOR_STR)),
+        }
+    }
+
+    /// Asks for something that may not be there. An NFS client believes that a name is missing for as long as it
+    /// believes the folder's attributes, up to a minute; so there the folder's are asked for anew, and then again.
+    fn present<T>(&self, path: &Path, ask: impl Fn() -> io::Result<T>) -> io::Result<Option<T>> {
+        let found = optional(ask())?;
+        if found.is_some() || !self.remembers_absence() {
+            return Ok(found);
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        optional(platform::stat(folder))?;
+        optional(ask())
+    }
+
+    fn remembers_absence(&self) -> bool {
+        *self.remembers_absence.get_or_init(|| platform::remembers_absence(&self.root))
+    }
+
+    /// Has the server's view of a folder, where the client would list what it remembers.
+    fn refresh(&self, folder: &Path) {
+        if self.remembers_absence() {
+            let _ = platform::stat(folder);
         }
     }
 
@@ -73,11 +100,12 @@ impl Share for DiskShare {
 
     fn stat(&self, path: &SharePath) -> Result<Option<Meta>> {
         let path = self.path(path);
-        optional(platform::stat(&path)).at("look at", &path)
+        self.present(&path, || platform::stat(&path)).at("look at", &path)
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
         let folder = self.path(folder);
+        self.refresh(&folder);
         let found = optional(std::fs::read_dir(&folder)).at("list", &folder);
         let found = found.map_err(|error| match folder.is_file() {
             true => error.or_next(IN_THE_WAY),
@@ -96,9 +124,20 @@ impl Share for DiskShare {
         Ok(Some(entries))
     }
 
+    fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
+        let folder = self.path(folder);
+        self.refresh(&folder);
+        let Some(found) = optional(std::fs::read_dir(&folder)).at("list", &folder)? else {
+            return Ok(vec![]);
+        };
+        let names = found.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
+        names.filter_map(|name| name.at("list", &folder).transpose()).collect()
+    }
+
     fn read(&self, path: &SharePath, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
         let path = self.path(path);
-        let Some(file) = optional(platform::open_read(&path)).at("open", &path)? else { return Ok(None) };
+        let opened = self.present(&path, || platform::open_read(&path));
+        let Some(file) = opened.at("open", &path)? else { return Ok(None) };
         let mut file = regular(file, &path)?;
         let mut bytes = Vec::new();
         if from > 0 {

@@ -25,6 +25,13 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
     })
 }
 
+/// Whether "not there" may be an old answer: an NFS client (nfs(5), `lookupcache`) asks the server again only when the
+/// folder's attributes are due, after 30 to 60 s by default.
+pub fn remembers_absence(root: &Path) -> bool {
+    const NFS_SUPER_MAGIC: rustix::fs::FsWord = 0x6969; // linux/magic.h
+    rustix::fs::statfs(root).is_ok_and(|found| found.f_type == NFS_SUPER_MAGIC)
+}
+
 /// A listing carries no sizes here, so each entry is asked for.
 pub fn entry_meta(entry: &DirEntry) -> io::Result<Meta> {
     stat(&entry.path())

@@ -1,23 +1,27 @@
 //! A share in memory: for tests, examples and the simulator. Clones are the same share.
 //!
-//! Every change gets a stamp of its own, larger than all before: what a file server's clock promises at best.
+//! Every change gets a stamp of its own, larger than all before: what a file server's clock promises at best. It tells
+//! the time only if the share was given a clock.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::clock::Clock;
 use super::share::{Append, Census, Entry, Meta, Share};
 use crate::error::{Error, Kind, Result};
 use crate::model::layout::SharePath;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Tree {
     /// `None` is a folder.
     nodes: BTreeMap<String, (i128, Option<Vec<u8>>)>,
     stamp: i128,
+    /// The server's clock, if it has one.
+    clock: Option<Arc<dyn Clock>>,
 }
 
 /// A shared folder without a disk.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct MemoryShare {
     tree: Arc<Mutex<Tree>>,
 }
@@ -28,12 +32,26 @@ impl MemoryShare {
         Self::default()
     }
 
+    /// An empty share whose server has this clock.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let share = Self::default();
+        share.tree().clock = Some(clock);
+        share
+    }
+
     fn tree(&self) -> MutexGuard<'_, Tree> {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Tree {
+    /// The stamp of a change that is made now.
+    fn stamp(&mut self) -> i128 {
+        let now = self.clock.as_ref().map_or(0, |clock| clock.now().as_nanos() as i128);
+        self.stamp = now.max(self.stamp + 1);
+        self.stamp
+    }
+
     fn parent_exists(&self, path: &str) -> bool {
         path.rsplit_once('/').is_none_or(|(parent, _)| matches!(self.nodes.get(parent), Some((_, None))))
     }
@@ -42,8 +60,8 @@ impl Tree {
         if !self.parent_exists(path.as_str()) {
             return Err(Error::new(Kind::NotFound, "write", path, "its folder does not exist"));
         }
-        self.stamp += 1;
-        self.nodes.insert(path.as_str().to_owned(), (self.stamp, content));
+        let stamp = self.stamp();
+        self.nodes.insert(path.as_str().to_owned(), (stamp, content));
         Ok(())
     }
 
@@ -156,8 +174,7 @@ struct MemoryAppend {
 impl Append for MemoryAppend {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let mut tree = self.share.tree();
-        tree.stamp += 1;
-        let stamp = tree.stamp;
+        let stamp = tree.stamp();
         match tree.nodes.get_mut(self.path.as_str()) {
             Some((seen, Some(content))) => {
                 content.extend_from_slice(bytes);

@@ -15,6 +15,11 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
     Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir() })
 }
 
+/// Whether "not there" may be an old answer: not known of any client here.
+pub fn remembers_absence(_root: &Path) -> bool {
+    false
+}
+
 /// A listing carries no sizes here, so each entry is asked for.
 pub fn entry_meta(entry: &DirEntry) -> io::Result<Meta> {
     stat(&entry.path())
@@ -104,6 +109,7 @@ mod tests {
         drop(open_append(&path).unwrap());
         touch(&path).unwrap();
         rename(&path, &folder.path().join("y")).unwrap();
+        assert!(!remembers_absence(folder.path()));
         assert!(create_new(&folder.path().join("y")).is_err(), "must not exist yet");
         drop(create_new(&folder.path().join("z")).unwrap());
         remove(&folder.path().join("z")).unwrap();

@@ -18,7 +18,8 @@ use crate::model::layout::SharePath;
 pub struct Meta {
     /// Length in bytes.
     pub len: u64,
-    /// The modification time in nanoseconds, in the server's clock: only ever compared for equality.
+    /// The modification time in nanoseconds, in the server's clock: compared for equality, and with another stamp of
+    /// the same share. Never with a clock of ours.
     pub stamp: i128,
     /// Whether it is a folder.
     pub folder: bool,
@@ -53,6 +54,11 @@ pub trait Share: Send + Sync {
     /// A folder's entries with their metadata; `None` if the folder isn't there.
     /// Cost: 1 list (Windows); 1 list and a stat per entry (Linux, where a listing carries no fresh sizes).
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>>;
+
+    /// The names in a folder, none if it isn't there: for who needs no metadata. Cost: 1 list.
+    fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
+        Ok(self.list(folder)?.unwrap_or_default().into_iter().map(|entry| entry.name).collect())
+    }
 
     /// Up to `max` bytes from offset `from`, through a new handle; `None` if the file isn't there.
     /// Cost: 1 open, 1 read, 1 close.

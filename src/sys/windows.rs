@@ -28,6 +28,12 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
     meta_of(&std::fs::symlink_metadata(path)?)
 }
 
+/// Whether "not there" may be an old answer: the SMB redirector remembers it for 5 s (`FileNotFoundCacheLifetime`),
+/// which is short enough to wait for.
+pub fn remembers_absence(_root: &Path) -> bool {
+    false
+}
+
 /// The listing itself brings sizes and times, from the server.
 pub fn entry_meta(entry: &DirEntry) -> io::Result<Meta> {
     meta_of(&entry.metadata()?)

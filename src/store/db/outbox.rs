@@ -116,6 +116,12 @@ impl Db {
         })
     }
 
+    /// Whether we sent `peer` a message of this id.
+    pub fn has_sent(&self, peer: &str, id: &str) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'out' AND peer = ?1 AND id = ?2)";
+        self.query("read", |c| c.prepare_cached(sql)?.query_row([peer, id], |row| row.get(0)))
+    }
+
     /// The next batch for `peer`'s lane: what waits, oldest first, plus the receipts it is owed, all numbered under
     /// `lease`. At most `lines` messages and about `bytes` of content. `wrap` puts a receipt into a message.
     pub fn prepare(

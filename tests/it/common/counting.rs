@@ -161,6 +161,11 @@ impl CountingShare {
         CountingShare { listing_carries_sizes: true, ..self }
     }
 
+    /// The share behind the counter.
+    pub fn mounted(&self) -> Arc<dyn Share> {
+        self.inner.clone()
+    }
+
     pub fn counts(&self) -> Counts {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts { verbs: self.tally.verbs.each_ref().map(load), ops: self.tally.ops.each_ref().map(load) }
@@ -194,6 +199,13 @@ impl Share for CountingShare {
             self.tally.ops(Op::Stat, found.as_ref().map_or(0, Vec::len));
         }
         Ok(found)
+    }
+
+    /// 1 list.
+    fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
+        self.tally.verb(Verb::List);
+        self.tally.ops(Op::List, 1);
+        self.inner.names(folder)
     }
 
     /// 1 open, 1 read, 1 close.

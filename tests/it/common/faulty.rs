@@ -181,6 +181,13 @@ impl Share for FaultyShare {
         }
     }
 
+    fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
+        if !self.state().stale {
+            return self.call(Verb::List, folder, |share| share.names(folder));
+        }
+        Ok(self.list(folder)?.unwrap_or_default().into_iter().map(|entry| entry.name).collect())
+    }
+
     fn read(&self, path: &SharePath, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
         self.call(Verb::Read, path, |share| share.read(path, from, max))
     }

@@ -113,6 +113,57 @@ impl Site {
         site
     }
 
+    /// The same instance on a copy of the state folder, as a backup or a cloned machine holds it. Its daemon took no
+    /// step yet.
+    pub fn copy(&self, seed: u64) -> Site {
+        let state = state_folder();
+        let mut config = self.config.clone();
+        config.state = state.path().join("copy");
+        std::fs::create_dir(&config.state).unwrap();
+        for entry in std::fs::read_dir(&self.config.state).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), config.state.join(entry.file_name())).unwrap();
+        }
+        let counting = CountingShare::new(self.counting.mounted());
+        let clock = ManualClock::new(seed);
+        clock.advance(self.clock.now());
+        let mut site = Site {
+            clock: Arc::new(clock),
+            faults: FaultyShare::new(Arc::new(counting.clone())),
+            counting,
+            wakes: vec![],
+            answer: self.answer,
+            problems: vec![],
+            rest: Duration::ZERO,
+            config,
+            engine: None,
+            hints: Hints::default(),
+            restless: 0,
+            _state: state,
+        };
+        site.start();
+        site
+    }
+
+    /// A command's pass in place of the daemon, which is started anew but takes no step.
+    pub fn pass(&mut self) {
+        self.engine = None;
+        let node = Node::open(self.config.clone(), self.clock.clone()).unwrap();
+        let mut engine = Engine::new(Arc::new(self.faults.clone()), node, Role::Pass).unwrap();
+        let mut hints = Hints { everything: true, ..Hints::default() };
+        loop {
+            let step = engine.step(&hints).unwrap();
+            self.problems.extend(step.problems.iter().map(ToString::to_string));
+            hints = Hints::default();
+            if !step.rest.is_zero() {
+                break;
+            }
+        }
+        engine.end_pass().unwrap();
+        drop(engine);
+        self.start();
+    }
+
     /// Starts the daemon; one that runs is killed first, and so is the wake that it had in flight.
     pub fn start(&mut self) {
         self.engine = None;
@@ -261,6 +312,8 @@ pub struct Pair {
     pub share: Arc<dyn Share>,
     pub a: Site,
     pub b: Site,
+    /// The server's clock, if the pair made the share.
+    server: Arc<ManualClock>,
 }
 
 impl Pair {
@@ -271,23 +324,25 @@ impl Pair {
 
     /// Both with the same tweak to their config.
     pub fn with(tweak: impl Fn(&mut Config)) -> Pair {
-        let share: Arc<dyn Share> = Arc::new(MemoryShare::new());
-        Pair::on(share, tweak)
+        let server = Arc::new(ManualClock::new(0));
+        let share: Arc<dyn Share> = Arc::new(MemoryShare::with_clock(server.clone()));
+        Pair { server, ..Pair::on(share, tweak) }
     }
 
     /// Both on this share.
     pub fn on(share: Arc<dyn Share>, tweak: impl Fn(&mut Config)) -> Pair {
         let a = Site::with(&share, "a", 1, false, &tweak);
         let b = Site::with(&share, "b", 2, false, &tweak);
-        let mut pair = Pair { share, a, b };
+        let mut pair = Pair { share, a, b, server: Arc::new(ManualClock::new(0)) };
         pair.step();
         pair
     }
 
-    /// Moves both clocks on.
+    /// Moves all clocks on.
     pub fn advance(&self, by: Duration) {
         self.a.clock.advance(by);
         self.b.clock.advance(by);
+        self.server.advance(by);
     }
 
     /// One step each.

@@ -1,0 +1,157 @@
+//! Our hold on the instance: taking its lease, looking before every append whether it still is ours, and giving it up.
+//!
+//! A daemon takes the next number at its start, whoever held before: the newest start runs the instance, an older
+//! one stops writing and says so. A pass goes on under the number that its state folder holds; it takes over from
+//! somebody else only if that one is gone: its heartbeat says `stopped`, or stood still for [`TERM`] on both clocks.
+//! A crash between the share's lease and the store's note of it leaves a number that nobody uses.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::beat;
+use crate::engine::hint::Role;
+use crate::engine::node::Node;
+use crate::error::{Error, Kind, Result};
+use crate::model::envelope::format_time;
+use crate::model::heartbeat::{Activity, Heartbeat};
+use crate::model::layout;
+use crate::model::lease::{Lease, Standing, TERM};
+use crate::store::{lease, share_clock};
+use crate::sys::process;
+use crate::sys::share::Share;
+
+const NUMBER: &str = "lease";
+const HOLDER: &str = "lease holder";
+/// What a pass saw of the one that holds the instance.
+const RIVAL: &str = "rival";
+
+/// What is known of our lease.
+#[derive(Debug)]
+pub struct Tenure {
+    role: Role,
+    number: Option<u64>,
+    lost_to: Option<u64>,
+}
+
+/// A holder that is not us: its heartbeat as it was first seen standing still, and when that was (our wall clock, in
+/// milliseconds: set forward it makes us impatient, and then the share's clock still has to agree).
+#[derive(Serialize, Deserialize)]
+struct Rival {
+    lease: u64,
+    stamp: String,
+    since: i64,
+}
+
+impl Tenure {
+    /// What the store remembers.
+    pub fn load(node: &Node, role: Role) -> Result<Tenure> {
+        let number = node.db.meta(NUMBER)?.and_then(|number| number.parse().ok());
+        Ok(Tenure { role, number: number.filter(|_| role == Role::Pass), lost_to: None })
+    }
+
+    /// The lease to write under; `None` if there is none yet, or it is lost.
+    pub fn number(&self) -> Option<u64> {
+        self.number.filter(|_| self.lost_to.is_none())
+    }
+
+    /// The lease that another one took from us.
+    pub fn lost_to(&self) -> Option<u64> {
+        self.lost_to
+    }
+
+    /// Takes the lease if we have none. Cost: 2 lists, 1 create, 1 mkdir; a pass looks at the holder, too.
+    pub fn take(&mut self, share: &dyn Share, node: &mut Node) -> Result<()> {
+        if self.number.is_some() || self.lost_to.is_some() {
+            return Ok(());
+        }
+        if self.role == Role::Pass
+            && let Standing::Free { next } = lease::look(share, node.instance(), None)?
+            && next > 1
+        {
+            self.is_gone(share, node, next - 1)?;
+        }
+        // A word of this run: a copy of the state folder has another one, and so never our lease.
+        let holder: String = node.clock.random().iter().map(|byte| format!("{byte:02x}")).collect();
+        let since = format_time(node.clock.wall());
+        let claim = Lease { holder: holder.clone(), host: process::host_name(), since };
+        let number = lease::acquire(share, node.instance(), &claim)?;
+        node.db.set_meta(HOLDER, &holder)?;
+        node.db.set_meta(NUMBER, &number.to_string())?;
+        self.number = Some(number);
+        Ok(())
+    }
+
+    /// Looks whether the lease still is ours, at all numbers. Cost: 1 list.
+    pub fn watch(&mut self, share: &dyn Share, node: &mut Node) -> Result<()> {
+        let Some(_) = self.number else { return Ok(()) };
+        match lease::look(share, node.instance(), self.number)? {
+            Standing::Lost { to } if self.role == Role::Pass => {
+                self.is_gone(share, node, to)?;
+                self.number = None;
+                self.take(share, node)
+            }
+            Standing::Lost { to } => Err(self.lose(share, node, to)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The look before an append: whether somebody took the next number. Cost: 1 stat.
+    ///
+    /// # Errors
+    /// The lease is lost ([`Kind::LeaseLost`]), or the share doesn't answer.
+    pub fn check(&mut self, share: &dyn Share, node: &Node) -> Result<()> {
+        let Some(number) = self.number else { return Ok(()) };
+        match share.stat(&layout::lease(node.instance(), number + 1))? {
+            Some(_) => Err(self.lose(share, node, number + 1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a number that is not lost up for a new one: somebody else wrote under it, so it is no fence between us.
+    pub fn abandon(&mut self) {
+        self.number = self.number.filter(|_| self.lost_to.is_some());
+    }
+
+    fn lose(&mut self, share: &dyn Share, node: &Node, to: u64) -> Error {
+        self.lost_to = Some(to);
+        let who = lease::holder(share, node.instance(), to).ok().flatten();
+        let who = who.map_or_else(|| "another daemon".into(), |lease| format!("a daemon on {}", lease.host));
+        let cause = format!("{who} took instance {} over (lease {to})", node.instance());
+        Error::new(Kind::LeaseLost, "go on writing to", share.describe(), cause)
+            .next("stop one of the two; restarting this one takes it back")
+    }
+
+    /// Whether whoever holds `number` is gone, so that a pass may take over.
+    ///
+    /// # Errors
+    /// It is not known to be gone.
+    fn is_gone(&mut self, share: &dyn Share, node: &mut Node, number: u64) -> Result<()> {
+        let path = layout::status(node.instance());
+        let Some(meta) = share.stat(&path)? else { return Ok(()) };
+        let beat = share.read(&path, 0, beat::MAX)?.and_then(|bytes| Heartbeat::parse(&bytes));
+        if beat.is_none_or(|beat| beat.state == Activity::Stopped) {
+            return Ok(());
+        }
+        let now = node.clock.wall_ms();
+        let stamp = meta.stamp.to_string();
+        let seen = node.db.meta(RIVAL)?.and_then(|json| serde_json::from_str::<Rival>(&json).ok());
+        let seen = seen.filter(|rival| rival.lease == number && rival.stamp == stamp && rival.since <= now);
+        let since = seen.map_or(now, |rival| rival.since);
+        let rival = Rival { lease: number, stamp, since };
+        node.db.set_meta(RIVAL, &serde_json::to_string(&rival).unwrap_or_default())?;
+        let still = Duration::from_millis((now - since).max(0).unsigned_abs());
+        if still >= TERM && share_clock::age(share, node.instance(), &meta)? >= TERM {
+            return Ok(());
+        }
+        self.lost_to = Some(number);
+        let who =
+            lease::holder(share, node.instance(), number)?.map_or("another PC".into(), |lease| lease.host);
+        let cause = format!("{who} runs instance {} (lease {number})", node.instance());
+        let step = format!(
+            "stop that one, or give this PC an instance of its own; if it is dead, this works {} s from now",
+            TERM.saturating_sub(still).as_secs().max(1)
+        );
+        Err(Error::new(Kind::LeaseLost, "use the mailbox on", share.describe(), cause).next(step))
+    }
+}
