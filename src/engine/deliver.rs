@@ -116,7 +116,6 @@ impl Outbox {
         now: Duration,
     ) -> Result<Round> {
         let mut round = Round::default();
-        node.db.expire_queued(node.clock.wall_ms())?;
         let waiting = node.db.waiting_peers()?;
         self.held.retain(|peer, _| waiting.contains(peer));
         for peer in waiting {
@@ -154,7 +153,10 @@ impl Outbox {
         now: Duration,
     ) -> Result<bool> {
         match node.db.peer(fold)? {
-            Some(peer) if peer.heartbeat.is_some() => self.send_lane(share, node, &peer.name, fold, tenure),
+            Some(Peer { name, heartbeat: Some(beat), .. }) => {
+                let max = usize::try_from(beat.max_message).unwrap_or(usize::MAX);
+                self.send_lane(share, node, &name, fold, max, tenure)
+            }
             known => {
                 let batch = node.db.waiting_plain(fold, SLOT_BATCH)?;
                 let addressed = batch.first().and_then(|first| Some(first.envelope.to.clone()?.instance));
@@ -179,6 +181,7 @@ impl Outbox {
         node: &mut Node,
         to: &Name,
         fold: &str,
+        max: usize,
         tenure: &mut Tenure,
     ) -> Result<bool> {
         for _ in 0..TURNS {
@@ -205,7 +208,7 @@ impl Outbox {
                 let (peer, state) = (fold.to_owned(), State::Queued);
                 NewMessage { way: Way::Out, peer, id, envelope, state, outcome: None }
             };
-            let batch = node.db.prepare(fold, lease, BATCH, wall, &mut wrap)?;
+            let batch = node.db.prepare(fold, lease, (BATCH.0, BATCH.1, max), wall, &mut wrap)?;
             if batch.is_empty() {
                 self.held.remove(fold);
                 return Ok(false);

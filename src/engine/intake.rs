@@ -4,11 +4,14 @@
 //! shows a file's size before its data): it is waited for, and only when it stood [`Still`] for long enough, on
 //! our clock, it is taken as it is: in the open slot as a hand-written line without a newline, else set aside. Nothing that can't be parsed stops what comes after it.
 
+use serde_json::Value;
+
 use crate::model::envelope::{Envelope, RECEIPT};
+use crate::model::id::MessageId;
 use crate::model::json;
 use crate::model::name::{Address, Name};
 use crate::model::text::{self, Damage, Encoding, Line, Scan};
-use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Via};
+use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Refused, Via};
 
 /// How long the unfinished end of a file has stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +56,7 @@ pub struct Outcome {
 
 /// Reads a chunk that begins at `cursor`.
 pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
-    let mut work = Work { reading, cursor, arrivals: vec![], quarantined: vec![] };
+    let mut work = Work { reading, cursor, arrivals: vec![], refused: vec![], quarantined: vec![] };
     let mut start = 0;
     let mut skipping = cursor.skipping;
     let mut over_long = None;
@@ -80,7 +83,7 @@ pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
         );
         (consumed, skipping, over_long) = (own, true, Some(written));
     }
-    let Work { arrivals, quarantined, .. } = work;
+    let Work { arrivals, refused, quarantined, .. } = work;
     let waiting = bytes.len() - consumed;
     if consumed == 0 && !reading.restarted {
         return Outcome { intake: None, waiting };
@@ -93,6 +96,7 @@ pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
         via: reading.via.clone(),
         mailbox: reading.us.fold(),
         arrivals,
+        refused,
         quarantined,
         cursor,
         restarted: reading.restarted,
@@ -104,6 +108,7 @@ struct Work<'a> {
     reading: &'a Reading<'a>,
     cursor: &'a Cursor,
     arrivals: Vec<Arrival>,
+    refused: Vec<Refused>,
     quarantined: Vec<Quarantined>,
 }
 
@@ -128,7 +133,7 @@ impl Work<'_> {
         }
         if slot {
             let aside = self.quarantined.len();
-            let arrived = self.arrivals.len();
+            let (arrived, refused) = (self.arrivals.len(), self.refused.len());
             let done = self.unfinished_lines(rest, base, after);
             if done == rest.len() && self.quarantined.len() == aside || still == Still::Damaged && done > 0 {
                 return done;
@@ -136,6 +141,7 @@ impl Work<'_> {
             // Half a line: whoever writes it may not be done.
             self.quarantined.truncate(aside);
             self.arrivals.truncate(arrived);
+            self.refused.truncate(refused);
         }
         // A sealed segment's writer has given its end up for lost; were it a line after all, its number is missed.
         if still < Still::Damaged && !sealed {
@@ -180,12 +186,23 @@ impl Work<'_> {
         let alone = values.len() == 1;
         for value in values {
             let canonical = if alone { text.trim().to_owned() } else { value.to_string() };
+            let named = self.named(&value);
             let arrival = Envelope::from_value(value).map_err(|reject| reject.to_string());
             match arrival.and_then(|envelope| self.arrival(envelope, canonical, line)) {
                 Ok(arrival) => self.arrivals.push(arrival),
-                Err(reason) => self.aside(line.raw, at, reason, encoding.clone()),
+                Err(reason) => {
+                    self.refused.extend(named.map(|(id, seq)| Refused { id, seq, reason: reason.clone() }));
+                    self.aside(line.raw, at, reason, encoding.clone());
+                }
             }
         }
+    }
+
+    /// The id and the number of a line in a lane, by which its writer can be told that it was refused.
+    fn named(&self, value: &Value) -> Option<(MessageId, u64)> {
+        let seq = value.get("seq")?.as_i64().filter(|seq| *seq > 0)?.unsigned_abs();
+        let id = value.get("id")?.as_str()?.parse().ok()?;
+        matches!(self.reading.via, Via::Lane { .. }).then_some((id, seq))
     }
 
     /// An envelope in its place: in the lane of whom it claims to be from, addressed to us.

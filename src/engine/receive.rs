@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
 use crate::model::layout::{self, LaneFile, SharePath};
 use crate::model::name::Name;
+use crate::model::report::REPORT;
 use crate::store::db::{Cursor, Intake, Taken, Via};
 use crate::store::tail::{self, Tail};
 use crate::sys::share::{Meta, Share};
@@ -337,7 +338,7 @@ impl Mailbox {
             self.stranger |= beat.is_none() && matches!(intake.via, Via::Lane { .. });
             arrival.receipt =
                 matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
-            arrival.wake = wakes && arrival.envelope.kind != RECEIPT;
+            arrival.wake = wakes && ![RECEIPT, REPORT].contains(&arrival.envelope.kind.as_str());
             // The time is the sender's clock, reckoned from its heartbeat: ours may be an hour off. Unknown is in time.
             let theirs = beat.and_then(|(peer, beat)| {
                 let written = chrono::DateTime::parse_from_rfc3339(&beat.timestamp).ok()?.timestamp_millis();

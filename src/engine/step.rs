@@ -131,6 +131,7 @@ impl Engine {
         if hints.mailbox || hints.slot {
             self.pace.event(now);
         }
+        self.node.db.expire_queued(self.node.clock.wall_ms())?;
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
         let wakes = self.fire(&mut step)?;
         self.note_condition(&step)?;

@@ -13,6 +13,7 @@ pub mod name;
 pub mod pace;
 pub mod presence;
 pub mod receipt;
+pub mod report;
 pub mod retry;
 pub mod state;
 pub mod text;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::MessageId;
+use super::report::REFUSED;
 use super::state::State;
 
 /// The word in `state` that reports a wake which failed for good; it changes no state of the message.
@@ -58,6 +59,15 @@ impl Item {
     /// The state it reports, if it is one that this version knows.
     pub fn state(&self) -> Option<State> {
         self.state.parse().ok()
+    }
+
+    /// Whether the message never entered the inbox: this must be known before `delivered` counts its number in.
+    pub fn is_undelivered(&self) -> bool {
+        match self.state() {
+            Some(State::Expired) => true,
+            Some(State::Failed) => self.reason.as_deref().is_some_and(|why| why.starts_with(REFUSED)),
+            _ => false,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod golden;
 mod layers;
 mod model;
 mod moved;
+mod reports;
 mod share_suite;
 
 use std::path::Path;

@@ -10,6 +10,7 @@ use crate::model::envelope::{self, Envelope, Priority};
 use crate::model::id::MessageId;
 use crate::model::json;
 use crate::model::name::{self, Address, Name};
+use crate::model::report::REPORT;
 use crate::model::state::State;
 use crate::store::db::{Accepted, Message, NewMessage, Way};
 
@@ -97,8 +98,8 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
         None => None,
     };
     let kind = word("type", draft.kind.unwrap_or_else(|| "message".into()))?;
-    if kind == envelope::RECEIPT {
-        return Err(Error::usage("send to", &to, "the type \"receipt\" is lanpost's own"));
+    if [envelope::RECEIPT, REPORT].contains(&kind.as_str()) {
+        return Err(Error::usage("send to", &to, format!("the type {kind:?} is lanpost's own")));
     }
     let id = draft.id.unwrap_or_else(|| node.clock.message_id());
     let envelope = Envelope {

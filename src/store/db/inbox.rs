@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
+use crate::model::report::REFUSED;
 use crate::model::state::State;
 
 /// Gaps remembered per lane; a lane that claims more is not asked for them all at once.
@@ -53,6 +54,17 @@ pub struct Arrival {
     pub receipt: bool,
 }
 
+/// A line of a lane that is no message to us, but says which one it is: its writer is told.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The id it claims.
+    pub id: MessageId,
+    /// Its number in the lane.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// What one read of one file yielded.
 #[derive(Clone, Debug)]
 pub struct Intake {
@@ -64,6 +76,8 @@ pub struct Intake {
     pub mailbox: String,
     /// The messages, in order.
     pub arrivals: Vec<Arrival>,
+    /// What is no message to us and can be told to its writer.
+    pub refused: Vec<Refused>,
     /// What could not be parsed.
     pub quarantined: Vec<Quarantined>,
     /// Where reading goes on.
@@ -93,7 +107,8 @@ impl Db {
             }
             for arrival in &intake.arrivals {
                 if let Via::Lane { peer, lease } = &intake.via {
-                    count_in(tx, peer, *lease, arrival)?;
+                    let bare = arrival.envelope.kind == RECEIPT;
+                    count_in(tx, peer, *lease, arrival.envelope.seq.unwrap_or_default(), bare)?;
                 }
                 match (arrival.envelope.kind.as_str(), &intake.via) {
                     (RECEIPT, Via::Lane { peer, .. }) => {
@@ -104,6 +119,13 @@ impl Db {
                     }
                     _ if deliver(tx, intake, arrival, now)? => taken.new += 1,
                     _ => taken.known += 1,
+                }
+            }
+            for Refused { id, seq, reason } in &intake.refused {
+                if let Via::Lane { peer, lease } = &intake.via {
+                    count_in(tx, peer, *lease, *seq, false)?;
+                    let (state, reason) = (State::Failed.as_str(), format!("{REFUSED}{reason}"));
+                    receipts::owe(tx, peer, id.as_str(), state, now, Some(&reason))?;
                 }
             }
             for quarantined in &intake.quarantined {
@@ -154,9 +176,8 @@ fn derived_id(tx: &Transaction, mailbox: &str, text: &str) -> rusqlite::Result<M
 }
 
 /// Keeps count of a lane's numbers: the highest, the gaps below it, and whether its writer is to be told.
-fn count_in(tx: &Transaction, peer: &str, lease: u64, arrival: &Arrival) -> rusqlite::Result<()> {
-    let Some(seq) = arrival.envelope.seq.map(|seq| seq as i64) else { return Ok(()) };
-    let lease = lease as i64;
+fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -> rusqlite::Result<()> {
+    let (lease, seq) = (lease as i64, seq as i64);
     let sql = "SELECT seq, missing, untold FROM lane_in WHERE peer = ?1 AND lease = ?2";
     let row = tx.prepare_cached(sql)?.query_row(params![peer, lease], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
@@ -172,7 +193,7 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, arrival: &Arrival) -> rusq
     }
     // A receipt that comes again is one whose writer was not told.
     let again = seq <= highest;
-    let due = arrival.envelope.kind != RECEIPT || found_gap || again || untold + 1 >= RECEIPTS_UNTOLD;
+    let due = !receipt || found_gap || again || untold + 1 >= RECEIPTS_UNTOLD;
     let sql = "INSERT INTO lane_in VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, lease) DO UPDATE SET
                seq = excluded.seq, missing = excluded.missing, untold = excluded.untold, due = due OR excluded.due";
     let missing = serde_json::to_string(&gaps).unwrap_or_else(|_| "[]".into());
@@ -204,6 +225,7 @@ mod tests {
             via: Via::Lane { peer: "a".into(), lease: 1 },
             mailbox: "b".into(),
             arrivals: vec![arrival(1, "x"), arrival(most, "y"), arrival(most, "z"), arrival(2, "w")],
+            refused: vec![],
             quarantined: vec![],
             cursor: Cursor::default(),
             restarted: false,

@@ -7,6 +7,7 @@ use super::{Db, receipts};
 use crate::error::Result;
 use crate::model::envelope::RECEIPT;
 use crate::model::id::MessageId;
+use crate::model::report::REPORT;
 use crate::model::state::State;
 
 /// Which messages of the inbox to list.
@@ -121,8 +122,11 @@ impl Db {
     }
 }
 
-/// A lane has a lanpost at its other end; of the open slot's writers only those with a heartbeat do.
+/// A lane has a lanpost at its other end; of the open slot's writers only those with a heartbeat do. A report has none.
 fn understands_receipts(tx: &Transaction, message: &Message) -> rusqlite::Result<bool> {
+    if message.kind == REPORT {
+        return Ok(false);
+    }
     let sql = "SELECT ?2 IS NULL OR EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND heartbeat IS NOT NULL)";
     tx.prepare_cached(sql)?.query_row(params![message.peer, message.encoding], |row| row.get(0))
 }

@@ -16,6 +16,7 @@ mod outbox;
 mod peers;
 mod quarantine;
 mod receipts;
+mod reports;
 mod wakes;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 pub use audit::Transition;
 pub use cursors::{Cursor, GUARD};
-pub use inbox::{Arrival, Intake, Taken, Via};
+pub use inbox::{Arrival, Intake, Refused, Taken, Via};
 pub use lists::Filter;
 pub use message::{Message, NewMessage, Way};
 pub use outbox::{Accepted, LaneOut, Outgoing, Position};

@@ -7,11 +7,13 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::log;
 use super::message::{COLUMNS, Message, NewMessage, Way};
+use super::reports::{self, End};
 use super::{Db, receipts};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
+use crate::model::report::Cause;
 use crate::model::state::State;
 
 /// How long the recipient has to acknowledge, in milliseconds, before a message is written again for the first time.
@@ -94,7 +96,7 @@ impl Db {
         let why = "its time ran out before it could be sent";
         self.write("expire mail in", |tx| {
             for (peer, id) in &late {
-                receipts::advance(tx, Way::Out, peer, id, State::Expired, Some(why), why, now)?;
+                reports::end(tx, peer, id, &End { cause: Cause::Expired, reason: why, detail: why }, now)?;
             }
             Ok(late.len())
         })
@@ -123,12 +125,13 @@ impl Db {
     }
 
     /// The next batch for `peer`'s lane: what waits, oldest first, plus the receipts it is owed, all numbered under
-    /// `lease`. At most `lines` messages and about `bytes` of content. `wrap` puts a receipt into a message.
+    /// `lease`. At most `lines` messages and about `bytes` of content; a line over `max` bytes is more than the
+    /// recipient takes, and ends its message. `wrap` puts a receipt into a message.
     pub fn prepare(
         &mut self,
         peer: &str,
         lease: u64,
-        (lines, bytes): (usize, usize),
+        (lines, bytes, max): (usize, usize, usize),
         now: i64,
         wrap: &mut dyn FnMut(Receipt) -> NewMessage,
     ) -> Result<Vec<Outgoing>> {
@@ -138,7 +141,13 @@ impl Db {
             }
             let mut next = next_seq(tx, peer, lease)?;
             let mut batch = Vec::new();
-            for Waiting { message, numbered, again, .. } in waiting(tx, peer, lines, bytes)? {
+            for Waiting { message, numbered, again, size } in waiting(tx, peer, lines, bytes)? {
+                // The content is most of a line, so that few lines have to be made to be measured.
+                let line = if size * 2 < max { 0 } else { message.to_envelope(next).to_line().len() };
+                if line > max {
+                    reports::too_large(tx, &message, line, max, now)?;
+                    continue;
+                }
                 let seq = match numbered {
                     Some((under, seq)) if under == lease => seq,
                     _ => {

@@ -7,8 +7,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::log;
 use super::message::Way;
+use super::reports::{self, End};
 use crate::model::envelope::RECEIPT;
 use crate::model::receipt::{Delivered, Item, Receipt, WAKE_FAILED};
+use crate::model::report::Cause;
 use crate::model::state::State;
 
 /// Items in one receipt envelope, so that it stays far below the message limit.
@@ -68,11 +70,11 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
     if !items.is_empty() && receipts.is_empty() {
         receipts.push(Receipt::default());
     }
-    // What expired must be known before its lane's `delivered` counts it in; all else follows after.
+    // What expired or was refused must be known before its lane's `delivered` counts it in; all else follows after.
     for (_, item) in items {
-        let receipt = match item.state() {
-            Some(State::Expired) => receipts.first_mut(),
-            _ => receipts.last_mut(),
+        let receipt = match item.is_undelivered() {
+            true => receipts.first_mut(),
+            false => receipts.last_mut(),
         };
         receipt.into_iter().for_each(|receipt| receipt.items.push(item.clone()));
     }
@@ -81,9 +83,9 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
 
 /// Applies what `peer` told us of our messages to it. A late or doubled receipt changes nothing.
 pub(super) fn apply(tx: &Transaction, peer: &str, receipt: &Receipt, now: i64) -> rusqlite::Result<()> {
-    let (expired, others): (Vec<&Item>, Vec<&Item>) =
-        receipt.items.iter().partition(|item| item.state() == Some(State::Expired));
-    for item in expired {
+    let (undelivered, others): (Vec<&Item>, Vec<&Item>) =
+        receipt.items.iter().partition(|item| item.is_undelivered());
+    for item in undelivered {
         apply_item(tx, peer, item, now)?;
     }
     if let Some(delivered) = &receipt.delivered {
@@ -101,14 +103,26 @@ fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::
         None => format!("at {} there", item.at),
     };
     let (id, reason) = (item.id.as_str(), item.reason.as_deref());
+    let said = reason.unwrap_or("no reason was given");
     match item.state() {
+        Some(State::Expired) => {
+            let why = End { cause: Cause::Expired, reason: said, detail: &detail };
+            reports::end(tx, peer, id, &why, now).map(drop)
+        }
+        Some(State::Failed) => {
+            let why = End { cause: Cause::of_failed(said), reason: said, detail: &detail };
+            reports::end(tx, peer, id, &why, now).map(drop)
+        }
         Some(state) => advance(tx, Way::Out, peer, id, state, reason, &detail, now).map(drop),
-        None if item.state == WAKE_FAILED => log_once(tx, now, peer, id, "wake-failed", &detail),
+        None if item.state == WAKE_FAILED => match log_once(tx, now, peer, id, "wake-failed", &detail)? {
+            true => reports::tell(tx, peer, id, Cause::WakeFailed, said, now),
+            false => Ok(()),
+        },
         None => Ok(()),
     }
 }
 
-/// Logs what changes no state, unless the same receipt said it before.
+/// Logs what changes no state, unless the same receipt said it before; `false` if it did, or there is no such message.
 fn log_once(
     tx: &Transaction,
     now: i64,
@@ -116,11 +130,14 @@ fn log_once(
     id: &str,
     what: &str,
     detail: &str,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'out' AND peer = ?1 AND id = ?2) AND NOT EXISTS
                (SELECT 1 FROM transition WHERE way = 'out' AND peer = ?1 AND id = ?2 AND what = ?3 AND detail = ?4)";
     let news: bool = tx.prepare_cached(sql)?.query_row(params![peer, id, what, detail], |row| row.get(0))?;
-    if news { log(tx, now, Way::Out, peer, id, what, Some(detail)) } else { Ok(()) }
+    if news {
+        log(tx, now, Way::Out, peer, id, what, Some(detail))?;
+    }
+    Ok(news)
 }
 
 fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64) -> rusqlite::Result<()> {

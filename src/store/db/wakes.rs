@@ -222,7 +222,16 @@ mod tests {
         arrivals.push(arrival(1_100, "lab/b", "urgent"));
         let (lane, via, mailbox) = ("slot".into(), Via::Slot, "lab".into());
         let cursor = Cursor::default();
-        let intake = Intake { lane, via, mailbox, arrivals, quarantined: vec![], cursor, restarted: false };
+        let intake = Intake {
+            lane,
+            via,
+            mailbox,
+            arrivals,
+            refused: vec![],
+            quarantined: vec![],
+            cursor,
+            restarted: false,
+        };
         db.take_in(&intake, 0).unwrap();
         let due: Vec<_> =
             db.wakes_due().unwrap().into_iter().map(|due| (due.recipient, due.urgent)).collect();

@@ -1,0 +1,125 @@
+//! Non-delivery reports: what ends without being processed comes back to its sender with a named cause, once, and
+//! wakes nobody.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use lanpost::engine::ops;
+use lanpost::engine::wake::Outcome;
+use lanpost::model::layout;
+use lanpost::model::report::REPORT;
+use lanpost::model::state::State;
+use lanpost::store::db::Message;
+
+use crate::common::{Pair, Site, texts};
+
+/// The cause of the one report in a site's inbox, after a look at what every report has.
+fn cause(site: &Site, about: &Message) -> String {
+    let reports: Vec<_> = site.inbox().into_iter().filter(|it| it.kind == REPORT).collect();
+    let [report] = &reports[..] else { panic!("{} reports: {reports:?}", reports.len()) };
+    assert_eq!(report.in_reply_to.as_ref(), Some(&about.id));
+    assert_eq!((report.to.as_str(), report.state), (about.from.as_str(), State::Delivered));
+    assert_eq!(report.content["message"], about.id.as_str());
+    assert_eq!(report.content["to"], about.to.as_str());
+    assert!(!report.content["reason"].as_str().unwrap().is_empty());
+    assert_eq!(site.wakes.len(), 0, "a report wakes nobody");
+    report.content["cause"].as_str().unwrap().to_owned()
+}
+
+fn waking(site: &mut Site) {
+    site.configure(|config| config.wake.command = vec!["agent".into()]);
+}
+
+#[test]
+fn what_expires_is_reported_at_either_end() {
+    let mut pair = Pair::new();
+    waking(&mut pair.a);
+    pair.a.faults.away(Some(ErrorKind::NotConnected));
+    let here = pair.a.send_one("b", "here", |draft| draft.ttl = Some(Duration::from_secs(60)));
+    pair.run(Duration::from_secs(90));
+    assert_eq!(cause(&pair.a, &here), "expired");
+
+    let mut pair = Pair::new();
+    let there = pair.a.send_one("b", "there", |draft| draft.ttl = Some(Duration::from_secs(60)));
+    pair.a.step();
+    pair.b.clock.advance(Duration::from_secs(300));
+    pair.a.run(Duration::from_secs(300));
+    pair.settle();
+    assert_eq!(cause(&pair.a, &there), "expired");
+}
+
+#[test]
+fn what_its_agent_could_not_do_is_reported_with_its_words() {
+    let mut pair = Pair::new();
+    waking(&mut pair.a);
+    let sent = pair.a.send_one("b", "do it", |_| {});
+    pair.settle();
+    ops::ack(pair.b.node_mut(), &[sent.id.to_string()], Some("no such file")).unwrap();
+    pair.settle();
+    assert_eq!(cause(&pair.a, &sent), "failed");
+    let report = pair.a.inbox().remove(0);
+    assert_eq!(report.content["reason"], "no such file");
+    // Answered by nobody: it is ours.
+    let before = pair.lane_lines("a", "a").len();
+    ops::ack(pair.a.node_mut(), &[report.id.to_string()], None).unwrap();
+    pair.settle();
+    assert_eq!(pair.lane_lines("a", "a").len(), before);
+}
+
+#[test]
+fn a_wake_that_failed_for_good_is_reported_and_the_mail_may_still_be_read() {
+    let mut pair = Pair::new();
+    waking(&mut pair.a);
+    waking(&mut pair.b);
+    pair.b.answer = Some(Outcome::Permanent);
+    let sent = pair.a.send_one("b", "wake up", |_| {});
+    pair.settle();
+    assert_eq!(cause(&pair.a, &sent), "wake-failed");
+    assert_eq!(pair.a.state_of(&sent), State::Delivered);
+    ops::read(pair.b.node_mut(), sent.id.as_str()).unwrap();
+    pair.settle();
+    assert_eq!(pair.a.state_of(&sent), State::Read);
+}
+
+#[test]
+fn what_is_larger_than_the_recipient_takes_ends_and_what_follows_goes() {
+    let mut pair = Pair::new();
+    waking(&mut pair.a);
+    // Accepted while b was not known to take less.
+    pair.a.faults.away(Some(ErrorKind::NotConnected));
+    let long = pair.a.send_one("b", &"x".repeat(5_000), |_| {});
+    let after = pair.a.send("b", &texts("a", 2));
+    pair.b.configure(|config| config.limits.message.0 = 4_096);
+    pair.run(Duration::from_secs(30));
+    pair.a.faults.away(None);
+    pair.settle();
+    assert_eq!(cause(&pair.a, &long), "too-large");
+    assert_eq!(pair.b.texts(), texts("a", 2));
+    assert!(after.iter().all(|message| pair.a.state_of(message) == State::Delivered));
+    assert_eq!(pair.b.status().quarantined, 0);
+}
+
+#[test]
+fn what_the_recipients_lanpost_sets_aside_is_reported_as_refused() {
+    let mut pair = Pair::new();
+    waking(&mut pair.a);
+    pair.a.send("b", &texts("a", 1));
+    pair.settle();
+    pair.a.faults.away(Some(ErrorKind::NotConnected));
+    let sent = pair.a.send_one("b", "a 1", |_| {});
+    // A sender gone mad: its lane holds a line for somebody else.
+    let line = format!(
+        "{{\"v\":1,\"id\":\"{}\",\"from\":\"a\",\"to\":\"c\",\"type\":\"message\",\"content\":1,\"seq\":9}}\n",
+        sent.id
+    );
+    let file = pair.lanes("a", "b").remove(0);
+    let path = layout::lane(&crate::common::name("b"), &file);
+    pair.share.open_append(&path).unwrap().append(line.as_bytes()).unwrap();
+    pair.share.touch(&layout::bell(&crate::common::name("b"))).unwrap();
+    pair.run(Duration::from_secs(60));
+    assert_eq!(pair.b.status().quarantined, 1);
+    pair.a.faults.away(None);
+    pair.settle();
+    assert_eq!(cause(&pair.a, &sent), "refused");
+    assert_eq!(pair.a.state_of(&sent), State::Failed);
+}
