@@ -129,6 +129,7 @@ fn work(
         let rest = match engine.step(&hints) {
             Ok(step) => {
                 step.problems.iter().for_each(|problem| log.problem(&problem.to_string()));
+                step.incidents.iter().for_each(|what| log.info(&format!("mended: {what}")));
                 for action in step.actions {
                     let _ = shell.send(Said::Act(action));
                 }

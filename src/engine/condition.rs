@@ -27,8 +27,32 @@ pub struct Condition {
     pub watching: String,
     /// Changes that a look found and no notification announced, since the daemon's start.
     pub missed_events: u64,
+    /// What happened to the share and was mended, the newest last.
+    pub incidents: Vec<Incident>,
     /// What lies on the share, when it was last walked.
     pub census: Option<Census>,
+}
+
+/// Something that happened to the share, was recognised and mended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// When it was recognised (RFC 3339, this PC's clock).
+    pub at: String,
+    /// What it was.
+    pub what: String,
+}
+
+/// Incidents that are remembered.
+const INCIDENTS: usize = 20;
+
+impl Condition {
+    /// Remembers what happened; what happens over and over is remembered once, with its last time.
+    pub fn happened(&mut self, at: String, what: String) {
+        self.incidents.retain(|known| known.what != what);
+        self.incidents.push(Incident { at, what });
+        let old = self.incidents.len().saturating_sub(INCIDENTS);
+        self.incidents.drain(..old);
+    }
 }
 
 /// What lies on the share.

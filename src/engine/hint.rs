@@ -47,4 +47,6 @@ pub struct Step {
     pub rest: Duration,
     /// What went wrong on the share, for the log.
     pub problems: Vec<Error>,
+    /// What happened to the share and was mended, for the log.
+    pub incidents: Vec<String>,
 }

@@ -45,6 +45,8 @@ pub struct Mailbox {
     settle_at: Option<Duration>,
     /// What went wrong with single files; the others were read all the same.
     pub problems: Vec<Error>,
+    /// What was found and mended, in words.
+    pub incidents: Vec<String>,
     /// The mailbox folder was not there.
     pub missing: bool,
     /// A sender nobody knows wrote: somebody joined.
@@ -286,6 +288,10 @@ impl Mailbox {
                 Tail::Bytes(bytes) => bytes,
                 Tail::Missing => break,
                 Tail::Replaced => {
+                    if via != Via::Slot {
+                        let what = "shrank or was replaced; it is read again, and what is known dropped";
+                        self.incidents.push(format!("{path} {what}"));
+                    }
                     cursor = Cursor { segment: cursor.segment, ..Cursor::default() };
                     restarted = true;
                     continue;

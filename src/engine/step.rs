@@ -18,8 +18,9 @@ use crate::engine::node::Node;
 use crate::engine::receive::{Found, Mailbox};
 use crate::engine::tenure::Tenure;
 use crate::engine::wake::{self, Decision};
-use crate::engine::{beat, ops};
+use crate::engine::{beat, mend, ops};
 use crate::error::{Kind, Result};
+use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
 use crate::model::layout;
 use crate::model::pace::{Intervals, Pace};
@@ -161,7 +162,11 @@ impl Engine {
     fn usable(&mut self, now: Duration, step: &mut Step) -> Result<bool> {
         match self.gate.judge(&*self.share, &mut self.node, now)? {
             Verdict::Open => {
-                if self.condition.share_away.take().is_some() {
+                if let Some(cause) = self.condition.share_away.take() {
+                    let since = chrono::DateTime::from_timestamp_millis(self.condition.share_since);
+                    let since = since.map(format_time).unwrap_or_default();
+                    step.incidents.push(format!("the share was away from {since} on: {cause}"));
+                    self.next_round = now;
                     // What was mounted before, or nothing, is what the watcher watches.
                     step.actions.push(Action::Rearm);
                     (self.next_full, self.next_beat, self.next_look) = (now, now, now);
@@ -187,7 +192,7 @@ impl Engine {
         }
         let taken = self.tenure.take(&*self.share, &mut self.node);
         self.sort(taken, step)?;
-        let scanned = self.scan(now, hints);
+        let scanned = self.scan(now, hints, step);
         self.sort(scanned, step)?;
         let Some(lease) = self.tenure.number() else { return Ok(false) };
         if self.role == Role::Daemon && now >= self.next_beat {
@@ -200,6 +205,7 @@ impl Engine {
         let found = self.look(now, hints);
         let found = self.sort(found, step)?;
         let problems = std::mem::take(&mut self.mailbox.problems);
+        step.incidents.append(&mut self.mailbox.incidents);
         if found.is_none() || !problems.is_empty() {
             self.mailbox.doubt();
         }
@@ -213,6 +219,7 @@ impl Engine {
         if std::mem::take(&mut self.mailbox.missing) {
             let mended = self.mend_mailbox();
             if self.sort(mended, step)?.is_some() {
+                step.incidents.push("our mailbox was gone from the share; it was made again".into());
                 step.actions.push(Action::Rearm);
             }
         }
@@ -262,7 +269,7 @@ impl Engine {
     }
 
     /// Looks who is there: with every heartbeat, when asked, and (not too often) when hinted.
-    fn scan(&mut self, now: Duration, hints: &Hints) -> Result<()> {
+    fn scan(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<()> {
         let wanted = ops::scan_wanted(&self.node)?;
         self.status_hinted |= hints.status;
         let hinted = self.status_hinted && self.last_scan.is_none_or(|at| now.saturating_sub(at) >= SCANS);
@@ -280,7 +287,13 @@ impl Engine {
         if round {
             self.next_round = now + self.node.config.look.full;
             beat::scan_plain(&*self.share, &mut self.node)?;
-            self.tenure.watch(&*self.share, &mut self.node)?;
+            let found = mend::look(&*self.share, &mut self.node, &mut self.tenure)?;
+            if !found.is_empty() {
+                // Files kept open may be those of before.
+                self.outbox.reset();
+                self.next_full = now;
+            }
+            step.incidents.extend(found);
         }
         let peers = self.node.db.peers()?;
         self.alone = peers.iter().filter(|peer| peer.heartbeat.is_some()).count() < 2;
@@ -342,6 +355,9 @@ impl Engine {
             Some(problem) => self.condition.trouble = Some(problem.to_string()),
             None if self.gate.is_open() && !self.outbox.is_troubled() => self.condition.trouble = None,
             None => {}
+        }
+        for what in &step.incidents {
+            self.condition.happened(format_time(self.node.clock.wall()), what.clone());
         }
         let before = condition::load(&self.node.db)?;
         self.condition.lease_lost_to = self.tenure.lost_to();

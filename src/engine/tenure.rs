@@ -43,11 +43,22 @@ struct Rival {
     since: i64,
 }
 
+/// What a look at all numbers came to, when the lease is not lost.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// It is ours.
+    Held,
+    /// This number of ours was gone from the share; a new one was taken.
+    Missing {
+        /// The one that was gone.
+        number: u64,
+    },
+}
+
 impl Tenure {
     /// What the store remembers.
     pub fn load(node: &Node, role: Role) -> Result<Tenure> {
-        let number = node.db.meta(NUMBER)?.and_then(|number| number.parse().ok());
-        Ok(Tenure { role, number: number.filter(|_| role == Role::Pass), lost_to: None })
+        Ok(Tenure { role, number: stored(node)?.filter(|_| role == Role::Pass), lost_to: None })
     }
 
     /// The lease to write under; `None` if there is none yet, or it is lost.
@@ -75,7 +86,7 @@ impl Tenure {
         let holder: String = node.clock.random().iter().map(|byte| format!("{byte:02x}")).collect();
         let since = format_time(node.clock.wall());
         let claim = Lease { holder: holder.clone(), host: process::host_name(), since };
-        let number = lease::acquire(share, node.instance(), &claim)?;
+        let number = lease::acquire(share, node.instance(), &claim, stored(node)?.unwrap_or(0))?;
         node.db.set_meta(HOLDER, &holder)?;
         node.db.set_meta(NUMBER, &number.to_string())?;
         self.number = Some(number);
@@ -83,16 +94,22 @@ impl Tenure {
     }
 
     /// Looks whether the lease still is ours, at all numbers. Cost: 1 list.
-    pub fn watch(&mut self, share: &dyn Share, node: &mut Node) -> Result<()> {
-        let Some(_) = self.number else { return Ok(()) };
+    pub fn watch(&mut self, share: &dyn Share, node: &mut Node) -> Result<Watched> {
+        let Some(number) = self.number else { return Ok(Watched::Held) };
         match lease::look(share, node.instance(), self.number)? {
             Standing::Lost { to } if self.role == Role::Pass => {
                 self.is_gone(share, node, to)?;
                 self.number = None;
-                self.take(share, node)
+                self.take(share, node)?;
+                Ok(Watched::Held)
             }
             Standing::Lost { to } => Err(self.lose(share, node, to)),
-            _ => Ok(()),
+            Standing::Missing => {
+                self.number = None;
+                self.take(share, node)?;
+                Ok(Watched::Missing { number })
+            }
+            Standing::Held | Standing::Free { .. } => Ok(Watched::Held),
         }
     }
 
@@ -154,4 +171,9 @@ impl Tenure {
         );
         Err(Error::new(Kind::LeaseLost, "use the mailbox on", share.describe(), cause).next(step))
     }
+}
+
+/// The last number that this state folder held.
+fn stored(node: &Node) -> Result<Option<u64>> {
+    Ok(node.db.meta(NUMBER)?.and_then(|number| number.parse().ok()))
 }

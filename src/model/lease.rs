@@ -35,6 +35,8 @@ pub enum Standing {
         /// The number that holds now.
         to: u64,
     },
+    /// Ours is not there, nor a higher one: somebody deleted it, or the share is a backup from before.
+    Missing,
     /// We have none yet; this number is free.
     Free {
         /// The next number to create.
@@ -46,7 +48,8 @@ pub enum Standing {
 pub fn standing(found: impl IntoIterator<Item = u64>, ours: Option<u64>) -> Standing {
     let highest = found.into_iter().max().unwrap_or(0);
     match ours {
-        Some(number) if number >= highest => Standing::Held,
+        Some(number) if number == highest => Standing::Held,
+        Some(number) if number > highest => Standing::Missing,
         Some(_) => Standing::Lost { to: highest },
         None => Standing::Free { next: highest + 1 },
     }
@@ -62,6 +65,6 @@ mod tests {
         assert_eq!(standing([1, 7, 3], None), Standing::Free { next: 8 });
         assert_eq!(standing([1, 7, 3], Some(7)), Standing::Held);
         assert_eq!(standing([1, 8], Some(7)), Standing::Lost { to: 8 });
-        assert_eq!(standing([], Some(7)), Standing::Held, "a wiped lease folder passes to nobody");
+        assert_eq!(standing([6], Some(7)), Standing::Missing, "a wiped lease folder passes to nobody");
     }
 }

@@ -20,16 +20,19 @@ pub fn look(share: &dyn Share, instance: &Name, ours: Option<u64>) -> Result<Sta
     Ok(lease::standing(numbers(share, instance)?, ours))
 }
 
-/// Takes the instance over and returns the lease's number. Makes the instance's lease folder if need be.
-pub fn acquire(share: &dyn Share, instance: &Name, wanted: &Lease) -> Result<u64> {
+/// Takes the instance over and returns the lease's number, which is above every number found and above `floor`: the
+/// highest that we know was given. Makes the instance's lease folder if need be.
+pub fn acquire(share: &dyn Share, instance: &Name, wanted: &Lease, floor: u64) -> Result<u64> {
     share.make_folder(&layout::leases(instance))?;
     for _ in 0..TRIES {
         let found = numbers(share, instance)?;
         let highest = found.iter().copied().max().unwrap_or(0);
-        if highest > 0 && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == wanted.holder)
+        if highest > floor
+            && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == wanted.holder)
         {
             return Ok(highest);
         }
+        let highest = highest.max(floor);
         let bytes = serde_json::to_vec_pretty(wanted).unwrap_or_default();
         claim(share, &layout::lease(instance, highest + 1), &bytes)?;
         let again = numbers(share, instance)?.into_iter().max();
@@ -68,10 +71,15 @@ mod tests {
     fn a_newcomer_takes_over_and_the_old_holder_sees_it() {
         let (share, office) = (MemoryShare::new(), Name::parse("office").unwrap());
         share.make_folder(&layout::folders()[2]).unwrap();
-        assert_eq!(acquire(&share, &office, &by("a")).unwrap(), 1);
-        assert_eq!(acquire(&share, &office, &by("a")).unwrap(), 1, "our own lease is taken up again");
-        assert_eq!(acquire(&share, &office, &by("b")).unwrap(), 2);
+        assert_eq!(acquire(&share, &office, &by("a"), 0).unwrap(), 1);
+        assert_eq!(acquire(&share, &office, &by("a"), 0).unwrap(), 1, "our own lease is taken up again");
+        assert_eq!(acquire(&share, &office, &by("b"), 0).unwrap(), 2);
         assert_eq!(look(&share, &office, Some(1)).unwrap(), Standing::Lost { to: 2 });
         assert_eq!(look(&share, &office, Some(2)).unwrap(), Standing::Held);
+        assert_eq!(
+            acquire(&share, &office, &by("c"), 7).unwrap(),
+            8,
+            "a number that was given is not given again"
+        );
     }
 }

@@ -300,7 +300,8 @@ fn a_message_that_waited_too_long_expires() {
     assert!(text_of(&trace, "outcome").contains("time ran out"), "{trace}");
     assert_eq!(lab.inbox().iter().map(|m| &m["content"]).collect::<Vec<_>>(), ["fresh"]);
     lan.unmount();
-    office.run(&["send", "lab", "x", "--ttl", "1ms", "--wait", "sent", "--timeout", "1s"]).exits(4);
+    office.run(&["send", "lab", "x", "--ttl", "1ms", "--wait", "sent", "--timeout", "9s"]).exits(5);
+    office.run(&["send", "lab", "x", "--ttl", "1h", "--wait", "sent", "--timeout", "1s"]).exits(4);
     lan.mount();
     office.run(&["send", "lab", "x", "--ttl", "0s", "--wait", "sent"]).exits(5).says(&["expired"]);
     office.run(&["send", "lab", "x", "--ttl", "soon"]).exits(2);

@@ -168,7 +168,7 @@ fn a_lease() {
         host: "PC-2".into(),
         since: "2026-02-14T10:40:00.000Z".into(),
     };
-    let number = lease::acquire(&share, &name("lab"), &claim).unwrap();
+    let number = lease::acquire(&share, &name("lab"), &claim, 0).unwrap();
     let path = layout::lease(&name("lab"), number);
     assert_eq!(path.as_str(), "leases/lab/000001.json");
     written("lease.json", &share.read(&path, 0, 4_096).unwrap().unwrap());

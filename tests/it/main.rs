@@ -14,6 +14,7 @@ mod layers;
 mod model;
 mod moved;
 mod reports;
+mod restored;
 mod share_suite;
 
 use std::path::Path;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use lanpost::engine::ops;
 use lanpost::engine::wake::Outcome;
 use lanpost::model::layout;
-use lanpost::model::report::REPORT;
 use lanpost::model::state::State;
 use lanpost::store::db::Message;
 
@@ -15,7 +14,7 @@ use crate::common::{Pair, Site, texts};
 
 /// The cause of the one report in a site's inbox, after a look at what every report has.
 fn cause(site: &Site, about: &Message) -> String {
-    let reports: Vec<_> = site.inbox().into_iter().filter(|it| it.kind == REPORT).collect();
+    let reports = site.reports();
     let [report] = &reports[..] else { panic!("{} reports: {reports:?}", reports.len()) };
     assert_eq!(report.in_reply_to.as_ref(), Some(&about.id));
     assert_eq!((report.to.as_str(), report.state), (about.from.as_str(), State::Delivered));
@@ -57,7 +56,7 @@ fn what_its_agent_could_not_do_is_reported_with_its_words() {
     ops::ack(pair.b.node_mut(), &[sent.id.to_string()], Some("no such file")).unwrap();
     pair.settle();
     assert_eq!(cause(&pair.a, &sent), "failed");
-    let report = pair.a.inbox().remove(0);
+    let report = pair.a.reports().remove(0);
     assert_eq!(report.content["reason"], "no such file");
     // Answered by nobody: it is ours.
     let before = pair.lane_lines("a", "a").len();

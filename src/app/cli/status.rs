@@ -58,6 +58,9 @@ fn lines(status: &Status) -> Vec<String> {
         let at = print::local_time(&wake.at);
         lines.push(format!("wake      {at}{agent}, attempt {}, {}{detail}", wake.attempt, wake.state));
     }
+    for incident in &status.incidents {
+        lines.push(format!("mended    {}: {}", print::local_time(&incident.at), incident.what));
+    }
     lines.extend(status.problems.iter().map(|problem| format!("! {problem}")));
     lines
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::engine::condition::{self, Census};
+use crate::engine::condition::{self, Census, Incident};
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::envelope::format_time;
@@ -15,6 +15,9 @@ use crate::sys::flock::{Holder, LocalLock};
 
 /// How long mail may wait in the spool beside a running daemon before a person should look, in seconds.
 const STUCK: i64 = 60;
+
+/// Days for which an incident is shown.
+const LATELY: i64 = 7;
 
 /// Everything `lanpost status` shows.
 #[derive(Clone, Debug, Serialize)]
@@ -45,6 +48,8 @@ pub struct Status {
     pub watching: String,
     /// Changes that no notification announced, since the daemon's start.
     pub missed_events: u64,
+    /// What happened to the share in the last seven days and was mended, the newest last.
+    pub incidents: Vec<Incident>,
     /// What a person should look at; empty when all is well.
     pub problems: Vec<String>,
 }
@@ -105,10 +110,19 @@ pub fn status(node: &Node) -> Result<Status> {
         wakes: node.db.wakes(5)?,
         watching: condition.watching.clone(),
         missed_events: condition.missed_events,
+        incidents: lately(&condition, node),
         problems: vec![],
     };
     status.problems = problems(&status, &condition, node);
     Ok(status)
+}
+
+fn lately(condition: &condition::Condition, node: &Node) -> Vec<Incident> {
+    let from = node.clock.wall() - chrono::TimeDelta::days(LATELY);
+    let recent = |incident: &&Incident| {
+        incident.at.parse::<chrono::DateTime<chrono::Utc>>().is_ok_and(|at| at >= from)
+    };
+    condition.incidents.iter().filter(recent).cloned().collect()
 }
 
 fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> Vec<String> {

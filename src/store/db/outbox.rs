@@ -234,6 +234,38 @@ impl Db {
         })
     }
 
+    /// Has everything written again that is not acknowledged, of one peer or of all; returns how many, receipts not
+    /// counted.
+    pub fn resend(&mut self, peer: Option<&str>, now: i64) -> Result<usize> {
+        const UNACKED: &str = "way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL AND NOT resend
+                               AND (?1 IS NULL OR peer = ?1)";
+        self.write("mark mail in", |tx| {
+            let sql = format!(
+                "INSERT INTO transition (at, way, peer, id, what, detail)
+                 SELECT ?2, way, peer, id, 'resend', 'the share lost what we wrote'
+                 FROM message WHERE {UNACKED} AND kind != 'receipt' ORDER BY n"
+            );
+            let mail = tx.execute(&sql, params![peer, now])?;
+            tx.execute(&format!("UPDATE message SET resend = 1 WHERE {UNACKED}"), [peer])?;
+            Ok(mail)
+        })
+    }
+
+    /// The peers with mail that is written and not acknowledged, and where our lane to each stands.
+    pub fn unacknowledged_lanes(&self) -> Result<Vec<(String, LaneOut)>> {
+        self.query("read", |c| {
+            let sql = "SELECT DISTINCT peer FROM message INDEXED BY message_overdue
+                       WHERE way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL AND NOT resend";
+            c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+        })?
+        .into_iter()
+        .filter_map(|peer| match self.lane_out(&peer) {
+            Ok(lane) => lane.filter(|lane| lane.position.segment > 0).map(|lane| Ok((peer, lane))),
+            Err(error) => Some(Err(error)),
+        })
+        .collect()
+    }
+
     /// When the oldest message that waits to go out was accepted (wall-clock milliseconds).
     pub fn oldest_spooled(&self) -> Result<Option<i64>> {
         self.query("read", |c| {

@@ -184,8 +184,9 @@ pub(super) fn advance(
     if !current.parse().is_ok_and(|current: State| current.may_become(state)) {
         return Ok(false);
     }
-    let sql = "UPDATE message SET state = ?2, outcome = coalesce(?3, outcome) WHERE n = ?1";
-    tx.prepare_cached(sql)?.execute(params![n, state.as_str(), outcome])?;
+    // What has ended is not written again, even if it was missed before.
+    let sql = "UPDATE message SET state = ?2, outcome = coalesce(?3, outcome), resend = iif(?4, 0, resend) WHERE n = ?1";
+    tx.prepare_cached(sql)?.execute(params![n, state.as_str(), outcome, state.is_final()])?;
     log(tx, now, way, peer, id, state.as_str(), (!detail.is_empty()).then_some(detail))?;
     Ok(true)
 }

@@ -14,6 +14,7 @@ use lanpost::engine::{Action, Engine, Hints, Role};
 use lanpost::model::config::{Config, Limits, Look, ShareConfig, WakeConfig};
 use lanpost::model::layout::{self, LaneFile};
 use lanpost::model::name::{Address, Name};
+use lanpost::model::report::REPORT;
 use lanpost::model::state::State;
 use lanpost::store::db::{Filter, Message, Way};
 use lanpost::sys::clock::{Clock, ManualClock};
@@ -268,6 +269,15 @@ impl Site {
 
     /// Everything that ever arrived, oldest first.
     pub fn inbox(&self) -> Vec<Message> {
+        self.all().into_iter().filter(|message| message.kind != REPORT).collect()
+    }
+
+    /// The reports on what came to nothing.
+    pub fn reports(&self) -> Vec<Message> {
+        self.all().into_iter().filter(|message| message.kind == REPORT).collect()
+    }
+
+    fn all(&self) -> Vec<Message> {
         ops::inbox(self.node(), &Filter { all: true, ..Filter::default() }).unwrap()
     }
 

@@ -1,0 +1,152 @@
+//! What happens to a share behind its users' backs: a backup is restored, files are cut or deleted. It is recognised,
+//! named in `status`, and mended without loss and without double delivery.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanpost::engine::ops;
+use lanpost::model::layout;
+use lanpost::model::state::State;
+use lanpost::sys::disk::DiskShare;
+use tempfile::TempDir;
+
+use crate::common::pair::state_folder;
+use crate::common::{Pair, Site, name, texts};
+
+/// Two instances on a folder, whose files a test may do anything to.
+fn on_disk() -> (TempDir, Pair) {
+    let folder = state_folder();
+    let share = Arc::new(DiskShare::new(folder.path(), "test"));
+    (folder, Pair::on(share, |_| {}))
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Puts yesterday's backup in place of the share.
+fn restore(share: &Path, backup: &Path) {
+    for entry in std::fs::read_dir(share).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap()
+        } else {
+            std::fs::remove_file(path).unwrap()
+        }
+    }
+    copy(backup, share);
+}
+
+fn incidents(site: &Site) -> String {
+    site.status().incidents.into_iter().map(|incident| incident.what + "\n").collect()
+}
+
+#[test]
+fn a_share_restored_from_a_backup_loses_and_doubles_nothing() {
+    for stopped in [false, true] {
+        let (share, mut pair) = on_disk();
+        let yesterday = state_folder();
+        let early = pair.a.send("b", &texts("early", 2));
+        pair.settle();
+        copy(share.path(), yesterday.path());
+        let done = pair.a.send("b", &texts("done", 2));
+        pair.run(Duration::from_secs(30));
+        ops::ack(pair.b.node_mut(), &[done[0].id.to_string()], None).unwrap();
+        // Written and not read when the share goes back.
+        pair.b.faults.away(Some(ErrorKind::NotConnected));
+        let lost = pair.a.send("b", &texts("lost", 2));
+        pair.a.step();
+        assert_eq!(pair.a.state_of(&lost[0]), State::Sent);
+        restore(share.path(), yesterday.path());
+        if stopped {
+            pair.a.start();
+        }
+        pair.b.faults.away(None);
+        let late = pair.a.send("b", &texts("late", 2));
+        pair.run(Duration::from_secs(300));
+        let wanted = [texts("early", 2), texts("done", 2), texts("lost", 2), texts("late", 2)].concat();
+        let mut found = pair.b.texts();
+        found.sort();
+        let mut sorted = wanted.clone();
+        sorted.sort();
+        assert_eq!(found, sorted, "each once; the daemon was started anew: {stopped}");
+        for message in early.iter().chain(&done[1..]).chain(&lost).chain(&late) {
+            assert_eq!(pair.a.state_of(message), State::Delivered, "{}", message.content);
+        }
+        assert_eq!(pair.a.state_of(&done[0]), State::Processed);
+        let said = incidents(&pair.a);
+        assert!(
+            said.contains("went back in time") || said.contains("shrank") || said.contains("vanished"),
+            "{said}"
+        );
+        assert_eq!(pair.a.status().problems, ["no daemon runs: start `lanpost run`"]);
+    }
+}
+
+#[test]
+fn a_lane_of_ours_that_was_cut_or_deleted_is_named_and_its_mail_written_again() {
+    for cut in [true, false] {
+        let (share, mut pair) = on_disk();
+        pair.a.send("b", &texts("read", 1));
+        pair.settle();
+        pair.b.faults.away(Some(ErrorKind::NotConnected));
+        let sent = pair.a.send("b", &texts("unread", 3));
+        pair.a.step();
+        let lane = layout::lane(&name("b"), &pair.lanes("a", "b")[0]);
+        let path = share.path().join(lane.as_str());
+        match cut {
+            true => std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(40).unwrap(),
+            false => std::fs::remove_file(&path).unwrap(),
+        }
+        pair.b.faults.away(None);
+        pair.run(Duration::from_secs(300));
+        assert_eq!(pair.b.texts(), [texts("read", 1), texts("unread", 3)].concat());
+        assert!(sent.iter().all(|message| pair.a.state_of(message) == State::Delivered));
+        let said = incidents(&pair.a);
+        assert!(
+            said.contains(lane.as_str()) && said.contains(if cut { "shrank" } else { "vanished" }),
+            "{said}"
+        );
+        if cut {
+            assert!(incidents(&pair.b).contains("shrank or was replaced"), "{}", incidents(&pair.b));
+        }
+    }
+}
+
+#[test]
+fn leases_that_were_deleted_are_taken_anew_above_the_old_numbers() {
+    let (share, mut pair) = on_disk();
+    pair.a.start();
+    pair.a.step();
+    std::fs::remove_dir_all(share.path().join("leases/a")).unwrap();
+    pair.run(Duration::from_secs(120));
+    let sent = pair.a.send("b", &texts("a", 1));
+    pair.settle();
+    assert_eq!(pair.a.state_of(&sent[0]), State::Delivered);
+    assert_eq!(pair.lanes("a", "b").last().unwrap().lease, 3, "1 and 2 were given");
+    assert!(incidents(&pair.a).contains("the lease 2 of ours is gone"), "{}", incidents(&pair.a));
+}
+
+#[test]
+fn a_mailbox_that_was_deleted_and_an_absence_are_named() {
+    let (share, mut pair) = on_disk();
+    std::fs::remove_dir_all(share.path().join("messages/to-a")).unwrap();
+    pair.run(Duration::from_secs(120));
+    assert!(incidents(&pair.a).contains("our mailbox was gone"), "{}", incidents(&pair.a));
+    pair.b.faults.away(Some(ErrorKind::NotConnected));
+    pair.run(Duration::from_secs(60));
+    pair.b.faults.away(None);
+    pair.run(Duration::from_secs(60));
+    assert!(incidents(&pair.b).contains("the share was away from "), "{}", incidents(&pair.b));
+}
