@@ -4,35 +4,16 @@
 //! Expected states (nothing new, contended, a torn tail) are values, not errors.
 //! The text is one sentence of the form `could not DEED SUBJECT: CAUSE; NEXT STEP`.
 
+mod kind;
+
 use std::fmt;
 use std::io;
 use std::path::Path;
 
+pub use kind::Kind;
+
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// The class of a failure; it decides the exit code and whether trying again can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The operating system or the share refused; trying later may help.
-    Io,
-    /// No room or quota on the disk in question; trying later may help.
-    Full,
-    /// The share is not there, or it is not the share we know; trying later may help.
-    Away,
-    /// Somebody else holds what we need; trying later may help.
-    Busy,
-    /// Bytes of ours that do not say what they must.
-    Corrupt,
-    /// Another daemon took this instance over.
-    LeaseLost,
-    /// The caller's input, or the config, is not acceptable.
-    Usage,
-    /// No such message, peer or file.
-    NotFound,
-    /// The caller's deadline passed first.
-    Timeout,
-}
 
 /// What failed, on which path or message, why, and what to do next.
 pub struct Error(Box<Inner>);
@@ -66,9 +47,11 @@ impl Error {
         }))
     }
 
-    /// Wraps an I/O error with what was being done to which path; the kind follows from the error.
+    /// Wraps an I/O error with what was being done to which path; kind and next step follow from the error.
     pub fn io(deed: impl Into<String>, path: &Path, source: io::Error) -> Self {
-        let mut error = Error::new(Kind::of(&source), deed, path.display(), &source);
+        let (kind, next) = kind::judge(&source);
+        let mut error = Error::new(kind, deed, path.display(), &source);
+        error.0.next = next.map(str::to_owned);
         error.0.source = Some(Box::new(source));
         error
     }
@@ -118,7 +101,10 @@ impl Error {
 
     /// Whether the same call may succeed later without anybody changing the input.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, Kind::Io | Kind::Full | Kind::Away | Kind::Busy | Kind::Timeout)
+        matches!(
+            self.0.kind,
+            Kind::Io | Kind::Denied | Kind::Full | Kind::Away | Kind::Busy | Kind::Timeout
+        )
     }
 
     /// Whether the thing asked for does not exist.
@@ -129,17 +115,6 @@ impl Error {
     /// Whether the share is unreachable or not the one we know.
     pub fn is_away(&self) -> bool {
         self.0.kind == Kind::Away
-    }
-}
-
-impl Kind {
-    fn of(error: &io::Error) -> Kind {
-        match error.kind() {
-            io::ErrorKind::NotFound => Kind::NotFound,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
-            io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy => Kind::Busy,
-            _ => Kind::Io,
-        }
     }
 }
 

@@ -75,11 +75,11 @@ impl DiskShare {
     }
 }
 
-/// "Not there" is an answer; everything else stays an error.
+/// "Not there" is an answer; everything else stays an error, and so does a server that is not there.
 fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if Kind::of(&error) == Kind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -139,7 +139,7 @@ fn a_share_that_is_read_only() {
     office.ok(&["peers"]);
     let Some(mount) = Mount::read_only(&lan.share()) else { return };
     let newcomer = lan.pc("newcomer");
-    newcomer.try_init(&[]).exits(1).says(&["Read-only file system", "let this user write to the share"]);
+    newcomer.try_init(&[]).exits(1).says(&["Read-only file system", "mount it writable"]);
     assert!(!newcomer.config.exists());
     let sent = office.json(&["send", "lab", "waits"]);
     assert_eq!(sent["state"], "queued");

@@ -34,7 +34,7 @@ Example:
 /// The exit code of a failure.
 pub fn code(kind: Kind) -> u8 {
     match kind {
-        Kind::Io | Kind::Corrupt | Kind::LeaseLost => FAILED,
+        Kind::Io | Kind::Denied | Kind::Corrupt | Kind::LeaseLost => FAILED,
         Kind::Usage => USAGE,
         Kind::NotFound => NOT_FOUND,
         Kind::Timeout => TIMEOUT,
@@ -46,6 +46,7 @@ pub fn code(kind: Kind) -> u8 {
 pub fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Io => "io",
+        Kind::Denied => "denied",
         Kind::Full => "full",
         Kind::Away => "away",
         Kind::Busy => "busy",
