@@ -112,6 +112,12 @@ impl Error {
         self.0.kind == Kind::NotFound
     }
 
+    /// Whether a handle of the share means nothing any more; a fresh one may.
+    pub fn is_stale(&self) -> bool {
+        let source = self.0.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
+        source.is_some_and(|error| error.kind() == io::ErrorKind::StaleNetworkFileHandle)
+    }
+
     /// Whether the share is unreachable or not the one we know.
     pub fn is_away(&self) -> bool {
         self.0.kind == Kind::Away

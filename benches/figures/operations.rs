@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanpost::engine::wake::{Outcome as Woken, WakeResult};
-use lanpost::engine::{Action, Engine, Hints, ops};
+use lanpost::engine::{Engine, Hints, ops};
 use lanpost::model::layout;
 use lanpost::sys::clock::ManualClock;
 
@@ -115,20 +114,11 @@ fn show(counts: &Counts) -> String {
     if list.is_empty() { "0".into() } else { format!("{}: {}", counts.total(), list.join(", ")) }
 }
 
-/// Looks once; if that orders a wake, it ends well.
+/// Looks once.
 fn take_in(engine: &mut Engine, hints: Hints) -> Outcome<()> {
     let step = engine.step(&hints)?;
     if let Some(problem) = step.problems.into_iter().next() {
         return Err(problem.into());
-    }
-    let orders = step.actions.into_iter().filter_map(|action| match action {
-        Action::Wake(order) => Some(order),
-        Action::Rearm => None,
-    });
-    for order in orders {
-        let outcome = Woken::Done;
-        let result = WakeResult { wake: order.wake, agent: order.agent, outcome, detail: String::new() };
-        lanpost::engine::wake::ended(engine.node_mut(), &result)?;
     }
     Ok(())
 }

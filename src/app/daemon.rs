@@ -1,50 +1,41 @@
-//! `lanpost run`: the daemon. A thin shell: the engine on its own thread, and around it signals, watchers and wakes.
+//! `lanpost run`: the daemon. Three threads at work, and a shell around them that never blocks.
 //!
-//! The engine's thread blocks on the share and may hang with it; this shell never waits for it longer than
-//! [`GRACE`]. Errors are sorted here, in one place: the share's are reported and tried again, the local store's stop
-//! the daemon only if trying again can't help.
+//! - The engine's thread moves mail. It blocks on the share and may hang with it.
+//! - The waker's thread decides about wakes, from the local store alone: they go on while the share hangs.
+//! - The watchdog's thread notices that the engine hangs, and says so in the log and in `status`.
+//!
+//! Each has a store connection of its own. Nobody waits for the engine's thread longer than a stop's short grace.
+//! Errors are sorted here, in one place: the share's are reported and tried again, the local store's stop the daemon
+//! only if trying again can't help.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::adapt::signals;
 use crate::adapt::wake::command::WakeCommand;
-use crate::adapt::watch::{Places, Seen, Watch};
+use crate::adapt::watch::{Places, Seen};
 use crate::app::log::Log;
+use crate::app::shell::{Nudge, Said, Shell, Signal};
 use crate::engine::node::Node;
-use crate::engine::wake::{self, WakeResult};
+use crate::engine::stall::{self, Change, Watchdog};
+use crate::engine::wake::{WakeResult, Waker};
 use crate::engine::{Action, Engine, Hints, Role};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
 use crate::model::envelope::format_time;
-use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::clock::{Clock, SystemClock, pause};
 use crate::sys::disk::DiskShare;
 use crate::sys::flock::LocalLock;
+use crate::sys::watched::{Calls, WatchedShare};
 
-/// How long a stop waits for the engine's last heartbeat.
-const GRACE: Duration = Duration::from_millis(1_500);
-/// How long a stop waits for wakes that have ended to be seen as ended (longer than their output is drained).
-const LAST_LOOK: Duration = Duration::from_millis(250);
-/// How long the engine rests after the local store failed.
+/// How long a thread rests after the local store failed.
 const STORE_FAILED: Duration = Duration::from_secs(2);
-
-/// What the shell tells the engine's thread.
-enum Signal {
-    Seen(Seen),
-    Woken(WakeResult),
-    Stop(&'static str),
-}
-
-/// What the engine's thread tells the shell.
-enum Said {
-    Act(Action),
-    Ended(Result<()>),
-}
+/// The time between two looks of the watchdog.
+const WATCHDOG: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is asked to stop.
 ///
@@ -55,6 +46,9 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     let log = Log::new(clock.clone());
     let node = Node::open(config, clock.clone())?;
     let _lock = lock(&node)?;
+    let another = || Node::open(node.config.clone(), clock.clone());
+    let (waker, mut watchman) = (Waker::new(another()?)?, another()?);
+    let watchdog = Watchdog::new(&mut watchman)?;
     let places = Places {
         share: node.config.look.notify.then(|| node.config.share.path.clone()),
         state: node.config.state.clone(),
@@ -73,24 +67,28 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
         node.config.share.path.display()
     );
     let holder = node.db.meta("holder")?.unwrap_or_default();
-    let share = Arc::new(DiskShare::new(&node.config.share.path, &holder));
+    let share = WatchedShare::new(Arc::new(DiskShare::new(&node.config.share.path, &holder)), clock.clone());
+    let calls = share.calls();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
     // Before the engine says that we live: from then on a stop has to end with the last heartbeat.
     let stop = runtime.block_on(async { signals::listen() });
     let stop = stop.map_err(|error| Error::new(Kind::Io, "listen for", "signals", error))?;
-    let engine = Engine::new(share, node, Role::Daemon)?;
+    let engine = Engine::new(Arc::new(share), node, Role::Daemon)?;
     log.info(&hello);
-    let (to_engine, from_shell) = channel();
-    let (to_shell, from_engine) = unbounded_channel();
-    let worker_log = log.clone();
-    let worker = std::thread::Builder::new().name("engine".into()).spawn(move || {
-        let ended = work(engine, &from_shell, &to_shell, &worker_log);
-        let _ = to_shell.send(Said::Ended(ended));
-    });
-    worker.map_err(|error| Error::new(Kind::Io, "start the engine's thread", "", error))?;
-    let shell = Shell { log, places, wake: Arc::new(wake), to_engine };
-    let ended = runtime.block_on(shell.run(stop, from_engine));
+
+    let (to_engine, for_engine) = channel();
+    let (to_waker, for_waker) = channel();
+    let (to_shell, for_shell) = tokio::sync::mpsc::unbounded_channel();
+    let (nudge, said, noted) = (to_waker.clone(), to_shell.clone(), log.clone());
+    spawn("engine", &to_shell, move || move_mail(engine, &for_engine, &said, &nudge, &noted))?;
+    let (said, noted) = (to_shell.clone(), log.clone());
+    spawn("waker", &to_shell, move || see_to_wakes(waker, &for_waker, &said, &noted))?;
+    let noted = log.clone();
+    spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, &noted))?;
+
+    let shell = Shell { log, places, wake: Arc::new(wake), to_engine, to_waker };
+    let ended = runtime.block_on(shell.run(stop, for_shell));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
     ended
@@ -107,7 +105,7 @@ fn lock(node: &Node) -> Result<LocalLock> {
         if LocalLock::holder(state).is_some_and(|holder| holder.role == "daemon") {
             break;
         }
-        crate::sys::clock::pause(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
     let cause = match LocalLock::holder(state) {
         Some(holder) => format!("a {} holds it: process {} since {}", holder.role, holder.pid, holder.since),
@@ -117,11 +115,28 @@ fn lock(node: &Node) -> Result<LocalLock> {
         .next("stop that one first, or give each instance a state folder of its own"))
 }
 
+/// Starts a thread that tells the shell how it ended, even if it panicked.
+fn spawn(
+    name: &'static str,
+    shell: &UnboundedSender<Said>,
+    work: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Result<()> {
+    let shell = shell.clone();
+    let body = move || {
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        let lost = |_| Err(Error::new(Kind::Io, "go on", "", format!("the {name} ended without a word")));
+        let _ = shell.send(Said::Ended(name, ended.unwrap_or_else(lost)));
+    };
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(body);
+    spawned.map(drop).map_err(|error| Error::new(Kind::Io, "start the thread of the", name, error))
+}
+
 /// The engine's thread.
-fn work(
+fn move_mail(
     mut engine: Engine,
     signals: &Receiver<Signal>,
     shell: &UnboundedSender<Said>,
+    waker: &Sender<Nudge>,
     log: &Log,
 ) -> Result<()> {
     let mut hints = Hints { everything: true, ..Hints::default() };
@@ -131,35 +146,33 @@ fn work(
                 step.problems.iter().for_each(|problem| log.problem(&problem.to_string()));
                 step.incidents.iter().for_each(|what| log.info(&format!("mended: {what}")));
                 for action in step.actions {
-                    let _ = shell.send(Said::Act(action));
+                    match action {
+                        Action::Mail => drop(waker.send(Nudge::Look)),
+                        Action::Rearm => drop(shell.send(Said::Rearm)),
+                    }
                 }
                 hints = Hints::default();
                 step.rest
             }
             Err(error) if error.is_retryable() => {
                 log.problem(&error.to_string());
-                // A wake's result must not be lost to a full disk: the same hints come again.
+                // The same hints come again.
                 STORE_FAILED
             }
             Err(error) => return Err(error),
         };
-        if let Some(reason) = wait(signals, rest, &mut hints) {
-            // A wake that ended is written down before anything else, or it would be repeated.
-            for result in &hints.wakes {
-                wake::ended(engine.node_mut(), result)?;
-            }
+        if let Some(reason) = rest_until(signals, rest, &mut hints) {
             return engine.stop(reason);
         }
     }
 }
 
 /// Rests until something is said or `rest` has passed; returns the reason if it is to stop.
-fn wait(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> Option<&'static str> {
+fn rest_until(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> Option<&'static str> {
     let mut next = signals.recv_timeout(rest);
     loop {
         match next {
             Ok(Signal::Stop(reason)) => return Some(reason),
-            Ok(Signal::Woken(result)) => hints.wakes.push(result),
             Ok(Signal::Seen(Seen::Mailbox)) => hints.mailbox = true,
             Ok(Signal::Seen(Seen::Slot)) => hints.slot = true,
             Ok(Signal::Seen(Seen::Status)) => hints.status = true,
@@ -172,87 +185,62 @@ fn wait(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> Option
     }
 }
 
-/// The part of the daemon that never blocks.
-struct Shell {
-    log: Log,
-    places: Places,
-    wake: Arc<WakeCommand>,
-    to_engine: Sender<Signal>,
+/// The waker's thread.
+fn see_to_wakes(
+    mut waker: Waker,
+    nudges: &Receiver<Nudge>,
+    shell: &UnboundedSender<Said>,
+    log: &Log,
+) -> Result<()> {
+    let mut results: Vec<WakeResult> = vec![];
+    let mut stopping = false;
+    loop {
+        let done =
+            if stopping { waker.note(&results).map(|()| None) } else { waker.step(&results).map(Some) };
+        let rest = match done {
+            Ok(None) => return Ok(()),
+            Ok(Some(step)) => {
+                results.clear();
+                if let Some(order) = step.order {
+                    let _ = shell.send(Said::Wake(order));
+                }
+                step.rest
+            }
+            Err(error) if error.is_retryable() => {
+                log.problem(&error.to_string());
+                // A wake's result must not be lost to a full disk: the same ones come again.
+                STORE_FAILED
+            }
+            Err(error) => return Err(error),
+        };
+        let mut next = nudges.recv_timeout(rest);
+        loop {
+            match next {
+                Ok(Nudge::Look) => {}
+                Ok(Nudge::Woken(result)) => results.push(result),
+                // A wake that ended is written down before anything else, or it would be repeated.
+                Ok(Nudge::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    stopping = true;
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+            next = nudges.recv_timeout(Duration::ZERO);
+        }
+    }
 }
 
-impl Shell {
-    async fn run(
-        self,
-        stop: impl Future<Output = &'static str>,
-        mut engine: UnboundedReceiver<Said>,
-    ) -> Result<()> {
-        let mut watch = self.watch();
-        let mut wakes: JoinSet<WakeResult> = JoinSet::new();
-        tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                reason = &mut stop => {
-                    // What has ended by now has ended, though nobody looked yet.
-                    if !wakes.is_empty() {
-                        tokio::time::sleep(LAST_LOOK).await;
-                    }
-                    while let Some(Ok(result)) = wakes.try_join_next() {
-                        let _ = self.to_engine.send(Signal::Woken(result));
-                    }
-                    return self.stop(reason, engine).await;
-                }
-                Some(Ok(result)) = wakes.join_next(), if !wakes.is_empty() => {
-                    self.log.info(&format!("wake {}: {}", result.wake, result.detail));
-                    let _ = self.to_engine.send(Signal::Woken(result));
-                }
-                said = engine.recv() => match said {
-                    Some(Said::Act(Action::Wake(order))) => {
-                        self.log.info(&format!("wake {}: {} messages", order.wake, order.messages.len()));
-                        let wake = self.wake.clone();
-                        wakes.spawn(async move { wake.run(&order).await });
-                    }
-                    Some(Said::Act(Action::Rearm)) => {
-                        drop(watch);
-                        watch = self.watch();
-                    }
-                    Some(Said::Ended(ended)) => return ended,
-                    None => return Err(Error::new(Kind::Io, "go on", "", "the engine ended without a word")),
-                }
+/// The watchdog's thread. It ends with the process.
+fn watch_engine(mut watchdog: Watchdog, mut node: Node, calls: &Calls, log: &Log) -> Result<()> {
+    loop {
+        match watchdog.look(&mut node, calls.hanging(stall::AFTER)) {
+            Ok(None) => {}
+            Ok(Some(Change::Hangs(stall))) => log.info(&format!("problem: the share is {stall}")),
+            Ok(Some(Change::Answers(after))) => {
+                log.info(&format!("the share answers again, after {} s", after.as_secs()));
             }
+            Err(error) => log.problem(&error.to_string()),
         }
-    }
-
-    async fn stop(&self, reason: &'static str, mut engine: UnboundedReceiver<Said>) -> Result<()> {
-        self.log.info(&format!("stopping: {reason}"));
-        let _ = self.to_engine.send(Signal::Stop(reason));
-        let last = tokio::time::timeout(GRACE, async {
-            loop {
-                match engine.recv().await {
-                    Some(Said::Ended(ended)) => return ended,
-                    Some(Said::Act(_)) => {}
-                    None => return Ok(()),
-                }
-            }
-        });
-        match last.await {
-            Ok(ended) => {
-                // The share may be away; that is no reason for a stop to fail.
-                ended.inspect_err(|error| self.log.problem(&error.to_string())).ok();
-                self.log.info("stopped");
-            }
-            Err(_) => self.log.problem("the share does not answer: stopped without a last heartbeat"),
-        }
-        Ok(())
-    }
-
-    fn watch(&self) -> Option<Watch> {
-        let to_engine = self.to_engine.clone();
-        let (watch, failed) = Watch::start(&self.places, move |seen| {
-            let _ = to_engine.send(Signal::Seen(seen));
-        });
-        failed.iter().for_each(|failure| self.log.problem(failure));
-        // Subscribed first, now look: what changed in between is found.
-        let _ = self.to_engine.send(Signal::Seen(Seen::Everything));
-        watch
+        pause(WATCHDOG);
     }
 }

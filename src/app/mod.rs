@@ -10,3 +10,4 @@ pub mod locate;
 pub mod log;
 pub mod pass;
 pub mod print;
+mod shell;

@@ -1,18 +1,28 @@
-//! One engine pass by a command, when no daemon runs: looks, takes mail in, sends what waits.
+//! Work on the share by a command: an engine pass when no daemon runs, or `init`.
+//!
+//! A dead mount hangs its caller for minutes and can't be cancelled, so the work has a thread of its own and the
+//! command gives up on it when one call hangs for [`stall::AFTER`]. The thread goes on until its call returns or the
+//! process ends; it holds the local lock for so long, and this process starts no second pass beside it. Nothing is
+//! lost: what a pass did is in the store, and what it was kept from waits there.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::engine::node::Node;
-use crate::engine::{Engine, Hints, Role};
+use crate::engine::{Engine, Hints, Role, stall};
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::format_time;
-use crate::sys::clock::pause;
+use crate::sys::clock::{Clock, pause};
 use crate::sys::disk::DiskShare;
 use crate::sys::flock::LocalLock;
+use crate::sys::share::Share;
+use crate::sys::watched::{Calls, WatchedShare};
 
 /// How long to wait for another command's pass, or for a lockfile, in all.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The time between two looks whether a call hangs.
+const STEP: Duration = Duration::from_millis(100);
 
 /// What came of asking for a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,32 +33,75 @@ pub enum Passed {
     DaemonRuns,
 }
 
-/// Runs one pass under the local lock; `role` names the command to whoever finds it held.
-///
-/// # Errors
-/// The share is away or refuses (then the mail waits in the spool), or the local store fails.
-pub fn pass(node: &mut Node, role: &str) -> Result<Passed> {
-    let state = node.config.state.clone();
-    let deadline = node.clock.now() + PATIENCE;
-    let _lock = loop {
-        if let Some(lock) = LocalLock::try_acquire(&state, role, format_time(node.clock.wall()))? {
-            break lock;
+/// The passes of one process.
+#[derive(Default)]
+pub struct Passes {
+    hung: Option<Work<()>>,
+}
+
+impl Passes {
+    /// Runs one pass under the local lock; `role` names the command to whoever finds it held.
+    ///
+    /// # Errors
+    /// The share is away, hangs or refuses (then the mail waits in the spool), or the local store fails.
+    pub fn pass(&mut self, node: &Node, role: &str) -> Result<Passed> {
+        if let Some(hung) = self.hung.take() {
+            // Its lock is ours; whatever it comes to, another pass may say it better.
+            if hung.is_running() {
+                let error = hung.error();
+                self.hung = Some(hung);
+                return Err(error);
+            }
         }
-        if LocalLock::holder(&state).is_some_and(|holder| holder.role == "daemon") {
-            return Ok(Passed::DaemonRuns);
+        let deadline = node.clock.now() + PATIENCE;
+        let Some(lock) = lock(node, role, deadline)? else { return Ok(Passed::DaemonRuns) };
+        let own = Node::open(node.config.clone(), node.clock.clone())?;
+        let holder = node.db.meta("holder")?.unwrap_or_default();
+        let share = Arc::new(DiskShare::new(&node.config.share.path, &holder));
+        let work = Work::start(share, node.clock.clone(), move |share| {
+            let _lock = lock;
+            run(share, own, deadline)
+        })?;
+        match work.wait() {
+            Some(passed) => passed.map(|()| Passed::Done),
+            None => {
+                let error = work.error();
+                self.hung = Some(work);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Takes the local lock; `None` if a daemon holds it.
+fn lock(node: &Node, role: &str, deadline: Duration) -> Result<Option<LocalLock>> {
+    let state = &node.config.state;
+    loop {
+        if let Some(lock) = LocalLock::try_acquire(state, role, format_time(node.clock.wall()))? {
+            return Ok(Some(lock));
+        }
+        let holder = LocalLock::holder(state);
+        if holder.as_ref().is_some_and(|holder| holder.role == "daemon") {
+            return Ok(None);
         }
         if node.clock.now() >= deadline {
-            let cause = "another command is at work on it";
-            return Err(
-                Error::new(Kind::Busy, "work on the state folder", state.display(), cause).next("try again")
-            );
+            let cause = match holder {
+                Some(holder) => format!(
+                    "`lanpost {}` (process {}) is at work on it since {}, or hangs with the share",
+                    holder.role, holder.pid, holder.since
+                ),
+                None => "another command is at work on it".into(),
+            };
+            let error = Error::new(Kind::Busy, "work on the state folder", state.display(), cause);
+            return Err(error.next("try again"));
         }
         pause(Duration::from_millis(20));
-    };
-    let holder = node.db.meta("holder")?.unwrap_or_default();
-    let share = Arc::new(DiskShare::new(&node.config.share.path, &holder));
-    let own = Node::open(node.config.clone(), node.clock.clone())?;
-    let mut engine = Engine::new(share, own, Role::Pass)?;
+    }
+}
+
+/// One pass, on its thread.
+fn run(share: Arc<dyn Share>, node: Node, deadline: Duration) -> Result<()> {
+    let mut engine = Engine::new(share, node, Role::Pass)?;
     let mut hints = Hints { everything: true, ..Hints::default() };
     loop {
         let mut step = engine.step(&hints)?;
@@ -57,14 +110,64 @@ pub fn pass(node: &mut Node, role: &str) -> Result<Passed> {
             engine.end_pass()?;
             return Err(step.problems.swap_remove(0));
         }
-        let waits_for_lockfile = engine.node().db.spooled()? > 0 && node.clock.now() + step.rest < deadline;
+        let now = engine.node().clock.now();
+        let waits_for_lockfile = engine.node().db.spooled()? > 0 && now + step.rest < deadline;
         match step.rest {
             Duration::ZERO => {}
             rest if waits_for_lockfile => pause(rest),
-            _ => {
-                engine.end_pass()?;
-                return Ok(Passed::Done);
+            _ => return engine.end_pass(),
+        }
+    }
+}
+
+/// Work on a share that may hang, on a thread of its own.
+pub struct Work<T> {
+    share: String,
+    calls: Calls,
+    ended: Receiver<Result<T>>,
+}
+
+impl<T: Send + 'static> Work<T> {
+    /// Starts `work` on `share`.
+    ///
+    /// # Errors
+    /// The machine has no thread left.
+    pub fn start(
+        share: Arc<dyn Share>,
+        clock: Arc<dyn Clock>,
+        work: impl FnOnce(Arc<dyn Share>) -> Result<T> + Send + 'static,
+    ) -> Result<Work<T>> {
+        let describe = share.describe();
+        let share = WatchedShare::new(share, clock);
+        let calls = share.calls();
+        let (end, ended) = channel();
+        let body = move || drop(end.send(work(Arc::new(share))));
+        let spawned = std::thread::Builder::new().name("pass".into()).spawn(body);
+        spawned.map_err(|error| Error::new(Kind::Io, "start a thread", "", error))?;
+        Ok(Work { share: describe, calls, ended })
+    }
+
+    /// Waits for its end; `None` if one of its calls hangs.
+    pub fn wait(&self) -> Option<Result<T>> {
+        loop {
+            match self.ended.recv_timeout(STEP) {
+                Ok(ended) => return Some(ended),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let cause = "its thread ended without a word";
+                    return Some(Err(Error::new(Kind::Io, "use the share", &self.share, cause)));
+                }
+                Err(RecvTimeoutError::Timeout) if self.calls.hanging(stall::AFTER).is_some() => return None,
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
+    }
+
+    /// What is told instead of an end.
+    pub fn error(&self) -> Error {
+        stall::error(&self.share, self.calls.running().as_ref())
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.ended.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout))
     }
 }

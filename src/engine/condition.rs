@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::stall;
 use crate::error::Result;
 use crate::model::layout;
 use crate::store::db::Db;
@@ -87,6 +88,15 @@ pub fn census(share: &dyn Share) -> Result<Census> {
 /// What was last found out; the default if nothing was.
 pub fn load(db: &Db) -> Result<Condition> {
     Ok(db.meta(KEY)?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+}
+
+/// What keeps the running daemon from moving mail, in words; `None` if nothing does.
+pub fn hindrance(db: &Db) -> Result<Option<String>> {
+    if let Some(stall) = stall::load(db)? {
+        return Ok(Some(format!("the share is {stall}")));
+    }
+    let condition = load(db)?;
+    Ok(condition.share_away.or(condition.trouble))
 }
 
 /// Remembers it, if it changed.

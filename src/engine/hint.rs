@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::Error;
 
 /// Who runs the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A daemon: it beats and wakes.
+    /// A daemon: it beats, and a waker works beside it.
     Daemon,
     /// A command's single pass: it moves mail and does neither.
     Pass,
@@ -25,15 +24,13 @@ pub struct Hints {
     pub status: bool,
     /// Hints were lost, or a watcher began anew: look at everything.
     pub everything: bool,
-    /// Wakes that ended.
-    pub wakes: Vec<WakeResult>,
 }
 
 /// What a step asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Wake an agent; the result comes back as a hint.
-    Wake(WakeOrder),
+    /// Mail came in: it is the waker's turn.
+    Mail,
     /// Set the watcher up anew: it missed something.
     Rearm,
 }

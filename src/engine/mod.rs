@@ -17,6 +17,7 @@ mod mend;
 pub mod node;
 pub mod ops;
 mod receive;
+pub mod stall;
 mod step;
 mod tenure;
 pub mod wake;

@@ -1,7 +1,7 @@
 //! The engine: one step at a time, blocking, without threads, clocks or tokio of its own.
 //!
-//! A step looks for mail, takes it in, says whom to wake, sends what waits, and beats; then it says how long it may
-//! rest. Hints shorten the rest and carry nothing else. What the share refuses is reported in the step and tried
+//! A step looks for mail, takes it in, sends what waits, and beats; then it says how long it may rest. Wakes are the
+//! [`Waker`](crate::engine::wake::Waker)'s, beside it: a step may hang with the share. Hints shorten the rest and carry nothing else. What the share refuses is reported in the step and tried
 //! again; only the local store's failures are errors.
 //!
 //! Before anything of the share is believed or written, its identity must have been seen; every heartbeat, and after
@@ -17,7 +17,6 @@ use crate::engine::hint::{Action, Hints, Role, Step};
 use crate::engine::node::Node;
 use crate::engine::receive::{Found, Mailbox};
 use crate::engine::tenure::Tenure;
-use crate::engine::wake::{self, Decision};
 use crate::engine::{beat, mend, ops};
 use crate::error::{Kind, Result};
 use crate::model::envelope::format_time;
@@ -46,7 +45,6 @@ pub struct Engine {
     outbox: Outbox,
     pace: Pace,
     condition: Condition,
-    waking: bool,
     gate: Gate,
     next_look: Duration,
     next_full: Duration,
@@ -63,10 +61,7 @@ impl Engine {
     ///
     /// # Errors
     /// The local store's.
-    pub fn new(share: Arc<dyn Share>, mut node: Node, role: Role) -> Result<Engine> {
-        if role == Role::Daemon {
-            node.db.interrupt_wakes(node.clock.wall_ms())?;
-        }
+    pub fn new(share: Arc<dyn Share>, node: Node, role: Role) -> Result<Engine> {
         let look = &node.config.look;
         let intervals = Intervals { busy: look.busy, idle: look.idle, rest: look.rest };
         let condition = Condition { missed_events: 0, lease_lost_to: None, ..condition::load(&node.db)? };
@@ -84,7 +79,6 @@ impl Engine {
             outbox: Outbox::default(),
             pace: Pace::new(intervals),
             condition,
-            waking: false,
             gate: Gate::default(),
             next_look: now,
             next_full: now,
@@ -124,19 +118,14 @@ impl Engine {
     /// The local store's alone: nothing can be promised without it.
     pub fn step(&mut self, hints: &Hints) -> Result<Step> {
         let mut step = Step::default();
-        for result in &hints.wakes {
-            wake::ended(&mut self.node, result)?;
-            self.waking = false;
-        }
         let now = self.node.clock.now();
         if hints.mailbox || hints.slot {
             self.pace.event(now);
         }
         self.node.db.expire_queued(self.node.clock.wall_ms())?;
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
-        let wakes = self.fire(&mut step)?;
         self.note_condition(&step)?;
-        step.rest = if more { Duration::ZERO } else { self.rest(now, wakes) };
+        step.rest = if more { Duration::ZERO } else { self.rest(now) };
         Ok(step)
     }
 
@@ -225,6 +214,7 @@ impl Engine {
         }
         if found.taken.new > 0 && self.role == Role::Daemon && !self.node.config.wake.command.is_empty() {
             // The agent first; receipts and mail go in the next step.
+            step.actions.push(Action::Mail);
             return Ok(true);
         }
         let round = self.outbox.send(&*self.share, &mut self.node, &mut self.tenure, now)?;
@@ -335,21 +325,6 @@ impl Engine {
         Ok(found)
     }
 
-    fn fire(&mut self, step: &mut Step) -> Result<Option<i64>> {
-        if self.waking || self.role == Role::Pass || self.node.config.wake.command.is_empty() {
-            return Ok(None);
-        }
-        match wake::decide(&mut self.node)? {
-            Decision::Idle => Ok(None),
-            Decision::In(ms) => Ok(Some(ms)),
-            Decision::Fire(order) => {
-                self.waking = true;
-                step.actions.push(Action::Wake(order));
-                Ok(None)
-            }
-        }
-    }
-
     fn note_condition(&mut self, step: &Step) -> Result<()> {
         match step.problems.first() {
             Some(problem) => self.condition.trouble = Some(problem.to_string()),
@@ -376,18 +351,17 @@ impl Engine {
         condition::store(&mut self.node.db, &self.condition)
     }
 
-    fn rest(&self, now: Duration, wakes: Option<i64>) -> Duration {
-        let wakes = wakes.map(|ms| now + Duration::from_millis(ms.max(0).unsigned_abs()));
+    fn rest(&self, now: Duration) -> Duration {
         if let Some(soon) = self.gate.due(now) {
-            return wakes.map_or(soon, |at| at.min(soon)).saturating_sub(now);
+            return soon.saturating_sub(now);
         }
         if self.lease_lost() {
-            return wakes.map_or(IDLE, |at| at.saturating_sub(now));
+            return IDLE;
         }
         let beat = (self.role == Role::Daemon).then_some(self.next_beat);
         let timers = [Some(self.next_look), Some(self.next_full), beat, self.mailbox.due()];
         let scan = self.last_scan.filter(|_| self.status_hinted).map(|at| at + SCANS);
-        let first = timers.into_iter().flatten().chain(scan).chain(self.outbox.due()).chain(wakes).min();
+        let first = timers.into_iter().flatten().chain(scan).chain(self.outbox.due()).min();
         first.map_or(IDLE, |at| at.saturating_sub(now))
     }
 }

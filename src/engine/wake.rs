@@ -7,6 +7,8 @@
 //!   failure, the senders are told.
 //! - What is due lies in the store, so a restart takes an unfinished wake up again and never repeats a finished one.
 
+use std::time::Duration;
+
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::config::WakeConfig;
@@ -14,6 +16,8 @@ use crate::model::name::Address;
 use crate::model::retry;
 use crate::store::db::{Due, Ended, Message};
 
+/// The longest rest of a waker: mail that came in and was never announced is found by then.
+const IDLE: Duration = Duration::from_secs(5);
 /// How many messages that need no wake any more are marked at once.
 const LOOKED_AT: usize = 1_000;
 
@@ -54,9 +58,67 @@ pub struct WakeResult {
     pub detail: String,
 }
 
+/// The wakes of one instance, a step at a time. It works on the local store alone, through a node of its own, so that
+/// wakes go on while the engine hangs with the share.
+pub struct Waker {
+    node: Node,
+    in_flight: bool,
+}
+
+/// What a step of the waker came to.
+#[derive(Debug)]
+pub struct WakeStep {
+    /// Wake this agent; the result goes into a later step.
+    pub order: Option<WakeOrder>,
+    /// How long to rest, unless mail comes in, a wake ends, or a command rings the local bell.
+    pub rest: Duration,
+}
+
+impl Waker {
+    /// Takes `node`. Whoever calls holds the local lock of the state folder.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn new(mut node: Node) -> Result<Waker> {
+        node.db.interrupt_wakes(node.clock.wall_ms())?;
+        Ok(Waker { node, in_flight: false })
+    }
+
+    /// Writes down how wakes went, and starts none. After an error it may be repeated.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn note(&mut self, results: &[WakeResult]) -> Result<()> {
+        for result in results {
+            ended(&mut self.node, result)?;
+            self.in_flight = false;
+        }
+        Ok(())
+    }
+
+    /// One step; `results` are of the wakes that ended since the last one. After an error the same step may be repeated.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn step(&mut self, results: &[WakeResult]) -> Result<WakeStep> {
+        self.note(results)?;
+        if self.in_flight || self.node.config.wake.command.is_empty() {
+            return Ok(WakeStep { order: None, rest: IDLE });
+        }
+        Ok(match decide(&mut self.node)? {
+            Decision::Idle => WakeStep { order: None, rest: IDLE },
+            Decision::In(ms) => WakeStep { order: None, rest: Duration::from_millis(ms.unsigned_abs()) },
+            Decision::Fire(order) => {
+                self.in_flight = true;
+                WakeStep { order: Some(order), rest: IDLE }
+            }
+        })
+    }
+}
+
 /// What is to be done about wakes now.
 #[derive(Debug)]
-pub enum Decision {
+enum Decision {
     /// Nothing waits.
     Idle,
     /// Something waits; look again in so many milliseconds.
@@ -68,7 +130,7 @@ pub enum Decision {
 /// When a wake for `due` may fire: the milliseconds from `now` on, 0 for at once. Times are wall-clock milliseconds;
 /// one that lies in the future (the clock was set back) holds nothing up.
 fn pause(config: &WakeConfig, urgent: bool, last: Option<i64>, failures: (u32, i64), now: i64) -> i64 {
-    let left = |since: i64, pause: std::time::Duration| {
+    let left = |since: i64, pause: Duration| {
         let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         if since > now { 0 } else { since.saturating_add(pause).saturating_sub(now).max(0) }
     };
@@ -82,7 +144,7 @@ fn pause(config: &WakeConfig, urgent: bool, last: Option<i64>, failures: (u32, i
 }
 
 /// Decides about the next wake and, if it fires, writes it down before it does.
-pub fn decide(node: &mut Node) -> Result<Decision> {
+fn decide(node: &mut Node) -> Result<Decision> {
     let now = node.clock.wall_ms();
     let answered = node.db.wake_messages(None, LOOKED_AT)?;
     if !answered.is_empty() {
@@ -108,7 +170,7 @@ pub fn decide(node: &mut Node) -> Result<Decision> {
 }
 
 /// Writes down how a wake went.
-pub fn ended(node: &mut Node, result: &WakeResult) -> Result<()> {
+fn ended(node: &mut Node, result: &WakeResult) -> Result<()> {
     let attempts = node.db.wake_failures(&result.agent)?.0 + 1;
     let (ended, detail) = match result.outcome {
         Outcome::Done => (Ended::Done, result.detail.clone()),
@@ -141,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_first_wakes_at_once_and_the_next_waits_for_the_window() {
-        let config = WakeConfig { window: std::time::Duration::from_secs(1), ..WakeConfig::default() };
+        let config = WakeConfig { window: Duration::from_secs(1), ..WakeConfig::default() };
         let cases = [
             ((false, None, (0, 0)), 0),
             ((false, Some(9_700), (0, 0)), 700),

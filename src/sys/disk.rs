@@ -63,6 +63,18 @@ impl DiskShare {
         }
     }
 
+    fn read_once(&self, path: &Path, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
+        let opened = self.present(path, || platform::open_read(path));
+        let Some(file) = opened.at("open", path)? else { return Ok(None) };
+        let mut file = regular(file, path)?;
+        let mut bytes = Vec::new();
+        if from > 0 {
+            file.seek(SeekFrom::Start(from)).at("read", path)?;
+        }
+        file.take(max as u64).read_to_end(&mut bytes).at("read", path)?;
+        Ok(Some(bytes))
+    }
+
     fn rename(&self, from: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
         match platform::rename(from, to) {
             Ok(()) => Ok(()),
@@ -136,15 +148,11 @@ impl Share for DiskShare {
 
     fn read(&self, path: &SharePath, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
         let path = self.path(path);
-        let opened = self.present(&path, || platform::open_read(&path));
-        let Some(file) = opened.at("open", &path)? else { return Ok(None) };
-        let mut file = regular(file, &path)?;
-        let mut bytes = Vec::new();
-        if from > 0 {
-            file.seek(SeekFrom::Start(from)).at("read", &path)?;
+        match self.read_once(&path, from, max) {
+            // What the handle meant is gone (replaced on the server): what the name means now is asked for.
+            Err(error) if error.is_stale() => self.read_once(&path, from, max),
+            other => other,
         }
-        file.take(max as u64).read_to_end(&mut bytes).at("read", &path)?;
-        Ok(Some(bytes))
     }
 
     fn open_append(&self, path: &SharePath) -> Result<Box<dyn Append>> {

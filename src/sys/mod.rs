@@ -12,6 +12,7 @@ pub mod flock;
 pub mod memory;
 pub mod process;
 pub mod share;
+pub mod watched;
 
 #[cfg(any(all(test, unix), not(any(target_os = "linux", windows))))]
 mod other;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{Cx, exit};
 use crate::app::locate::{self, Place};
+use crate::app::pass::Work;
 use crate::app::print;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
@@ -188,10 +189,18 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
         let cause = format!("its daemon runs (process {})", holder.pid);
         return Err(Error::new(Kind::Busy, "set up", &config.instance, cause).next("stop it first"));
     }
-    let share = DiskShare::new(&config.share.path, "init");
-    let made = ops::init(&config, &share, Arc::new(SystemClock::new()), force)?;
+    let made = join(&config, force)?;
     let kept = write(&place.path, &text)?;
     report(cx, place, &config, made, kept.as_deref())
+}
+
+/// The engine's part, given up when the share hangs: running init again goes on.
+fn join(config: &Config, force: bool) -> Result<ops::Init> {
+    let share = Arc::new(DiskShare::new(&config.share.path, "init"));
+    let (config, clock) = (config.clone(), Arc::new(SystemClock::new()));
+    let work =
+        Work::start(share, clock.clone(), move |share| ops::init(&config, &*share, clock, force))?;
+    work.wait().unwrap_or_else(|| Err(work.error()))
 }
 
 /// Writes the config; a former one that says something else is kept beside it.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Cx;
-use crate::app::pass::{Passed, pass};
+use crate::app::pass::Passed;
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::sys::clock;
@@ -33,7 +33,7 @@ fn try_pass(cx: &mut Cx, node: &mut Node, role: &str) -> Option<String> {
         return None;
     }
     cx.out.flush();
-    match pass(node, role) {
+    match cx.passes.pass(node, role) {
         Ok(Passed::Done | Passed::DaemonRuns) => None,
         Err(error) => Some(error.to_string()),
     }

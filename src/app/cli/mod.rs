@@ -28,6 +28,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::app::locate;
+use crate::app::pass::Passes;
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::sys::clock::SystemClock;
@@ -71,6 +72,7 @@ struct Cx {
     config: Option<PathBuf>,
     json: bool,
     out: Out,
+    passes: Passes,
 }
 
 impl Cx {
@@ -93,7 +95,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let mut cx = Cx { config: cli.config, json: cli.json, out: Out::stdout() };
+    let mut cx = Cx { config: cli.config, json: cli.json, out: Out::stdout(), passes: Passes::default() };
     let stores = matches!(cli.command, Command::Send(_) | Command::Reply(_));
     let done = cli.command.run(&mut cx);
     // The answer comes first, even when the command goes on to fail.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{Body, Speaker};
 use super::look::{Watch, daemon_runs};
 use super::{Cx, exit, out};
-use crate::app::pass::{Passed, pass};
+use crate::app::pass::Passed;
 use crate::app::print;
 use crate::engine::condition;
 use crate::engine::node::Node;
@@ -139,13 +139,10 @@ fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
 /// Has a stored message go out: by a pass, unless a daemon runs. Tells how far it came, and what keeps it.
 pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> Result<Sent> {
     cx.out.flush();
-    let passed = if daemon_runs(node) { Ok(Passed::DaemonRuns) } else { pass(node, role) };
+    let passed = if daemon_runs(node) { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
     let cause = match passed {
         Ok(Passed::Done) => None,
-        Ok(Passed::DaemonRuns) => {
-            let condition = condition::load(&node.db)?;
-            condition.share_away.or(condition.trouble)
-        }
+        Ok(Passed::DaemonRuns) => condition::hindrance(&node.db)?,
         // It is stored, so this is no failure of `send`, whatever it is.
         Err(error) => Some(error.to_string()),
     };

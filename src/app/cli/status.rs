@@ -37,9 +37,12 @@ fn lines(status: &Status) -> Vec<String> {
     };
     let mut lines = vec![format!("{}: {daemon}, lanpost {}", status.instance, status.version)];
     let share = &status.share;
-    let since =
-        share.since.as_deref().map(|at| format!(" since {}", print::local_time(at))).unwrap_or_default();
-    let usable = if share.available { "available" } else { "away" };
+    let (usable, since) = match &share.stalled {
+        Some(stall) => ("stalled", Some(stall.since.as_str())),
+        None if share.available => ("available", share.since.as_deref()),
+        None => ("away", share.since.as_deref()),
+    };
+    let since = since.map(|at| format!(" since {}", print::local_time(at))).unwrap_or_default();
     let id = share.id.as_deref().unwrap_or("not known yet");
     lines.push(format!("share     {} (id {id}), {usable}{since}", share.path));
     lines.push(format!("state     {}", status.state_folder));

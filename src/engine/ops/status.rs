@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::engine::condition::{self, Census, Incident};
 use crate::engine::node::Node;
+use crate::engine::stall::{self, Stall};
 use crate::error::Result;
 use crate::model::envelope::format_time;
 use crate::model::name::Name;
@@ -61,7 +62,7 @@ pub struct ShareView {
     pub path: String,
     /// Its id; `None` before `init` saw it.
     pub id: Option<String>,
-    /// Whether it could be used when it was last tried.
+    /// Whether it could be used when it was last tried; not while a call hangs.
     pub available: bool,
     /// Since when that is so (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +70,9 @@ pub struct ShareView {
     /// Why it can't be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// The call in which the daemon hangs, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<Stall>,
     /// What lies on it, when the daemon last walked it (at its start and once a day).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub census: Option<Census>,
@@ -88,18 +92,23 @@ pub fn status(node: &Node) -> Result<Status> {
     }
     let since =
         chrono::DateTime::from_timestamp_millis(condition.share_since).filter(|_| condition.share_since > 0);
+    let daemon = LocalLock::holder(&node.config.state);
+    // Without a daemon the note is what a killed one left.
+    let runs = daemon.as_ref().is_some_and(|holder| holder.role == "daemon");
+    let stalled = if runs { stall::load(&node.db)? } else { None };
     let share = ShareView {
         path: node.config.share.path.display().to_string(),
         id: node.db.meta("share")?,
-        available: condition.share_away.is_none(),
+        available: condition.share_away.is_none() && stalled.is_none(),
         since: since.map(format_time),
         cause: condition.share_away.clone(),
+        stalled,
         census: condition.census.clone(),
     };
     let mut status = Status {
         instance: node.instance().clone(),
         version: env!("CARGO_PKG_VERSION").into(),
-        daemon: LocalLock::holder(&node.config.state),
+        daemon,
         share,
         state_folder: node.config.state.display().to_string(),
         incoming,
@@ -127,6 +136,11 @@ fn lately(condition: &condition::Condition, node: &Node) -> Vec<Incident> {
 
 fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> Vec<String> {
     let mut problems = vec![];
+    if let Some(stall) = &status.share.stalled {
+        problems.push(format!(
+            "the share is {stall}; look at the network and at the file server, mail goes on by itself"
+        ));
+    }
     if let Some(cause) = &condition.share_away {
         problems.push(format!("the share is away: {cause}"));
     }

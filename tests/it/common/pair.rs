@@ -2,15 +2,15 @@
 //! stand still until they are told to move.
 //!
 //! A [`Site`] is one instance on one PC: a state folder of its own, its own view of the share (counted, then
-//! faulty), an engine, and an agent that answers wakes. A [`Pair`] is two of them, `a` and `b`, and steps both.
+//! faulty), an engine, a waker, and an agent that answers wakes. A [`Pair`] is two of them, `a` and `b`, and steps both.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanpost::engine::node::Node;
 use lanpost::engine::ops::{self, Draft};
-use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult};
-use lanpost::engine::{Action, Engine, Hints, Role};
+use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
+use lanpost::engine::{Engine, Hints, Role};
 use lanpost::model::config::{Config, Limits, Look, ShareConfig, WakeConfig};
 use lanpost::model::layout::{self, LaneFile};
 use lanpost::model::name::{Address, Name};
@@ -70,6 +70,8 @@ pub struct Site {
     pub rest: Duration,
     config: Config,
     engine: Option<Engine>,
+    waker: Option<Waker>,
+    ended: Vec<WakeResult>,
     hints: Hints,
     restless: u32,
     _state: TempDir,
@@ -106,6 +108,8 @@ impl Site {
             rest: Duration::ZERO,
             config,
             engine: None,
+            waker: None,
+            ended: vec![],
             hints: Hints::default(),
             restless: 0,
             _state: state,
@@ -138,6 +142,8 @@ impl Site {
             rest: Duration::ZERO,
             config,
             engine: None,
+            waker: None,
+            ended: vec![],
             hints: Hints::default(),
             restless: 0,
             _state: state,
@@ -167,10 +173,11 @@ impl Site {
 
     /// Starts the daemon; one that runs is killed first, and so is the wake that it had in flight.
     pub fn start(&mut self) {
-        self.engine = None;
-        self.hints = Hints::default();
-        let node = Node::open(self.config.clone(), self.clock.clone()).unwrap();
-        self.engine = Some(Engine::new(Arc::new(self.faults.clone()), node, Role::Daemon).unwrap());
+        (self.engine, self.waker) = (None, None);
+        (self.hints, self.ended) = (Hints::default(), vec![]);
+        let node = || Node::open(self.config.clone(), self.clock.clone()).unwrap();
+        self.waker = Some(Waker::new(node()).unwrap());
+        self.engine = Some(Engine::new(Arc::new(self.faults.clone()), node(), Role::Daemon).unwrap());
     }
 
     /// Changes the config; the daemon is started anew.
@@ -196,7 +203,7 @@ impl Site {
         hint(&mut self.hints);
     }
 
-    /// One step of the engine.
+    /// One step of the engine, then one of the waker.
     pub fn step(&mut self) {
         let hints = std::mem::take(&mut self.hints);
         let step = self.engine().step(&hints).unwrap();
@@ -209,12 +216,18 @@ impl Site {
             self.config.instance,
             self.problems
         );
-        for action in step.actions {
-            if let Action::Wake(order) = action {
-                self.wakes.push(order);
-                if let Some(outcome) = self.answer {
-                    self.answer_wake(outcome);
-                }
+        self.step_waker();
+    }
+
+    /// One step of the waker alone, as while the engine hangs.
+    pub fn step_waker(&mut self) {
+        let ended = std::mem::take(&mut self.ended);
+        let step = self.waker.as_mut().unwrap().step(&ended).unwrap();
+        self.rest = self.rest.min(step.rest);
+        if let Some(order) = step.order {
+            self.wakes.push(order);
+            if let Some(outcome) = self.answer {
+                self.answer_wake(outcome);
             }
         }
     }
@@ -223,7 +236,7 @@ impl Site {
     pub fn answer_wake(&mut self, outcome: Outcome) {
         let order = self.wakes.last().unwrap();
         let detail = format!("{outcome:?}").to_lowercase();
-        self.hints.wakes.push(WakeResult { wake: order.wake, agent: order.agent.clone(), outcome, detail });
+        self.ended.push(WakeResult { wake: order.wake, agent: order.agent.clone(), outcome, detail });
         self.rest = Duration::ZERO;
     }
 

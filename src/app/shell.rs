@@ -1,0 +1,171 @@
+//! The part of the daemon that never blocks: signals, notifications and wakes, around the threads that do the work.
+//!
+//! It touches no share itself: even setting a watcher up hangs on a dead mount, so that has a thread of its own each
+//! time. A crash of it leaves nothing: what is due lies in the store.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use crate::adapt::wake::command::WakeCommand;
+use crate::adapt::watch::{Places, Seen, Watch};
+use crate::app::log::Log;
+use crate::engine::wake::{WakeOrder, WakeResult};
+use crate::error::{Error, Kind, Result};
+
+/// How long a stop waits for the engine's last heartbeat.
+const GRACE: Duration = Duration::from_millis(1_500);
+/// How long a stop waits for wakes that have ended to be seen as ended (longer than their output is drained).
+const LAST_LOOK: Duration = Duration::from_millis(250);
+
+/// What the shell tells the engine's thread.
+pub enum Signal {
+    /// Something may have changed.
+    Seen(Seen),
+    /// Stop, for this reason.
+    Stop(&'static str),
+}
+
+/// What the waker's thread is told.
+pub enum Nudge {
+    /// Something may have changed in the local store.
+    Look,
+    /// A wake ended.
+    Woken(WakeResult),
+    /// Write down what ended, and stop.
+    Stop,
+}
+
+/// What the threads tell the shell.
+pub enum Said {
+    /// Wake an agent.
+    Wake(WakeOrder),
+    /// Set the watcher up anew: it missed something.
+    Rearm,
+    /// A thread ended, so.
+    Ended(&'static str, Result<()>),
+}
+
+/// The shell.
+pub struct Shell {
+    /// Where it says what it does.
+    pub log: Log,
+    /// What is watched.
+    pub places: Places,
+    /// How agents are woken.
+    pub wake: Arc<WakeCommand>,
+    /// The way to the engine's thread.
+    pub to_engine: Sender<Signal>,
+    /// The way to the waker's thread.
+    pub to_waker: Sender<Nudge>,
+}
+
+impl Shell {
+    /// Runs until `stop`, or until a thread ends.
+    ///
+    /// # Errors
+    /// What ended that thread.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = &'static str>,
+        mut threads: UnboundedReceiver<Said>,
+    ) -> Result<()> {
+        let (armed, mut watches) = unbounded_channel();
+        self.arm(None, &armed);
+        // While a watcher is being set up there is none, and a wish for a new one waits.
+        let (mut watch, mut arming, mut again) = (None, true, false);
+        let mut wakes: JoinSet<WakeResult> = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                reason = &mut stop => {
+                    // What has ended by now has ended, though nobody looked yet.
+                    if !wakes.is_empty() {
+                        tokio::time::sleep(LAST_LOOK).await;
+                    }
+                    while let Some(Ok(result)) = wakes.try_join_next() {
+                        let _ = self.to_waker.send(Nudge::Woken(result));
+                    }
+                    return self.stop(reason, threads).await;
+                }
+                Some(Ok(result)) = wakes.join_next(), if !wakes.is_empty() => {
+                    self.log.info(&format!("wake {}: {}", result.wake, result.detail));
+                    let _ = self.to_waker.send(Nudge::Woken(result));
+                }
+                Some(new) = watches.recv() => {
+                    (watch, arming) = (new, false);
+                    if std::mem::take(&mut again) {
+                        self.arm(watch.take(), &armed);
+                        arming = true;
+                    }
+                }
+                said = threads.recv() => match said {
+                    Some(Said::Wake(order)) => {
+                        self.log.info(&format!("wake {}: {} messages", order.wake, order.messages.len()));
+                        let wake = self.wake.clone();
+                        wakes.spawn(async move { wake.run(&order).await });
+                    }
+                    Some(Said::Rearm) if arming => again = true,
+                    Some(Said::Rearm) => {
+                        self.arm(watch.take(), &armed);
+                        arming = true;
+                    }
+                    Some(Said::Ended(_, ended)) => return ended,
+                    None => return Err(Error::new(Kind::Io, "go on", "", "all threads ended without a word")),
+                }
+            }
+        }
+    }
+
+    /// Gives the threads a short time to end.
+    async fn stop(&self, reason: &'static str, mut threads: UnboundedReceiver<Said>) -> Result<()> {
+        self.log.info(&format!("stopping: {reason}"));
+        let _ = self.to_waker.send(Nudge::Stop);
+        let _ = self.to_engine.send(Signal::Stop(reason));
+        let mut waits_for = vec!["engine", "waker"];
+        let last = tokio::time::timeout(GRACE, async {
+            while !waits_for.is_empty() {
+                let Some(said) = threads.recv().await else { return };
+                if let Said::Ended(thread, ended) = said {
+                    // The share may be away; that is no reason for a stop to fail.
+                    ended.inspect_err(|error| self.log.problem(&error.to_string())).ok();
+                    waits_for.retain(|waited| *waited != thread);
+                }
+            }
+        });
+        match last.await {
+            Ok(()) => self.log.info("stopped"),
+            Err(_) if waits_for.contains(&"engine") => {
+                self.log.problem("the share does not answer: stopped without a last heartbeat");
+            }
+            Err(_) => self.log.problem("the local store does not answer: stopped without a last note"),
+        }
+        Ok(())
+    }
+
+    /// Sets a watcher up in place of `old`, on a thread of its own; it comes back through `armed`.
+    fn arm(&self, old: Option<Watch>, armed: &UnboundedSender<Option<Watch>>) {
+        let (places, log, armed) = (self.places.clone(), self.log.clone(), armed.clone());
+        let (to_engine, to_waker) = (self.to_engine.clone(), self.to_waker.clone());
+        let ring = to_engine.clone();
+        let body = move || {
+            drop(old);
+            let (watch, failed) = Watch::start(&places, move |seen| {
+                if seen == Seen::Local {
+                    let _ = to_waker.send(Nudge::Look);
+                }
+                let _ = to_engine.send(Signal::Seen(seen));
+            });
+            failed.iter().for_each(|failure| log.problem(failure));
+            // Subscribed first, now look: what changed in between is found.
+            let _ = ring.send(Signal::Seen(Seen::Everything));
+            let _ = armed.send(watch);
+        };
+        if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(body) {
+            self.log.problem(&format!("no notifications: {error}"));
+        }
+    }
+}
