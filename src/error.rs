@@ -101,10 +101,7 @@ impl Error {
 
     /// Whether the same call may succeed later without anybody changing the input.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.0.kind,
-            Kind::Io | Kind::Denied | Kind::Full | Kind::Away | Kind::Busy | Kind::Timeout
-        )
+        matches!(self.0.kind, Kind::Io | Kind::Denied | Kind::Full | Kind::Away | Kind::Busy | Kind::Timeout)
     }
 
     /// Whether the thing asked for does not exist.

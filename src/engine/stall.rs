@@ -95,7 +95,9 @@ pub fn load(db: &Db) -> Result<Option<Stall>> {
 /// What is told to a person who waited for `share`, where `call` hangs.
 pub fn error(share: &str, call: Option<&Call>) -> Error {
     let cause = match call {
-        Some(call) if call.path.is_empty() => format!("it does not answer: the call to {} its root hangs", call.deed),
+        Some(call) if call.path.is_empty() => {
+            format!("it does not answer: the call to {} its root hangs", call.deed)
+        }
         Some(call) => format!("it does not answer: the call to {} {} hangs", call.deed, call.path),
         None => "it does not answer in time".into(),
     };

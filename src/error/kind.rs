@@ -82,10 +82,7 @@ pub(super) fn judge(error: &io::Error) -> (Kind, Option<&'static str>) {
     error.raw_os_error().and_then(|number| by_number(table, number)).unwrap_or_else(|| by_kind(error.kind()))
 }
 
-fn by_number(
-    table: &[(&[i32], Kind, &'static str)],
-    number: i32,
-) -> Option<(Kind, Option<&'static str>)> {
+fn by_number(table: &[(&[i32], Kind, &'static str)], number: i32) -> Option<(Kind, Option<&'static str>)> {
     let (_, kind, next) = table.iter().find(|(numbers, _, _)| numbers.contains(&number))?;
     Some((*kind, Some(next)))
 }

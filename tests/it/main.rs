@@ -10,6 +10,7 @@ mod daemon;
 mod exchange;
 mod faults;
 mod golden;
+mod hung;
 mod layers;
 mod model;
 mod moved;

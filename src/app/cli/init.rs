@@ -198,8 +198,7 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
 fn join(config: &Config, force: bool) -> Result<ops::Init> {
     let share = Arc::new(DiskShare::new(&config.share.path, "init"));
     let (config, clock) = (config.clone(), Arc::new(SystemClock::new()));
-    let work =
-        Work::start(share, clock.clone(), move |share| ops::init(&config, &*share, clock, force))?;
+    let work = Work::start(share, clock.clone(), move |share| ops::init(&config, &*share, clock, force))?;
     work.wait().unwrap_or_else(|| Err(work.error()))
 }
 

@@ -3,6 +3,7 @@
 
 pub mod counting;
 pub mod faulty;
+pub mod hanging;
 pub mod pair;
 pub mod process;
 
