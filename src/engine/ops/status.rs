@@ -170,7 +170,8 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
     // One that was never seen to change may just have been seen for the first time.
     let late = super::peers(node).unwrap_or_default();
     let late = late.iter().filter(|peer| peer.presence == Presence::Late && peer.silent.is_some()).count();
-    if late > 0 {
+    // While the share can't be looked at, nobody could be seen to live.
+    if late > 0 && status.share.available {
         problems.push(format!("peers that are late: {late}; `lanpost peers` shows"));
     }
     if let Some(wake) = status.wakes.last().filter(|wake| wake.state == "failed" || wake.state == "retry") {
