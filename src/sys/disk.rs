@@ -1,7 +1,7 @@
 //! A share that is a folder of this machine: a mounted SMB or NFS share, a UNC path, a plain folder.
 //!
-//! Every verb opens what it needs anew (but for [`Append`]): a handle that stays open shows stale sizes on NFS for
-//! up to a minute. Symbolic links, devices and pipes are never followed or read: they could lead outside or hang.
+//! Every verb opens the file it needs anew (but for [`Append`]): a handle that stays open shows stale sizes on NFS for
+//! up to a minute. Folders are held open ([`Folders`]). Symbolic links, devices and pipes are never followed or read: they could lead outside or hang.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::platform;
+use super::reach::{Folders, Place};
 use super::share::{Append, Census, Entry, Meta, Share};
 use crate::error::{At, Error, Kind, Result};
-use crate::model::layout::SharePath;
+use crate::model::layout::{self, SharePath};
 
 /// What to do about a file where a folder of ours belongs.
 const IN_THE_WAY: &str = "a file stands in its place: move it away";
@@ -19,7 +20,7 @@ const IN_THE_WAY: &str = "a file stands in its place: move it away";
 /// A folder as a share.
 #[derive(Debug)]
 pub struct DiskShare {
-    root: PathBuf,
+    folders: Folders,
     /// Distinguishes what this process writes aside from what another daemon does.
     aside: String,
     /// Whether "not there" may be an old answer; asked once, when it first matters.
@@ -30,49 +31,92 @@ impl DiskShare {
     /// The share at `root`; nothing is touched yet. `holder` names us in the names of files written aside.
     pub fn new(root: impl Into<PathBuf>, holder: &str) -> Self {
         let aside = format!("{holder}-{}", std::process::id());
-        DiskShare { root: root.into(), aside, remembers_absence: OnceLock::new() }
+        DiskShare { folders: Folders::new(root.into()), aside, remembers_absence: OnceLock::new() }
     }
 
-    fn path(&self, path: &SharePath) -> PathBuf {
-        match path.as_str() {
-            "" => self.root.clone(),
-            relative => self.root.join(relative.replace('/', std::path::MAIN_SEPARATOR_STR)),
+    /// Where a verb that changes something works: a folder that was deleted meanwhile is let go of first.
+    fn place(&self, path: &SharePath) -> Place {
+        let place = self.folders.file(path);
+        if !place.is_void() {
+            return place;
         }
+        self.folders.let_go();
+        self.folders.file(path)
     }
 
     /// Asks for something that may not be there. An NFS client believes that a name is missing for as long as it
     /// believes the folder's attributes, up to a minute; so there the folder's are asked for anew, and then again.
-    fn present<T>(&self, path: &Path, ask: impl Fn() -> io::Result<T>) -> io::Result<Option<T>> {
-        let found = optional(ask())?;
+    fn present<T>(&self, place: &Place, ask: impl Fn(&Path) -> io::Result<T>) -> io::Result<Option<T>> {
+        let found = optional(ask(place.path()))?;
         if found.is_some() || !self.remembers_absence() {
             return Ok(found);
         }
-        let folder = path.parent().unwrap_or(&self.root);
-        optional(platform::stat(folder))?;
-        optional(ask())
+        optional(platform::stat(&place.folder()))?;
+        optional(ask(place.path()))
+    }
+
+    /// The same for a file of the share; what a held folder does not have, or can't be asked for, is asked for by
+    /// its path if the folder is gone.
+    fn find<T>(
+        &self,
+        path: &SharePath,
+        deed: &str,
+        ask: impl Fn(&Path) -> io::Result<T>,
+    ) -> Result<Option<T>> {
+        let place = self.folders.file(path);
+        let found = self.present(&place, &ask).at(deed, &place.shown);
+        let gone = match &found {
+            Ok(Some(_)) => false,
+            Ok(None) => place.is_void(),
+            Err(error) => error.is_stale(),
+        };
+        if !gone {
+            return found;
+        }
+        self.folders.let_go();
+        let place = self.folders.plain(path);
+        self.present(&place, &ask).at(deed, &place.shown)
     }
 
     fn remembers_absence(&self) -> bool {
-        *self.remembers_absence.get_or_init(|| platform::remembers_absence(&self.root))
+        *self.remembers_absence.get_or_init(|| platform::remembers_absence(self.folders.root()))
     }
 
     /// Has the server's view of a folder, where the client would list what it remembers.
     fn refresh(&self, folder: &Path) {
         if self.remembers_absence() {
-            let _ = platform::stat(folder);
+            let _ = platform::stat(&folder.join("."));
         }
     }
 
-    fn read_once(&self, path: &Path, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
-        let opened = self.present(path, || platform::open_read(path));
-        let Some(file) = opened.at("open", path)? else { return Ok(None) };
-        let mut file = regular(file, path)?;
+    fn read_once(&self, path: &SharePath, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.find(path, "open", platform::open_read)? else { return Ok(None) };
+        let shown = self.folders.plain(path).shown;
+        let mut file = regular(file, &shown)?;
         let mut bytes = Vec::new();
         if from > 0 {
-            file.seek(SeekFrom::Start(from)).at("read", path)?;
+            file.seek(SeekFrom::Start(from)).at("read", &shown)?;
         }
-        file.take(max as u64).read_to_end(&mut bytes).at("read", path)?;
+        file.take(max as u64).read_to_end(&mut bytes).at("read", &shown)?;
         Ok(Some(bytes))
+    }
+
+    /// Reads a folder's entries; those of one that was deleted while it was held are asked for by its path.
+    fn entries(&self, folder: &SharePath) -> Result<Option<std::fs::ReadDir>> {
+        let open = |place: &Place| {
+            self.refresh(place.path());
+            optional(std::fs::read_dir(place.path())).at("list", &place.shown)
+        };
+        let place = self.folders.listed(folder);
+        let mut found = open(&place);
+        if place.is_void() || found.as_ref().is_err_and(Error::is_stale) {
+            self.folders.let_go();
+            found = open(&self.folders.plain(folder));
+        }
+        found.map_err(|error| match place.shown.is_file() {
+            true => error.or_next(IN_THE_WAY),
+            false => error,
+        })
     }
 
     fn rename(&self, from: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -107,29 +151,22 @@ fn regular(file: File, path: &Path) -> Result<File> {
 
 impl Share for DiskShare {
     fn describe(&self) -> String {
-        self.root.display().to_string()
+        self.folders.root().display().to_string()
     }
 
     fn stat(&self, path: &SharePath) -> Result<Option<Meta>> {
-        let path = self.path(path);
-        self.present(&path, || platform::stat(&path)).at("look at", &path)
+        self.find(path, "look at", platform::stat)
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
-        let folder = self.path(folder);
-        self.refresh(&folder);
-        let found = optional(std::fs::read_dir(&folder)).at("list", &folder);
-        let found = found.map_err(|error| match folder.is_file() {
-            true => error.or_next(IN_THE_WAY),
-            false => error,
-        });
-        let Some(found) = found? else { return Ok(None) };
+        let Some(found) = self.entries(folder)? else { return Ok(None) };
+        let shown = self.folders.plain(folder).shown;
         let mut entries = Vec::new();
         for entry in found {
-            let entry = entry.at("list", &folder)?;
+            let entry = entry.at("list", &shown)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             // An entry may go between listing and looking.
-            if let Some(meta) = optional(platform::entry_meta(&entry)).at("look at", &entry.path())? {
+            if let Some(meta) = optional(platform::entry_meta(&entry)).at("look at", &shown.join(&name))? {
                 entries.push(Entry { name, meta });
             }
         }
@@ -137,86 +174,86 @@ impl Share for DiskShare {
     }
 
     fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
-        let folder = self.path(folder);
-        self.refresh(&folder);
-        let Some(found) = optional(std::fs::read_dir(&folder)).at("list", &folder)? else {
-            return Ok(vec![]);
-        };
+        let Some(found) = self.entries(folder)? else { return Ok(vec![]) };
+        let shown = self.folders.plain(folder).shown;
         let names = found.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
-        names.filter_map(|name| name.at("list", &folder).transpose()).collect()
+        names.filter_map(|name| name.at("list", &shown).transpose()).collect()
     }
 
     fn read(&self, path: &SharePath, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
-        let path = self.path(path);
-        match self.read_once(&path, from, max) {
+        if *path == layout::identity() {
+            // Whether the share is the one we know is asked by the path, and so is everything after it.
+            self.folders.let_go();
+        }
+        match self.read_once(path, from, max) {
             // What the handle meant is gone (replaced on the server): what the name means now is asked for.
-            Err(error) if error.is_stale() => self.read_once(&path, from, max),
+            Err(error) if error.is_stale() => self.read_once(path, from, max),
             other => other,
         }
     }
 
     fn open_append(&self, path: &SharePath) -> Result<Box<dyn Append>> {
-        let path = self.path(path);
-        let file = platform::open_append(&path).at("open", &path)?;
-        let file = regular(file, &path)?;
-        let len = file.metadata().at("look at", &path)?.len();
-        Ok(Box::new(DiskAppend { file, path, len }))
+        let place = self.place(path);
+        let file = platform::open_append(place.path()).at("open", &place.shown)?;
+        let file = regular(file, &place.shown)?;
+        let len = file.metadata().at("look at", &place.shown)?.len();
+        Ok(Box::new(DiskAppend { file, path: place.shown, len }))
     }
 
     fn create_new(&self, path: &SharePath, bytes: &[u8]) -> Result<bool> {
-        let full = self.path(path);
-        match platform::create_new(&full) {
+        let place = self.place(path);
+        match platform::create_new(place.path()) {
             Ok(mut file) => {
                 let written = file.write_all(bytes).and_then(|()| file.sync_all());
                 if written.is_err() {
                     // A half-written file must not stay in the place that others judge by its existence.
-                    let _ = std::fs::remove_file(&full);
+                    let _ = std::fs::remove_file(place.path());
                 }
-                written.at("write", &full)?;
+                written.at("write", &place.shown)?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error).at("create", &full),
+            Err(error) => Err(error).at("create", &place.shown),
         }
     }
 
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()> {
-        let target = self.path(path);
-        let aside = self.path(&path.aside(&self.aside));
+        let target = self.place(path);
+        let aside = self.place(&path.aside(&self.aside));
         // Created anew: a leftover of a crash goes, a link that somebody put there is not written through.
-        let fresh = || platform::create_new(&aside);
+        let fresh = || platform::create_new(aside.path());
         let created = match fresh() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                platform::remove(&aside).and_then(|()| fresh())
+                platform::remove(aside.path()).and_then(|()| fresh())
             }
             other => other,
         };
         let done = created
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| self.rename(&aside, &target, bytes));
+            .and_then(|()| self.rename(aside.path(), target.path(), bytes));
         if done.is_err() {
-            let _ = std::fs::remove_file(&aside);
+            let _ = std::fs::remove_file(aside.path());
         }
-        done.at("replace", &target)
+        done.at("replace", &target.shown)
     }
 
     fn touch(&self, path: &SharePath) -> Result<()> {
-        let path = self.path(path);
-        match platform::touch(&path) {
+        let place = self.place(path);
+        match platform::touch(place.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                platform::open_append(&path).map(drop).at("create", &path)
+                platform::open_append(place.path()).map(drop).at("create", &place.shown)
             }
-            other => other.at("touch", &path),
+            other => other.at("touch", &place.shown),
         }
     }
 
     fn remove(&self, path: &SharePath) -> Result<()> {
-        let path = self.path(path);
-        optional(platform::remove(&path)).map(drop).at("remove", &path)
+        let place = self.place(path);
+        optional(platform::remove(place.path())).map(drop).at("remove", &place.shown)
     }
 
     fn make_folder(&self, path: &SharePath) -> Result<()> {
-        let path = self.path(path);
+        let path = self.folders.plain(path).shown;
         match std::fs::create_dir(&path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -229,9 +266,9 @@ impl Share for DiskShare {
 
     fn walk(&self, limit: usize) -> Result<Census> {
         let mut census = Census::default();
-        for entry in walkdir::WalkDir::new(&self.root).min_depth(1).max_depth(4) {
+        for entry in walkdir::WalkDir::new(self.folders.root()).min_depth(1).max_depth(4) {
             let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(&self.root).to_owned();
+                let path = error.path().unwrap_or(self.folders.root()).to_owned();
                 Error::io("walk", &path, error.into())
             })?;
             if entry.file_type().is_dir() {
@@ -241,7 +278,7 @@ impl Share for DiskShare {
                 census.cut = true;
                 break;
             }
-            let relative = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
+            let relative = entry.path().strip_prefix(self.folders.root()).unwrap_or(entry.path());
             let relative = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
             census.files.push((relative, entry.metadata().map_or(0, |meta| meta.len())));
         }

@@ -2,12 +2,13 @@
 
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
 
 use super::share::Meta;
 
@@ -23,6 +24,29 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
         stamp: i128::from(found.stx_mtime.tv_sec) * 1_000_000_000 + i128::from(found.stx_mtime.tv_nsec),
         folder: FileType::from_raw_mode(found.stx_mode.into()) == FileType::Directory,
     })
+}
+
+/// A folder held open, so that what lies in it is reached without asking about every folder above.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+impl Folder {
+    /// Holds a folder; `None` if that can't be done: then it is reached by its path.
+    pub fn open(path: &Path) -> Option<Folder> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).ok().map(Folder)
+    }
+
+    /// A path to it that begins at the open folder (proc_pid_fd(5)).
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+
+    /// Whether it was deleted since. Asks nobody.
+    pub fn is_deleted(&self) -> bool {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        rustix::fs::statx(&self.0, "", flags, StatxFlags::NLINK).is_ok_and(|found| found.stx_nlink == 0)
+    }
 }
 
 /// Whether "not there" may be an old answer: an NFS client (nfs(5), `lookupcache`) asks the server again only when the

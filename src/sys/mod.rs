@@ -11,6 +11,7 @@ pub mod files;
 pub mod flock;
 pub mod memory;
 pub mod process;
+mod reach;
 pub mod share;
 pub mod watched;
 

@@ -2,7 +2,7 @@
 
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,6 +13,27 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
     let meta = std::fs::symlink_metadata(path)?;
     let stamp = meta.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
     Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir() })
+}
+
+/// A folder held open: not done here.
+#[derive(Debug)]
+pub enum Folder {}
+
+impl Folder {
+    /// None: every file is reached by its path.
+    pub fn open(_path: &Path) -> Option<Folder> {
+        None
+    }
+
+    /// A path to it that begins at the open folder.
+    pub fn path(&self) -> PathBuf {
+        match *self {}
+    }
+
+    /// Whether it was deleted since.
+    pub fn is_deleted(&self) -> bool {
+        match *self {}
+    }
 }
 
 /// Whether "not there" may be an old answer: not known of any client here.
@@ -110,6 +131,8 @@ mod tests {
         touch(&path).unwrap();
         rename(&path, &folder.path().join("y")).unwrap();
         assert!(!remembers_absence(folder.path()));
+        let held = Folder::open(folder.path());
+        assert!(held.is_none_or(|held| held.is_deleted() && held.path().is_absolute()), "none is held");
         assert!(create_new(&folder.path().join("y")).is_err(), "must not exist yet");
         drop(create_new(&folder.path().join("z")).unwrap());
         remove(&folder.path().join("z")).unwrap();

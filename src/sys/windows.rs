@@ -5,7 +5,7 @@
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
 use std::os::windows::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +27,27 @@ fn meta_of(meta: &std::fs::Metadata) -> io::Result<Meta> {
 /// Metadata through a new handle, which asks the server.
 pub fn stat(path: &Path) -> io::Result<Meta> {
     meta_of(&std::fs::symlink_metadata(path)?)
+}
+
+/// A folder held open: not done here.
+#[derive(Debug)]
+pub enum Folder {}
+
+impl Folder {
+    /// None: every file is reached by its path.
+    pub fn open(_path: &Path) -> Option<Folder> {
+        None
+    }
+
+    /// A path to it that begins at the open folder.
+    pub fn path(&self) -> PathBuf {
+        match *self {}
+    }
+
+    /// Whether it was deleted since.
+    pub fn is_deleted(&self) -> bool {
+        match *self {}
+    }
 }
 
 /// Whether "not there" may be an old answer: the SMB redirector remembers it for 5 s (`FileNotFoundCacheLifetime`),

@@ -1,0 +1,149 @@
+//! Reaching the share's files through folders that are held open, where that saves round trips.
+//!
+//! A Linux SMB client asks the server about every folder of a path again when it last did so a second ago: a look at
+//! `messages/to-lab/bell` cost three round trips by its path and costs one through the open folder (measured, kernel
+//! 6.1). The files themselves are opened anew by every verb; only folders are held.
+//!
+//! A held folder may be one of what was mounted before. So whoever looks at the share's identity, which is always
+//! done by the whole path, lets go of all of them ([`Folders::let_go`]); a folder that was deleted is noticed and
+//! reached by its path. A mount with held folders can't be unmounted while the daemon runs.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::platform;
+use crate::model::layout::SharePath;
+
+/// Folders held open at once; more than a full mailbox round needs.
+const HELD: usize = 256;
+
+/// How one file or folder of the share is reached now.
+#[derive(Debug)]
+pub struct Place {
+    reach: PathBuf,
+    /// The path that people know.
+    pub shown: PathBuf,
+    folder: Option<Arc<platform::Folder>>,
+}
+
+impl Place {
+    /// The path to give to the operating system.
+    pub fn path(&self) -> &Path {
+        &self.reach
+    }
+
+    /// The folder that it lies in, to give to the operating system; the dot, because the path to a held folder is a
+    /// link, and is looked at without following links.
+    pub fn folder(&self) -> PathBuf {
+        self.reach.parent().unwrap_or(Path::new("")).join(".")
+    }
+
+    /// Whether "not there" is said of a folder that was deleted since it was opened, and so says nothing.
+    pub fn is_void(&self) -> bool {
+        self.folder.as_ref().is_some_and(|folder| folder.is_deleted())
+    }
+}
+
+/// The folders of one share that are held open.
+#[derive(Debug)]
+pub struct Folders {
+    root: PathBuf,
+    held: Mutex<HashMap<SharePath, Arc<platform::Folder>>>,
+}
+
+impl Folders {
+    /// None held yet.
+    pub fn new(root: PathBuf) -> Folders {
+        Folders { root, held: Mutex::default() }
+    }
+
+    /// The share's root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file, by the folder it lies in. What lies in the root is reached by its path.
+    pub fn file(&self, path: &SharePath) -> Place {
+        let shown = self.by_path(path);
+        let name = path.as_str().rsplit('/').next().unwrap_or_default();
+        match self.folder(&path.parent()) {
+            Some(folder) => Place { reach: folder.path().join(name), shown, folder: Some(folder) },
+            None => Place { reach: shown.clone(), shown, folder: None },
+        }
+    }
+
+    /// The same, by its path alone.
+    pub fn plain(&self, path: &SharePath) -> Place {
+        let shown = self.by_path(path);
+        Place { reach: shown.clone(), shown, folder: None }
+    }
+
+    /// A folder, to be listed.
+    pub fn listed(&self, path: &SharePath) -> Place {
+        let shown = self.by_path(path);
+        match self.folder(path) {
+            Some(folder) => Place { reach: folder.path(), shown, folder: Some(folder) },
+            None => Place { reach: shown.clone(), shown, folder: None },
+        }
+    }
+
+    /// Lets go of all folders: what is reached next is reached by the path as it is mounted now.
+    pub fn let_go(&self) {
+        self.held().clear();
+    }
+
+    fn folder(&self, path: &SharePath) -> Option<Arc<platform::Folder>> {
+        if path.as_str().is_empty() {
+            return None;
+        }
+        if let Some(folder) = self.held().get(path) {
+            return Some(folder.clone());
+        }
+        let folder = Arc::new(platform::Folder::open(&self.by_path(path))?);
+        let mut held = self.held();
+        if held.len() >= HELD {
+            held.clear();
+        }
+        held.insert(path.clone(), folder.clone());
+        Some(folder)
+    }
+
+    fn by_path(&self, path: &SharePath) -> PathBuf {
+        match path.as_str() {
+            "" => self.root.clone(),
+            relative => self.root.join(relative.replace('/', std::path::MAIN_SEPARATOR_STR)),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<SharePath, Arc<platform::Folder>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::layout;
+    use crate::model::name::Name;
+
+    #[test]
+    fn a_deleted_folder_is_noticed_and_what_is_mounted_now_is_reached() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, bell) = (folder.path().join("share"), layout::bell(&Name::parse("a").unwrap()));
+        std::fs::create_dir_all(root.join("messages/to-a")).unwrap();
+        let folders = Folders::new(root.clone());
+        let place = folders.file(&bell);
+        assert_eq!(place.shown, root.join("messages/to-a/bell"));
+        assert!(!place.path().exists() && !place.is_void());
+        std::fs::write(root.join("messages/to-a/bell"), "").unwrap();
+        assert!(place.path().exists());
+        std::fs::rename(&root, folder.path().join("before")).unwrap();
+        std::fs::create_dir_all(root.join("messages/to-a")).unwrap();
+        folders.let_go();
+        assert!(!folders.file(&bell).path().exists(), "another share is mounted there");
+        let place = folders.file(&bell);
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(place.is_void(), place.path() != place.shown, "where folders are held, it is noticed");
+    }
+}
