@@ -51,12 +51,20 @@ pub struct Outbox {
     writers: HashMap<String, LaneWriter>,
     held: HashMap<String, Held>,
     online_since: HashMap<String, Duration>,
+    /// Whether the store was asked for a lockfile that an earlier run left.
+    released: bool,
 }
+
+/// Whose open slot we may hold the lockfile of; empty when none. Written before the lock is taken, so that a lock
+/// that could not be removed, or that a crash left, is removed as soon as the share lets us.
+const LOCK: &str = "lockfile";
 
 #[derive(Default)]
 struct Held {
     until: Duration,
     failures: u32,
+    /// How often in a row there was nothing to send but receipts for somebody without a heartbeat.
+    vain: u32,
     /// The lockfile that is in the way, and since when it stands still.
     lock: Option<(Lock, Duration)>,
 }
@@ -116,6 +124,12 @@ impl Outbox {
         now: Duration,
     ) -> Result<Round> {
         let mut round = Round::default();
+        if let Err(error) = self.release(share, node) {
+            if error.is_in_store() {
+                return Err(error);
+            }
+            round.problems.push(error);
+        }
         let waiting = node.db.waiting_peers()?;
         self.held.retain(|peer, _| waiting.contains(peer));
         for peer in waiting {
@@ -165,9 +179,11 @@ impl Outbox {
                         tenure.check(share, node)?;
                         self.send_slot(share, node, &name, fold, &batch, now)
                     }
-                    // Receipts alone, for somebody whose heartbeat was not seen yet.
+                    // Receipts alone, for somebody whose heartbeat was not seen yet, or is gone.
                     _ => {
-                        self.held.entry(fold.to_owned()).or_default().until = now + TROUBLE.0;
+                        let held = self.held.entry(fold.to_owned()).or_default();
+                        held.vain += 1;
+                        held.until = now + retry::backoff(TROUBLE.0, TROUBLE.1, held.vain);
                         Ok(false)
                     }
                 }
@@ -272,6 +288,20 @@ impl Outbox {
         self.writers.insert(fold.to_owned(), writer);
     }
 
+    /// Removes the lockfile that an append of ours may have left. Cost: none, unless there was one.
+    fn release(&mut self, share: &dyn Share, node: &mut Node) -> Result<()> {
+        if self.released {
+            return Ok(());
+        }
+        if let Some(to) = node.db.meta(LOCK)?.and_then(|to| Name::parse(&to).ok()) {
+            let holder = node.db.meta("holder")?.unwrap_or_default();
+            slot::release(share, &to, (&holder, &process::host_name()))?;
+            node.db.set_meta(LOCK, "")?;
+        }
+        self.released = true;
+        Ok(())
+    }
+
     fn send_slot(
         &mut self,
         share: &dyn Share,
@@ -287,7 +317,13 @@ impl Outbox {
         let host = process::host_name();
         let note = lockfile::note(&holder, &host, process::id(), attempt.as_str());
         gate::look(share, node)?;
-        let appended = slot::append(share, to, &lines, &note)?;
+        node.db.set_meta(LOCK, to.as_str())?;
+        self.released = false;
+        let (appended, unlocked) = slot::append(share, to, &lines, &note)?;
+        if unlocked {
+            node.db.set_meta(LOCK, "")?;
+            self.released = true;
+        }
         let held = self.held.entry(fold.to_owned()).or_default();
         match appended {
             Appended::Written => {

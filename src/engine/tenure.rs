@@ -145,11 +145,16 @@ impl Tenure {
     /// It is not known to be gone.
     fn is_gone(&mut self, share: &dyn Share, node: &mut Node, number: u64) -> Result<()> {
         let path = layout::status(node.instance());
-        let Some(meta) = share.stat(&path)? else { return Ok(()) };
         let beat = share.read(&path, 0, beat::MAX)?.and_then(|bytes| Heartbeat::parse(&bytes));
-        if beat.is_none_or(|beat| beat.state == Activity::Stopped) {
+        if beat.is_some_and(|beat| beat.state == Activity::Stopped) {
             return Ok(());
         }
+        // A heartbeat may be missing for a moment while it is replaced (SMB); then the lease itself must be old.
+        let meta = match share.stat(&path)? {
+            Some(meta) => Some(meta),
+            None => share.stat(&layout::lease(node.instance(), number))?,
+        };
+        let Some(meta) = meta else { return Ok(()) };
         let now = node.clock.wall_ms();
         let stamp = meta.stamp.to_string();
         let seen = node.db.meta(RIVAL)?.and_then(|json| serde_json::from_str::<Rival>(&json).ok());

@@ -42,22 +42,34 @@ pub struct Lock {
     note: Vec<u8>,
 }
 
-/// Appends whole lines to `to`'s open slot. `note` is ours and this attempt's alone ([`lockfile::note`]).
-/// Cost: lockfile 4 + look 2 + append 4 + read back 3 + unlock 1.
-pub fn append(share: &dyn Share, to: &Name, lines: &[u8], note: &str) -> Result<Appended> {
+/// Appends whole lines to `to`'s open slot. `note` is ours and this attempt's alone ([`lockfile::note`]). After an error,
+/// and if the second answer is `false`, our lockfile may still be there: [`release`] it later.
+/// Cost: lockfile 4 + look 2 + append 4 + read back 3 + unlock 4.
+pub fn append(share: &dyn Share, to: &Name, lines: &[u8], note: &str) -> Result<(Appended, bool)> {
     let path = layout::open_slot_lock(to);
     if !claim(share, &path, note.as_bytes())? {
         let meta = share.stat(&path)?.unwrap_or(Meta { len: 0, stamp: 0, folder: false });
         let note = share.read(&path, 0, NOTE)?.unwrap_or_default();
-        return Ok(Appended::Locked(Lock { meta, note }));
+        return Ok((Appended::Locked(Lock { meta, note }), true));
     }
     let done = append_locked(share, to, lines);
-    // The lock goes whatever happened; one that can't be removed will be seen as left behind, and what was written
-    // stays written: to report it as failed would append it twice. Somebody else's is left alone.
-    if share.read(&path, 0, NOTE).is_ok_and(|found| found.is_none_or(|found| found == note.as_bytes())) {
-        let _ = share.remove(&path);
+    // The lock goes whatever happened; what was written stays written: to report it as failed would append it twice.
+    let unlocked = unlock(share, to, |found| found == note.as_bytes()).is_ok();
+    Ok((done?, unlocked))
+}
+
+/// Removes the lockfile if it is `ours`; somebody else's is left alone. Cost: 1 read, 1 unlink.
+fn unlock(share: &dyn Share, to: &Name, ours: impl Fn(&[u8]) -> bool) -> Result<()> {
+    let path = layout::open_slot_lock(to);
+    match share.read(&path, 0, NOTE)? {
+        Some(found) if ours(&found) => share.remove(&path),
+        _ => Ok(()),
     }
-    done
+}
+
+/// Removes a lockfile that an earlier append of ours, of `holder` on `host`, could not remove. Cost: 1 read, 1 unlink.
+pub fn release(share: &dyn Share, to: &Name, (holder, host): (&str, &str)) -> Result<()> {
+    unlock(share, to, |found| lockfile::is_leftover(found, holder, host))
 }
 
 fn append_locked(share: &dyn Share, to: &Name, lines: &[u8]) -> Result<Appended> {
@@ -121,7 +133,7 @@ mod tests {
     fn a_line_without_its_newline_is_not_glued_to() {
         let (share, lab) = share();
         share.open_append(&layout::open_slot(&lab)).unwrap().append(b"{\"by\":\"hand\"}").unwrap();
-        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), Appended::Written);
+        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), (Appended::Written, true));
         let all = share.read(&layout::open_slot(&lab), 0, 100).unwrap().unwrap();
         assert_eq!(all, b"{\"by\":\"hand\"}\n{}\n");
         assert_eq!(share.stat(&layout::open_slot_lock(&lab)).unwrap(), None);
@@ -132,14 +144,14 @@ mod tests {
         let (share, lab) = share();
         let lock = layout::open_slot_lock(&lab);
         share.create_new(&lock, b"other").unwrap();
-        let Appended::Locked(seen) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
+        let (Appended::Locked(seen), _) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
         share.remove(&lock).unwrap();
         share.create_new(&lock, b"newer").unwrap();
         break_lock(&share, &lab, &seen).unwrap();
         assert!(share.stat(&lock).unwrap().is_some(), "another one took it meanwhile");
-        let Appended::Locked(seen) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
+        let (Appended::Locked(seen), _) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
         break_lock(&share, &lab, &seen).unwrap();
-        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), Appended::Written);
+        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), (Appended::Written, true));
     }
 
     #[test]
@@ -148,7 +160,7 @@ mod tests {
         let lock = layout::open_slot_lock(&lab);
         // Held by us according to the share, though the answer was lost; then written over by whoever broke it.
         share.create_new(&lock, b"me").unwrap();
-        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), Appended::Written, "it was ours");
+        assert_eq!(append(&share, &lab, b"{}\n", "me").unwrap(), (Appended::Written, true), "it was ours");
         assert_eq!(share.stat(&lock).unwrap(), None);
     }
 
@@ -159,7 +171,7 @@ mod tests {
             share.make_folder(&folder).unwrap();
         }
         share.create_new(&layout::open_slot_lock(&lab), b"4711\n").unwrap();
-        let Appended::Locked(lock) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
+        let (Appended::Locked(lock), _) = append(&share, &lab, b"{}\n", "me").unwrap() else { panic!() };
         let judge = |holder: &str, still| {
             is_left_behind(&share, &lab, (holder, "pc"), &lock, Duration::from_secs(still)).unwrap()
         };

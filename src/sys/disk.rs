@@ -17,6 +17,9 @@ use crate::model::layout::{self, SharePath};
 /// What to do about a file where a folder of ours belongs.
 const IN_THE_WAY: &str = "a file stands in its place: move it away";
 
+/// Attempts to rename over a file that somebody reads.
+const RENAMES: u32 = 8;
+
 /// A folder as a share.
 #[derive(Debug)]
 pub struct DiskShare {
@@ -120,14 +123,21 @@ impl DiskShare {
     }
 
     fn rename(&self, from: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
-        match platform::rename(from, to) {
-            Ok(()) => Ok(()),
-            // A lost answer looks like a failure (RFC 1813 §4.2): look again before believing it.
-            Err(error) => match (from.try_exists(), std::fs::read(to)) {
-                (Ok(false), Ok(found)) if found == bytes => Ok(()),
-                _ => Err(error),
-            },
+        let mut renamed = platform::rename(from, to);
+        for _ in 1..RENAMES {
+            match &renamed {
+                // Samba refuses to rename over a file that somebody reads; a read takes a few round trips.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    renamed = platform::rename(from, to);
+                }
+                _ => break,
+            }
         }
+        renamed.or_else(|error| match (from.try_exists(), std::fs::read(to)) {
+            // A lost answer looks like a failure (RFC 1813 §4.2): look again before believing it.
+            (Ok(false), Ok(found)) if found == bytes => Ok(()),
+            _ => Err(error),
+        })
     }
 }
 

@@ -511,6 +511,26 @@ mod plain_protocol {
     }
 
     #[test]
+    fn a_lockfile_of_ours_that_stayed_goes_as_soon_as_it_can() {
+        for restarted in [false, true] {
+            let mut pair = Pair::new();
+            pair.a.faults.plan(Verb::Remove, 0, 2, Fault::Refuse(ErrorKind::TimedOut));
+            let sent = pair.a.send_one("instance-A", "ping", |draft| draft.create = true);
+            pair.a.step();
+            let lock = layout::open_slot_lock(&name("instance-A"));
+            assert!(pair.share.stat(&lock).unwrap().is_some());
+            if restarted {
+                pair.a.start();
+            }
+            pair.run(10 * SECOND);
+            assert_eq!(pair.share.stat(&lock).unwrap(), None);
+            assert_eq!(pair.a.state_of(&sent), State::Sent);
+            let slot = read_all(&*pair.share, &layout::open_slot(&name("instance-A")));
+            assert_eq!(slot.lines().count(), 1, "{slot}");
+        }
+    }
+
+    #[test]
     fn who_joins_later_gets_what_lies_in_its_slot_once() {
         let mut pair = Pair::new();
         let sent = pair.a.send_one("newcomer", "early", |draft| draft.create = true);
