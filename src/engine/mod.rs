@@ -19,6 +19,7 @@ pub mod ops;
 mod receive;
 pub mod stall;
 mod step;
+mod sweep;
 mod tenure;
 pub mod wake;
 

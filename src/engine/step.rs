@@ -1,7 +1,9 @@
 //! The engine: one step at a time, blocking, without threads, clocks or tokio of its own.
 //!
 //! A step looks for mail, takes it in, sends what waits, and beats; then it says how long it may rest. Wakes are the
-//! [`Waker`](crate::engine::wake::Waker)'s, beside it: a step may hang with the share. Hints shorten the rest and carry nothing else. What the share refuses is reported in the step and tried
+//! [`Waker`](crate::engine::wake::Waker)'s, beside it: a step may hang with the share.
+//!
+//! Hints shorten the rest and carry nothing else. What the share refuses is reported in the step and tried
 //! again; only the local store's failures are errors.
 //!
 //! Before anything of the share is believed or written, its identity must have been seen; every heartbeat, and after
@@ -16,6 +18,7 @@ use crate::engine::gate::{self, Gate, Verdict};
 use crate::engine::hint::{Action, Hints, Role, Step};
 use crate::engine::node::Node;
 use crate::engine::receive::{Found, Mailbox};
+use crate::engine::sweep::Sweep;
 use crate::engine::tenure::Tenure;
 use crate::engine::{beat, mend, ops};
 use crate::error::{Kind, Result};
@@ -51,6 +54,7 @@ pub struct Engine {
     next_beat: Duration,
     next_census: Duration,
     next_round: Duration,
+    sweep: Sweep,
     last_scan: Option<Duration>,
     status_hinted: bool,
     alone: bool,
@@ -85,6 +89,7 @@ impl Engine {
             next_beat: now,
             next_census: now,
             next_round: now,
+            sweep: Sweep::default(),
             last_scan: None,
             status_hinted: false,
             alone: true,
@@ -156,6 +161,7 @@ impl Engine {
                     let since = since.map(format_time).unwrap_or_default();
                     step.incidents.push(format!("the share was away from {since} on: {cause}"));
                     self.next_round = now;
+                    self.sweep.postpone(now);
                     // What was mounted before, or nothing, is what the watcher watches.
                     step.actions.push(Action::Rearm);
                     (self.next_full, self.next_beat, self.next_look) = (now, now, now);
@@ -225,6 +231,10 @@ impl Engine {
             self.next_census = now + CENSUS;
             let census = condition::census(&*self.share);
             self.condition.census = self.sort(census, step)?.or(self.condition.census.take());
+        }
+        if self.role == Role::Daemon && !round.more {
+            let swept = self.sweep.step(&*self.share, &mut self.node, &mut self.tenure, now);
+            return Ok(self.sort(swept, step)?.unwrap_or_default());
         }
         Ok(round.more)
     }

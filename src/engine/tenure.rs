@@ -22,6 +22,10 @@ use crate::sys::process;
 use crate::sys::share::Share;
 
 const NUMBER: &str = "lease";
+/// Every number that this state folder held, so that it knows which files are its own.
+const HELD: &str = "leases held";
+/// How many of them are remembered.
+const MOST: usize = 1_000;
 const HOLDER: &str = "lease holder";
 /// What a pass saw of the one that holds the instance.
 const RIVAL: &str = "rival";
@@ -88,6 +92,7 @@ impl Tenure {
         let claim = Lease { holder: holder.clone(), host: process::host_name(), since };
         let number = lease::acquire(share, node.instance(), &claim, stored(node)?.unwrap_or(0))?;
         node.db.set_meta(HOLDER, &holder)?;
+        remember(node, number)?;
         node.db.set_meta(NUMBER, &number.to_string())?;
         self.number = Some(number);
         Ok(())
@@ -181,4 +186,21 @@ impl Tenure {
 /// The last number that this state folder held.
 fn stored(node: &Node) -> Result<Option<u64>> {
     Ok(node.db.meta(NUMBER)?.and_then(|number| number.parse().ok()))
+}
+
+/// The numbers that this state folder holds or held; files of others are not ours to delete.
+pub fn held(node: &Node) -> Result<Vec<u64>> {
+    let held = node.db.meta(HELD)?.and_then(|json| serde_json::from_str(&json).ok());
+    let mut held: Vec<u64> = held.unwrap_or_default();
+    held.extend(stored(node)?);
+    Ok(held)
+}
+
+fn remember(node: &mut Node, number: u64) -> Result<()> {
+    let mut held = held(node)?;
+    held.push(number);
+    held.sort_unstable();
+    held.dedup();
+    held.drain(..held.len().saturating_sub(MOST));
+    node.db.set_meta(HELD, &serde_json::to_string(&held).unwrap_or_default())
 }

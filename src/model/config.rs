@@ -1,6 +1,6 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
-//! Grammar: `instance`, `agents`, `state`, then the tables `share`, `look`, `wake`, `limits`; see [`template`].
+//! Grammar: `instance`, `agents`, `state`, then the tables `share`, `look`, `wake`, `limits`, `keep`; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
 //! that nobody downstream overflows a clock or busy-loops; a secret has no key here.
@@ -49,6 +49,9 @@ pub struct Config {
     /// How large things may get.
     #[serde(default)]
     pub limits: Limits,
+    /// How long things are kept, and how much for whom.
+    #[serde(default)]
+    pub keep: Keep,
 }
 
 /// The table `share`.
@@ -155,6 +158,44 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits { message: Size(MIB), segment: Size(8 * MIB), segment_age: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// The table `keep`.
+#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// Finished mail with its trace, and wakes, are deleted here after this.
+    #[serde(deserialize_with = "duration::<_, { KEEP.0 }, { KEEP.1 }>")]
+    pub messages: Duration,
+    /// Acknowledged segments of ours are deleted on the share after this.
+    #[serde(deserialize_with = "duration::<_, { KEEP.0 }, { KEEP.1 }>")]
+    pub segments: Duration,
+    /// What was set aside as unreadable is deleted after this.
+    #[serde(deserialize_with = "duration::<_, { KEEP.0 }, { KEEP.1 }>")]
+    pub quarantine: Duration,
+    /// Mail for a peer that has been gone for this long fails.
+    #[serde(deserialize_with = "duration::<_, { KEEP.0 }, { KEEP.1 }>")]
+    pub gone_after: Duration,
+    /// Messages that may wait for a peer that is not online.
+    #[serde(deserialize_with = "number::<_, _, { SPOOL.0 }, { SPOOL.1 }>")]
+    pub spool: u64,
+    /// The bytes of their contents.
+    #[serde(deserialize_with = "size::<_, { SPOOL_BYTES.0 }, { SPOOL_BYTES.1 }>")]
+    pub spool_bytes: Size,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        Keep {
+            messages: days(30),
+            segments: days(7),
+            quarantine: days(30),
+            gone_after: days(30),
+            spool: 100_000,
+            spool_bytes: Size(256 * MIB),
+        }
     }
 }
 

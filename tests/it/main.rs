@@ -16,6 +16,7 @@ mod model;
 mod moved;
 mod reports;
 mod restored;
+mod retention;
 mod share_suite;
 
 use std::path::Path;

@@ -10,9 +10,10 @@ use crate::model::envelope::{self, Envelope, Priority};
 use crate::model::id::MessageId;
 use crate::model::json;
 use crate::model::name::{self, Address, Name};
+use crate::model::presence::Presence;
 use crate::model::report::REPORT;
 use crate::model::state::State;
-use crate::store::db::{Accepted, Message, NewMessage, Way};
+use crate::store::db::{Accepted, Message, NewMessage, Peer, Way};
 
 /// Room for what the envelope adds to a line after it was measured: its number in the lane.
 const HEADROOM: usize = 64;
@@ -136,6 +137,21 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     })
 }
 
+/// What waits for a peer that is not online must not grow for ever.
+fn room(node: &Node, peer: &Peer) -> Result<()> {
+    if peer.presence(node.clock.wall_ms()) == Presence::Online {
+        return Ok(());
+    }
+    let (count, bytes) = node.db.waits_for(&peer.name.fold())?;
+    let keep = &node.config.keep;
+    if count < keep.spool && bytes < keep.spool_bytes.0 {
+        return Ok(());
+    }
+    let cause = format!("it is not online, and {count} messages ({bytes} bytes) wait for it already");
+    Err(Error::new(Kind::Full, "send to", &peer.name, cause)
+        .next("wait until it is back, or raise `spool` and `spool_bytes` in the config's table `keep`"))
+}
+
 /// The recipient as it spells itself, and the longest line it takes.
 fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)> {
     let limit = usize::try_from(node.config.limits.message.0).unwrap_or(usize::MAX);
@@ -153,6 +169,7 @@ fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)
             }
         }));
     };
+    room(node, &peer)?;
     let heartbeat = peer.heartbeat.as_ref();
     let agents = heartbeat.map(|beat| beat.agents.as_slice()).unwrap_or_default();
     let agent = match &to.agent {

@@ -174,9 +174,29 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
     if late > 0 && status.share.available {
         problems.push(format!("peers that are late: {late}; `lanpost peers` shows"));
     }
+    problems.extend(full_spools(node).unwrap_or_default());
     if let Some(wake) = status.wakes.last().filter(|wake| wake.state == "failed" || wake.state == "retry") {
         let detail = wake.detail.as_deref().unwrap_or_default();
         problems.push(format!("the last wake ended as {}: {detail}", wake.state));
     }
     problems
+}
+
+/// Peers that are not online and for which almost as much waits as may.
+fn full_spools(node: &Node) -> Result<Vec<String>> {
+    let keep = &node.config.keep;
+    let mut full = vec![];
+    for peer in node.db.peers()? {
+        if peer.presence(node.clock.wall_ms()) == Presence::Online {
+            continue;
+        }
+        let (count, bytes) = node.db.waits_for(&peer.name.fold())?;
+        if count >= keep.spool / 5 * 4 && count > 0 || bytes >= keep.spool_bytes.0 / 5 * 4 {
+            full.push(format!(
+                "{count} messages ({bytes} bytes) wait for {}, which is not online; at {} or {} `send` refuses more",
+                peer.name, keep.spool, keep.spool_bytes
+            ));
+        }
+    }
+    Ok(full)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::value::*;
-use super::{Limits, Look, WakeConfig};
+use super::{Keep, Limits, Look, WakeConfig};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
 
@@ -61,6 +61,25 @@ pub fn template(
     out.size("message", limits.message, MESSAGE, "the largest message");
     out.size("segment", limits.segment, SEGMENT, "a lane's segment rolls at this size");
     out.time("segment_age", limits.segment_age, AGE, "a lane's segment rolls at this age");
+
+    let keep = Keep::default();
+    out.table("keep");
+    out.time(
+        "messages",
+        keep.messages,
+        KEEP,
+        "read and finished mail, its trace and wakes are deleted after this",
+    );
+    out.time(
+        "segments",
+        keep.segments,
+        KEEP,
+        "acknowledged files of ours on the share are deleted after this",
+    );
+    out.time("quarantine", keep.quarantine, KEEP, "what was set aside as unreadable is deleted after this");
+    out.time("gone_after", keep.gone_after, KEEP, "mail for a peer that has been gone for this long fails");
+    out.ranged("spool", keep.spool, SPOOL.0, SPOOL.1, "messages that may wait for a peer that is not online");
+    out.size("spool_bytes", keep.spool_bytes, SPOOL_BYTES, "and the bytes of their contents");
     Ok(out.0)
 }
 

@@ -158,7 +158,7 @@ fn the_template_shows_the_true_defaults_and_ranges() {
         text.lines().enumerate().map(|(i, line)| replaced(i, line) + "\n").collect::<String>()
     };
     let defaults = defaults(&text);
-    assert_eq!(defaults.len(), 15);
+    assert_eq!(defaults.len(), 21);
     let on = with(&|i, line| {
         if defaults.iter().any(|d| d.0 == i) { line[2..].to_owned() } else { line.to_owned() }
     });
@@ -182,8 +182,8 @@ fn the_template_shows_the_true_defaults_and_ranges() {
                 assert!(error.to_string().contains("is longer than"), "{key} {good}: {error}");
             }
         }
-        let beyond = if max.parse::<u32>().is_ok() {
-            "1001".to_owned()
+        let beyond = if let Ok(max) = max.parse::<u32>() {
+            (max + 1).to_string()
         } else {
             quote(&max.replace('1', "2").replace('5', "6").replace("30", "31").replace("64", "65"))
         };

@@ -8,7 +8,7 @@ use super::audit::log;
 use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Way};
 use super::quarantine::Quarantined;
-use super::{Db, receipts};
+use super::{Db, receipts, retention};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -147,6 +147,9 @@ fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> ru
     let outcome = arrival.expired.then(|| "its time had run out when it arrived".to_owned());
     let peer = arrival.peer.clone();
     let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
+    if retention::is_known(tx, &message.peer, &id)? {
+        return Ok(false);
+    }
     let Some(n) = message.insert(tx, now)? else { return Ok(false) };
     if let Some((encoding, raw)) = &arrival.written {
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?

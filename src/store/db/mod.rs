@@ -17,6 +17,7 @@ mod peers;
 mod quarantine;
 mod receipts;
 mod reports;
+mod retention;
 mod wakes;
 
 use std::path::{Path, PathBuf};
@@ -37,7 +38,11 @@ pub use wakes::{Due, Ended, Wake};
 use crate::error::{Error, Kind, Result};
 
 /// Counts the shapes of the database; a store of a newer lanpost is refused.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
+/// What version 2 added.
+const SINCE_2: &str =
+    "CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+                       CREATE INDEX IF NOT EXISTS known_at ON known (at);";
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -81,6 +86,10 @@ impl Db {
                     tx.pragma_update(None, "user_version", SCHEMA)?;
                 }
                 Ok(())
+            })?,
+            1 => self.write("bring up to date", |tx| {
+                tx.execute_batch(SINCE_2)?;
+                tx.pragma_update(None, "user_version", SCHEMA)
             })?,
             SCHEMA => {}
             newer => {
@@ -134,7 +143,7 @@ impl Db {
                  DELETE FROM message WHERE way = 'out' AND kind = 'receipt' AND state IN ('queued', 'sent');
                  UPDATE message SET resend = 1 WHERE way = 'out' AND state = 'sent' AND lease IS NOT NULL;
                  UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state IN ('queued', 'sent');
-                 DELETE FROM meta WHERE key = 'lease';",
+                 DELETE FROM meta WHERE key IN ('lease', 'leases held');",
             )?;
             tx.execute("UPDATE meta SET value = ?1 WHERE key = 'share'", [id]).map(drop)
         })
@@ -191,12 +200,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_store_is_refused_and_noise_is_no_store() {
+    fn a_newer_store_is_refused_an_older_one_brought_up_to_date_and_noise_is_no_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lanpost.db");
         drop(Db::open(&path).unwrap());
         Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-        assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 2"));
+        assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 3"));
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch("DROP TABLE known; PRAGMA user_version = 1").unwrap();
+        Db::open(&path).unwrap().age_rows(0, 0, 0).unwrap();
+        assert_eq!(old.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(SCHEMA));
         let noise = folder.path().join("noise.db");
         crate::sys::files::replace(&noise, &[7; 4096]).unwrap();
         assert_eq!(Db::open(&noise).unwrap_err().kind(), Kind::Corrupt);

@@ -49,6 +49,12 @@ CREATE TABLE transition (   -- append-only: everything that ever happened to a m
 ) STRICT;
 CREATE INDEX transition_id ON transition (id);
 
+CREATE TABLE known (        -- incoming messages that aged out, so that they stay known: a hash of peer and id
+    key BLOB PRIMARY KEY,
+    at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX known_at ON known (at);
+
 CREATE TABLE receipt_due (  -- what the sender of an incoming message has not been told yet
     n      INTEGER PRIMARY KEY AUTOINCREMENT,
     peer   TEXT NOT NULL,

@@ -1,0 +1,198 @@
+//! The sweep: deletes what is past its time, here and on the share, and ends mail for peers that are gone.
+//!
+//! It runs once an hour, a small piece a step, and only in steps that have no mail to move; first some time after the
+//! start and after the share came back, when whoever lives has been seen to live.
+//!
+//! On the share it deletes files of ours alone, of leases that this state folder held: segments that are not being
+//! written, whose mail is acknowledged and which were last written longer ago than the config keeps them, in the share's
+//! own time; and old leases. A crash leaves a part of them deleted. If it deletes too much (a clock of ours was set),
+//! nothing is lost: what is not acknowledged is in the store and is written again. A reader goes on with the oldest
+//! segment that it finds.
+//!
+//! Cost: for each peer a list of its mailbox with a stat per file, and, if something may be old, a replace, a stat and
+//! an unlink per file. Attachments (`files/`) get a piece of their own here when they exist.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::engine::node::Node;
+use crate::engine::tenure::{self, Tenure};
+use crate::error::Result;
+use crate::model::layout::{self, LaneFile};
+use crate::model::name::Name;
+use crate::model::presence::Presence;
+use crate::store::share_clock;
+use crate::sys::share::{Meta, Share};
+
+/// The time between two sweeps.
+const EVERY: Duration = Duration::from_secs(3_600);
+/// The time from the start, or from the share's return, to the first one: a peer that lives has beaten by then.
+const SETTLED: Duration = Duration::from_secs(900);
+/// Our newest leases, which stay.
+const LEASES: u64 = 8;
+/// Files that one piece deletes.
+const FILES: usize = 50;
+/// Mail that was accepted so shortly after a segment was last written may still be in it: clocks differ.
+const MARGIN: Duration = Duration::from_secs(3_600);
+
+/// A small piece of a sweep.
+enum Piece {
+    /// Finished mail after this row.
+    Messages(i64),
+    /// Wakes, quarantine, known ids.
+    Rows,
+    /// Mail for this peer, which is gone, since before this time.
+    Gone(Name, i64),
+    /// Our segments in this peer's mailbox.
+    Lanes(Name),
+    /// Our old leases.
+    Leases,
+}
+
+/// The sweep of one engine. All of it may be lost.
+#[derive(Default)]
+pub struct Sweep {
+    next: Option<Duration>,
+    pieces: VecDeque<Piece>,
+}
+
+impl Sweep {
+    /// The share was away, or swapped: who lives is not known.
+    pub fn postpone(&mut self, now: Duration) {
+        self.pieces.clear();
+        self.next = Some(now + SETTLED);
+    }
+
+    /// Does one piece, if one is due. Returns whether there are more.
+    ///
+    /// # Errors
+    /// The lease is lost, the share's or the local store's; the rest of this sweep is left to the next one.
+    pub fn step(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        tenure: &mut Tenure,
+        now: Duration,
+    ) -> Result<bool> {
+        let next = *self.next.get_or_insert(now + SETTLED);
+        if self.pieces.is_empty() {
+            if now < next {
+                return Ok(false);
+            }
+            self.next = Some(now + EVERY);
+            self.pieces = plan(node)?;
+        }
+        let Some(piece) = self.pieces.pop_front() else { return Ok(false) };
+        match self.work(share, node, tenure, piece) {
+            Ok(()) => Ok(!self.pieces.is_empty()),
+            Err(error) => {
+                self.pieces.clear();
+                Err(error)
+            }
+        }
+    }
+
+    fn work(&mut self, share: &dyn Share, node: &mut Node, tenure: &mut Tenure, piece: Piece) -> Result<()> {
+        let wall = node.clock.wall_ms();
+        let keep = node.config.keep.clone();
+        let again = match piece {
+            Piece::Messages(after) => {
+                let next = node.db.age_messages(after, wall.saturating_sub(ms(keep.messages)))?;
+                next.map(Piece::Messages)
+            }
+            Piece::Rows => {
+                let (wakes, quarantine) = (ms(keep.messages), ms(keep.quarantine));
+                let more =
+                    node.db.age_rows(wall.saturating_sub(wakes), wall.saturating_sub(quarantine), wall)?;
+                more.then_some(Piece::Rows)
+            }
+            Piece::Gone(peer, before) => {
+                let reason = format!("{peer} has been gone for {} days", ms(keep.gone_after) / 86_400_000);
+                let failed = node.db.fail_gone(&peer.fold(), before, &reason, wall)?;
+                (failed > 0).then_some(Piece::Gone(peer, before))
+            }
+            Piece::Lanes(peer) => {
+                tenure.check(share, node)?;
+                delete_segments(share, node, tenure, &peer)?.then_some(Piece::Lanes(peer))
+            }
+            Piece::Leases => {
+                tenure.check(share, node)?;
+                delete_leases(share, node, tenure)?;
+                None
+            }
+        };
+        if let Some(again) = again {
+            self.pieces.push_front(again);
+        }
+        Ok(())
+    }
+}
+
+/// What a whole sweep consists of.
+fn plan(node: &Node) -> Result<VecDeque<Piece>> {
+    let wall = node.clock.wall_ms();
+    let before = wall.saturating_sub(ms(node.config.keep.gone_after));
+    let mut pieces = VecDeque::from([Piece::Messages(0), Piece::Rows, Piece::Leases]);
+    for peer in node.db.peers()? {
+        let since = peer.changed_at.unwrap_or(peer.first_seen);
+        if peer.presence(wall) == Presence::Gone && since < before {
+            pieces.push_back(Piece::Gone(peer.name.clone(), before));
+        }
+        pieces.push_back(Piece::Lanes(peer.name));
+    }
+    Ok(pieces)
+}
+
+/// Deletes segments of ours in the mailbox of `peer`, oldest first; returns whether there may be more.
+fn delete_segments(share: &dyn Share, node: &Node, tenure: &Tenure, peer: &Name) -> Result<bool> {
+    let Some(current) = tenure.number() else { return Ok(false) };
+    let (held, lane) = (tenure::held(node)?, node.db.lane_out(&peer.fold())?);
+    let writing = lane.filter(|lane| lane.lease == current).map(|lane| lane.position.segment);
+    let sealed = |file: &LaneFile| {
+        file.lease < current || file.lease == current && writing.is_some_and(|segment| file.segment < segment)
+    };
+    let mut files: Vec<(LaneFile, Meta)> = share
+        .list(&layout::mailbox(peer))?
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|entry| Some((layout::parse_lane(&entry.name)?, entry.meta)))
+        .filter(|(file, meta)| {
+            file.from == *node.instance() && held.contains(&file.lease) && sealed(file) && !meta.folder
+        })
+        .collect();
+    // By the oldest all others are reckoned: one that claims to be of the future makes none of them older.
+    let Some(oldest) = files.iter().map(|(_, meta)| *meta).min_by_key(|meta| meta.stamp) else {
+        return Ok(false);
+    };
+    let age = share_clock::age(share, node.instance(), &oldest)?;
+    files.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut deleted = 0;
+    for (file, meta) in files {
+        let younger = Duration::from_nanos(u64::try_from(meta.stamp - oldest.stamp).unwrap_or(u64::MAX));
+        let age = age.saturating_sub(younger);
+        let written = node.clock.wall_ms().saturating_sub(ms(age)).saturating_add(ms(MARGIN));
+        if age < node.config.keep.segments || node.db.awaits_since(&peer.fold(), file.lease, written)? {
+            continue;
+        }
+        share.remove(&layout::lane(peer, &file))?;
+        deleted += 1;
+        if deleted == FILES {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes leases of ours but the newest few. The highest number is never among them, so none is given twice.
+fn delete_leases(share: &dyn Share, node: &Node, tenure: &Tenure) -> Result<()> {
+    let Some(current) = tenure.number() else { return Ok(()) };
+    let held = tenure::held(node)?;
+    let names = share.names(&layout::leases(node.instance()))?;
+    let old = names.iter().filter_map(|name| layout::parse_lease(name));
+    let old = old.filter(|number| held.contains(number) && number.saturating_add(LEASES) <= current);
+    old.take(FILES).try_for_each(|number| share.remove(&layout::lease(node.instance(), number)))
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

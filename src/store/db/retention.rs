@@ -1,0 +1,164 @@
+//! What ages out of the store: finished mail with its trace, old wakes, old quarantine; and the end of mail for peers
+//! that are gone. Every call is one small transaction; a crash leaves whole messages, here or gone.
+//!
+//! Never deleted: mail that nobody read, mail that is owed a receipt or waits for one (`delivered`), what is in the
+//! spool. An incoming message leaves a hash behind, so that it is dropped as known when it comes again: from a sender
+//! that was not told, a lane that was restored, an open slot that is read anew. Room is used again, not given back:
+//! VACUUM would lock the store for as long as it takes, so it is left to people.
+
+use rusqlite::{Transaction, params};
+
+use super::Db;
+use super::message::Way;
+use super::reports::{self, End};
+use crate::error::Result;
+use crate::model::id::MessageId;
+use crate::model::report::Cause;
+
+/// Rows that one call looks at.
+const SPAN: i64 = 2_000;
+/// Rows that one call deletes, where it looks at an index.
+const BATCH: i64 = 500;
+/// How long an id stays known after its message: longer than any sender keeps mail for us (at most a year).
+const KNOWN: i64 = 400 * 86_400_000;
+
+/// Mail that is done, and for which nothing is owed or awaited: a peer that speaks the plain protocol never answers.
+const DONE: &str = "(way = 'in' AND state IN ('read', 'processed', 'failed', 'expired')
+                     AND NOT EXISTS (SELECT 1 FROM receipt_due r WHERE r.peer = m.peer AND r.id = m.id))
+                 OR (way = 'out' AND kind != 'receipt' AND NOT resend
+                     AND (state IN ('read', 'processed', 'failed', 'expired') OR (state = 'sent' AND lease IS NULL)))";
+
+impl Db {
+    /// Deletes finished mail to which nothing happened since `before`, among the next rows after row `after`. Returns
+    /// the row to go on after, `None` at the end.
+    pub fn age_messages(&mut self, after: i64, before: i64) -> Result<Option<i64>> {
+        let last = self.last_row()?;
+        let upto = after.saturating_add(SPAN);
+        let aged: Vec<(i64, String, String, String)> = self.query("read", |c| {
+            let sql = format!(
+                "SELECT n, way, peer, id FROM message m WHERE n > ?1 AND n <= ?2 AND at < ?3 AND ({DONE})
+                 AND NOT EXISTS (SELECT 1 FROM transition t WHERE t.id = m.id AND t.way = m.way AND t.peer = m.peer
+                                 AND t.at >= ?3)"
+            );
+            let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            c.prepare_cached(&sql)?.query_map(params![after, upto, before], row)?.collect()
+        })?;
+        if !aged.is_empty() {
+            self.write("delete old mail from", |tx| {
+                for (n, way, peer, id) in &aged {
+                    forget(tx, *n, way, peer, id, before)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok((upto < last).then_some(upto))
+    }
+
+    /// Deletes some wakes and quarantined lines from before the given times, and ids that need not be known any more.
+    /// Returns whether there may be more.
+    pub fn age_rows(&mut self, wakes: i64, quarantine: i64, now: i64) -> Result<bool> {
+        // The newest result of each agent decides about its next wake, so that and what follows it stay.
+        let old = "SELECT n FROM wake w WHERE state != 'running' AND ended < ?1 AND n <
+                   (SELECT l.n FROM wake l WHERE l.agent = w.agent AND l.state IN ('done', 'failed')
+                    ORDER BY l.n DESC LIMIT 1) ORDER BY n LIMIT ?2";
+        let any: bool = self.query("read", |c| {
+            let sql = format!(
+                "SELECT EXISTS ({old}) OR EXISTS (SELECT 1 FROM quarantine WHERE at < ?3)
+                 OR EXISTS (SELECT 1 FROM known WHERE at < ?4)"
+            );
+            let given = params![wakes, 1, quarantine, now.saturating_sub(KNOWN)];
+            c.prepare_cached(&sql)?.query_row(given, |row| row.get(0))
+        })?;
+        if !any {
+            return Ok(false);
+        }
+        self.write("delete old rows from", |tx| {
+            let sql = format!("DELETE FROM wake_message WHERE wake IN ({old})");
+            tx.execute(&sql, params![wakes, BATCH])?;
+            let mut gone =
+                tx.execute(&format!("DELETE FROM wake WHERE n IN ({old})"), params![wakes, BATCH])?;
+            for (table, key, before) in
+                [("quarantine", "n", quarantine), ("known", "key", now.saturating_sub(KNOWN))]
+            {
+                let sql = format!(
+                    "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE at < ?1 LIMIT ?2)"
+                );
+                gone += tx.execute(&sql, params![before, BATCH])?;
+            }
+            Ok(gone > 0)
+        })
+    }
+
+    /// Ends some of the mail for `peer` that has waited since before `before`, and drops the receipts for it. Returns
+    /// how many messages ended; as long as it is some, there may be more.
+    pub fn fail_gone(&mut self, peer: &str, before: i64, reason: &str, now: i64) -> Result<usize> {
+        let waiting = |tx: &rusqlite::Connection, kind: &str| -> rusqlite::Result<Vec<(i64, String)>> {
+            let sql = format!(
+                "SELECT n, id FROM message INDEXED BY message_queue WHERE way = 'out' AND (state = 'queued' OR resend)
+                   AND peer = ?1 AND state = 'queued' AND at < ?2 AND {kind}
+                 UNION ALL SELECT n, id FROM message INDEXED BY message_unacked WHERE way = 'out' AND state = 'sent'
+                   AND peer = ?1 AND lease IS NOT NULL AND at < ?2 AND {kind} LIMIT ?3"
+            );
+            let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+            tx.prepare_cached(&sql)?.query_map(params![peer, before, BATCH], row)?.collect()
+        };
+        let (mail, receipts) =
+            self.query("read", |c| Ok((waiting(c, "kind != 'receipt'")?, waiting(c, "kind = 'receipt'")?)))?;
+        if mail.is_empty() && receipts.is_empty() {
+            return Ok(0);
+        }
+        self.write("fail mail in", |tx| {
+            for (n, _) in &receipts {
+                tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n])?;
+            }
+            for (_, id) in &mail {
+                reports::end(tx, peer, id, &End { cause: Cause::Gone, reason, detail: reason }, now)?;
+            }
+            Ok(mail.len())
+        })
+    }
+
+    /// How many messages wait for `peer`, not sent or not acknowledged, and the bytes of their contents.
+    pub fn waits_for(&self, peer: &str) -> Result<(u64, u64)> {
+        self.query("read", |c| {
+            let sql = "SELECT count(*), coalesce(sum(size), 0) FROM (
+                 SELECT octet_length(content) AS size FROM message INDEXED BY message_queue WHERE way = 'out'
+                   AND (state = 'queued' OR resend) AND peer = ?1 AND state = 'queued' AND kind != 'receipt'
+                 UNION ALL SELECT octet_length(content) FROM message INDEXED BY message_unacked WHERE way = 'out'
+                   AND state = 'sent' AND peer = ?1 AND lease IS NOT NULL AND kind != 'receipt')";
+            let row = |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
+            c.prepare_cached(sql)?.query_row([peer], row)
+        })
+    }
+
+    /// Whether `peer` has yet to acknowledge something that we wrote under `lease` and accepted by `by`.
+    pub fn awaits_since(&self, peer: &str, lease: u64, by: i64) -> Result<bool> {
+        self.query("read", |c| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_unacked WHERE way = 'out'
+                       AND state = 'sent' AND peer = ?1 AND lease = ?2 AND overdue_at IS NOT NULL AND at <= ?3)";
+            c.prepare_cached(sql)?.query_row(params![peer, lease as i64, by], |row| row.get(0))
+        })
+    }
+}
+
+/// Whether a message came once that aged out since.
+pub(super) fn is_known(tx: &Transaction, peer: &str, id: &MessageId) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM known WHERE key = ?1)";
+    tx.prepare_cached(sql)?.query_row([key(peer, id.as_str())], |row| row.get(0))
+}
+
+fn forget(tx: &Transaction, n: i64, way: &str, peer: &str, id: &str, at: i64) -> rusqlite::Result<()> {
+    if way == Way::In.as_str() {
+        let sql = "INSERT INTO known VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET at = excluded.at";
+        tx.prepare_cached(sql)?.execute(params![key(peer, id), at])?;
+    }
+    tx.prepare_cached("DELETE FROM wake_message WHERE message = ?1")?.execute([n])?;
+    tx.prepare_cached("DELETE FROM transition WHERE id = ?1 AND way = ?2 AND peer = ?3")?
+        .execute([id, way, peer])?;
+    tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n]).map(drop)
+}
+
+fn key(peer: &str, id: &str) -> Vec<u8> {
+    let hash = blake3::hash(format!("{peer}\0{id}").as_bytes());
+    hash.as_bytes()[..16].to_vec()
+}

@@ -1,0 +1,194 @@
+//! What is done ages out, on the share and in the store; what is not stays, and nothing that was deleted comes back.
+
+use std::time::Duration;
+
+use lanpost::engine::ops;
+use lanpost::error::Kind;
+use lanpost::model::layout;
+use lanpost::model::state::State;
+use lanpost::store::db::{Filter, Way};
+
+use crate::common::{Pair, Site, name, texts};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A pair whose segments are sealed every hour, so that some can age.
+fn pair() -> Pair {
+    let mut pair = Pair::new();
+    for site in [&mut pair.a, &mut pair.b] {
+        site.configure(|config| config.limits.segment_age = Duration::from_secs(3_600));
+    }
+    pair.settle();
+    pair
+}
+
+fn finish(site: &mut Site) {
+    let all = ops::inbox(site.node(), &Filter::default()).unwrap();
+    let ids: Vec<String> = all.iter().map(|message| message.id.to_string()).collect();
+    ops::ack(site.node_mut(), &ids, None).unwrap();
+}
+
+/// Days pass in long strides; both stay online.
+fn days(pair: &mut Pair, days: u32) {
+    for _ in 0..days * 4 {
+        pair.advance(DAY / 4);
+        for _ in 0..40 {
+            pair.step();
+        }
+    }
+}
+
+fn rows(site: &Site) -> usize {
+    ops::inbox(site.node(), &Filter { all: true, ..Filter::default() }).unwrap().len()
+}
+
+#[test]
+fn acknowledged_segments_and_finished_mail_age_out_and_the_rest_stays() {
+    let mut pair = pair();
+    pair.a.send("b", &texts("done", 3));
+    pair.settle();
+    finish(&mut pair.b);
+    pair.settle();
+    pair.a.send("b", &texts("unread", 1));
+    pair.settle();
+    assert_eq!(rows(&pair.b), 4);
+    let before = pair.lanes("a", "b");
+
+    days(&mut pair, 5);
+    assert_eq!(rows(&pair.b), 4);
+    assert!(before.iter().all(|file| pair.lanes("a", "b").contains(file)), "five days are too short");
+    // Something new, so that the old segment is not the one being written.
+    pair.a.send("b", &texts("new", 1));
+    pair.settle();
+    days(&mut pair, 4);
+    assert!(before.iter().all(|file| !pair.lanes("a", "b").contains(file)), "{before:?}");
+    assert!(!pair.lanes("a", "b").is_empty(), "the one being written stays");
+
+    days(&mut pair, 30);
+    let left = ops::inbox(pair.b.node(), &Filter { all: true, ..Filter::default() }).unwrap();
+    let left: Vec<_> = left.iter().map(|message| message.content.clone()).collect();
+    assert_eq!(left, ["unread 0", "new 0"], "what nobody read stays");
+    assert_eq!(pair.a.node().db.counts().unwrap().iter().map(|(_, _, n)| n).sum::<u64>(), 2);
+    assert_eq!((&pair.a.problems, &pair.b.problems), (&vec![], &vec![]));
+    // Mail flows on, past what was deleted.
+    pair.a.send("b", &texts("later", 2));
+    pair.settle();
+    assert_eq!(rows(&pair.b), 4);
+}
+
+#[test]
+fn what_aged_out_stays_known_when_its_lane_comes_back() {
+    let mut pair = pair();
+    pair.a.send("b", &texts("done", 3));
+    pair.settle();
+    let saved: Vec<_> = pair
+        .lanes("a", "b")
+        .into_iter()
+        .map(|file| layout::lane(&name("b"), &file))
+        .map(|path| (pair.share.read(&path, 0, usize::MAX).unwrap().unwrap(), path))
+        .collect();
+    finish(&mut pair.b);
+    pair.settle();
+    days(&mut pair, 40);
+    assert_eq!(rows(&pair.b), 0);
+    // A backup brings the segments back, cut, so that they are read again from their start.
+    for (bytes, path) in &saved {
+        let line = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        pair.share.remove(path).unwrap();
+        pair.b.run(Duration::from_secs(120));
+        pair.share.replace(path, &bytes[..line]).unwrap();
+    }
+    // And a new lane repeats the same ids, as a sender does that was not told.
+    let file = layout::LaneFile { from: name("a"), lease: 99, segment: 1 };
+    pair.share.replace(&layout::lane(&name("b"), &file), &saved[0].0).unwrap();
+    // No bell announces it: a full look finds it.
+    pair.run(Duration::from_secs(120));
+    assert_eq!(rows(&pair.b), 0, "each of them was dropped as known");
+}
+
+#[test]
+fn unacknowledged_segments_stay_and_old_leases_go() {
+    let mut pair = pair();
+    pair.a.send("b", &texts("kept", 1));
+    pair.a.run(Duration::from_secs(60));
+    let unread = pair.lanes("a", "b");
+    for _ in 0..12 {
+        pair.a.start();
+        pair.a.run(Duration::from_secs(5));
+    }
+    let leases = || {
+        let names = pair.share.names(&layout::leases(&name("a"))).unwrap();
+        names.iter().filter_map(|name| layout::parse_lease(name)).collect::<Vec<_>>()
+    };
+    assert!(leases().len() > 12);
+    let newest = leases().into_iter().max();
+    for _ in 0..10 {
+        pair.advance(DAY);
+        for _ in 0..40 {
+            pair.a.step();
+        }
+    }
+    let leases = {
+        let names = pair.share.names(&layout::leases(&name("a"))).unwrap();
+        names.iter().filter_map(|name| layout::parse_lease(name)).collect::<Vec<_>>()
+    };
+    assert_eq!((leases.len(), leases.iter().copied().max()), (8, newest));
+    assert!(unread.iter().all(|file| pair.lanes("a", "b").contains(file)), "b has not acknowledged it");
+    pair.settle();
+    assert_eq!(rows(&pair.b), 1);
+}
+
+#[test]
+fn a_peer_that_is_gone_is_given_up_on_in_the_end() {
+    let mut pair = pair();
+    pair.a.configure(|config| {
+        (config.keep.spool, config.keep.gone_after) = (5, 10 * DAY);
+    });
+    pair.settle();
+    // b is switched off for good.
+    pair.b.engine().stop("for good").unwrap();
+    pair.a.run(Duration::from_secs(60));
+    let sent = pair.a.send("b", &texts("waits", 4));
+    pair.a.run(Duration::from_secs(60));
+    let status = ops::status(pair.a.node()).unwrap();
+    assert!(status.problems.iter().any(|problem| problem.contains("4 messages")), "{:?}", status.problems);
+    pair.a.send("b", &texts("the last", 1));
+    let draft = ops::Draft::new("b".parse().unwrap(), "too much");
+    let refused = ops::send(pair.a.node_mut(), draft).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Full);
+    assert!(refused.to_string().contains("5 messages"), "{refused}");
+
+    for day in 1..=12 {
+        pair.advance(DAY);
+        for _ in 0..40 {
+            pair.a.step();
+        }
+        let state = pair.a.state_of(&sent[0]);
+        assert_eq!(state == State::Failed, day >= 10, "day {day}");
+    }
+    let reports = ops::inbox(pair.a.node(), &Filter::default()).unwrap();
+    assert_eq!(reports.len(), 5);
+    let failed = pair.a.node().db.message(Way::Out, "b", &sent[0].id).unwrap().unwrap();
+    assert_eq!(failed.outcome.as_deref(), Some("b has been gone for 10 days"));
+    assert_eq!(pair.a.node().db.waits_for("b").unwrap(), (0, 0));
+    ops::send(pair.a.node_mut(), ops::Draft::new("b".parse().unwrap(), "there is room again")).unwrap();
+}
+
+#[test]
+fn a_long_absence_of_our_own_is_not_held_against_others() {
+    let mut pair = pair();
+    let sent = pair.a.send("b", &texts("old", 1));
+    // a is switched off for two months before it could send; b lives all the time.
+    for _ in 0..60 {
+        pair.advance(DAY);
+        pair.b.step();
+    }
+    pair.a.start();
+    pair.settle();
+    for _ in 0..200 {
+        pair.advance(Duration::from_secs(15));
+        pair.step();
+    }
+    let state = pair.a.state_of(&sent[0]);
+    assert_eq!(state, State::Delivered);
+}
