@@ -1,5 +1,6 @@
 //! Sending: a draft becomes a stored message. When this returns, the message is on local stable storage.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ use crate::model::name::{self, Address, Name};
 use crate::model::presence::Presence;
 use crate::model::report::REPORT;
 use crate::model::state::State;
-use crate::store::db::{Accepted, Message, NewMessage, Peer, Way};
+use crate::store::db::{Accepted, Message, NewMessage, Way};
 
 /// Room for what the envelope adds to a line after it was measured: its number in the lane.
 const HEADROOM: usize = 64;
@@ -64,7 +65,8 @@ impl Draft {
 /// Stores a message for sending and tells the daemon. One local fsync, no share operation.
 ///
 /// # Errors
-/// An unknown recipient (with near matches), a message over the limit, an id that another message has.
+/// An unknown recipient (with near matches), a message over the limit, an id that another message has, too much that
+/// waits for a recipient that is not online.
 pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
     Ok(send_all(node, vec![draft])?.remove(0))
 }
@@ -73,6 +75,9 @@ pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
 pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
     let wall = node.clock.wall();
     let messages = drafts.into_iter().map(|draft| address(node, draft)).collect::<Result<Vec<_>>>()?;
+    for peer in messages.iter().map(|message| message.peer.as_str()).collect::<BTreeSet<_>>() {
+        room(node, peer)?;
+    }
     let stored = node.db.accept(&messages, wall.timestamp_millis())?;
     node.ring();
     let stored = stored.into_iter().map(|accepted| match accepted {
@@ -137,14 +142,28 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     })
 }
 
-/// What waits for a peer that is not online must not grow for ever.
-fn room(node: &Node, peer: &Peer) -> Result<()> {
+/// Rows that may be added to the store between two measurements of a spool.
+const MEASURED: i64 = 256;
+
+/// What waits for a peer that is not online must not grow for ever. Measuring costs a look at all of it, so that is done
+/// now and then, at the limit each time; the limit of bytes is kept to within [`MEASURED`] messages.
+fn room(node: &mut Node, fold: &str) -> Result<()> {
+    let Some(peer) = node.db.peer(fold)? else { return Ok(()) };
     if peer.presence(node.clock.wall_ms()) == Presence::Online {
         return Ok(());
     }
-    let (count, bytes) = node.db.waits_for(&peer.name.fold())?;
-    let keep = &node.config.keep;
-    if count < keep.spool && bytes < keep.spool_bytes.0 {
+    let (most, most_bytes) = (node.config.keep.spool, node.config.keep.spool_bytes.0);
+    let (key, row) = (format!("spool {fold}"), node.db.last_row()?);
+    let known = node.db.meta(&key)?.and_then(|json| serde_json::from_str::<(i64, u64, u64)>(&json).ok());
+    if let Some((then, count, bytes)) = known {
+        let added = row.saturating_sub(then);
+        if added < MEASURED && count.saturating_add(added.unsigned_abs()) < most && bytes < most_bytes {
+            return Ok(());
+        }
+    }
+    let (count, bytes) = node.db.waits_for(fold)?;
+    node.db.set_meta(&key, &format!("[{row},{count},{bytes}]"))?;
+    if count < most && bytes < most_bytes {
         return Ok(());
     }
     let cause = format!("it is not online, and {count} messages ({bytes} bytes) wait for it already");
@@ -169,7 +188,6 @@ fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)
             }
         }));
     };
-    room(node, &peer)?;
     let heartbeat = peer.heartbeat.as_ref();
     let agents = heartbeat.map(|beat| beat.agents.as_slice()).unwrap_or_default();
     let agent = match &to.agent {
