@@ -51,9 +51,10 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     let watchdog = Watchdog::new(&mut watchman)?;
     let places = Places {
         share: node.config.look.notify.then(|| node.config.share.path.clone()),
-        state: node.config.state.clone(),
-        instance: node.instance().clone(),
+        state: Some(node.config.state.clone()),
+        instance: Some(node.instance().clone()),
     };
+    let root = node.config.share.path.clone();
     let wake = WakeCommand {
         argv: node.config.wake.command.clone(),
         timeout: node.config.wake.timeout,
@@ -87,7 +88,7 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     let noted = log.clone();
     spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, &noted))?;
 
-    let shell = Shell { log, places, wake: Arc::new(wake), to_engine, to_waker };
+    let shell = Shell { log, root, places, wake: Arc::new(wake), to_engine, to_waker };
     let ended = runtime.block_on(shell.run(stop, for_shell));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
@@ -173,6 +174,7 @@ fn rest_until(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> 
     loop {
         match next {
             Ok(Signal::Stop(reason)) => return Some(reason),
+            Ok(Signal::Mount(words)) => hints.mount = Some(words),
             Ok(Signal::Seen(Seen::Mailbox)) => hints.mailbox = true,
             Ok(Signal::Seen(Seen::Slot)) => hints.slot = true,
             Ok(Signal::Seen(Seen::Status)) => hints.status = true,

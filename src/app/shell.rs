@@ -3,6 +3,7 @@
 //! It touches no share itself: even setting a watcher up hangs on a dead mount, so that has a thread of its own each
 //! time. A crash of it leaves nothing: what is due lies in the store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::adapt::watch::{Places, Seen, Watch};
 use crate::app::log::Log;
 use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::{Error, Kind, Result};
+use crate::model::mount::Announcer;
+use crate::sys::mount;
 
 /// How long a stop waits for the engine's last heartbeat.
 const GRACE: Duration = Duration::from_millis(1_500);
@@ -25,6 +28,8 @@ const LAST_LOOK: Duration = Duration::from_millis(250);
 pub enum Signal {
     /// Something may have changed.
     Seen(Seen),
+    /// How the share is mounted, and who announces its changes, in words.
+    Mount(String),
     /// Stop, for this reason.
     Stop(&'static str),
 }
@@ -53,6 +58,8 @@ pub enum Said {
 pub struct Shell {
     /// Where it says what it does.
     pub log: Log,
+    /// The share's root.
+    pub root: PathBuf,
     /// What is watched.
     pub places: Places,
     /// How agents are woken.
@@ -148,18 +155,28 @@ impl Shell {
 
     /// Sets a watcher up in place of `old`, on a thread of its own; it comes back through `armed`.
     fn arm(&self, old: Option<Watch>, armed: &UnboundedSender<Option<Watch>>) {
-        let (places, log, armed) = (self.places.clone(), self.log.clone(), armed.clone());
+        let (root, places) = (self.root.clone(), self.places.clone());
+        let (log, armed) = (self.log.clone(), armed.clone());
         let (to_engine, to_waker) = (self.to_engine.clone(), self.to_waker.clone());
         let ring = to_engine.clone();
         let body = move || {
             drop(old);
-            let (watch, failed) = Watch::start(&places, move |seen| {
+            let mount = mount::of(&root);
+            let announcer = if places.share.is_some() { mount.announcer } else { Announcer::Nobody };
+            let sentence = format!("{}; events: {}", mount.sentence(), announced(announcer));
+            let _ = to_engine.send(Signal::Mount(sentence.clone()));
+            let deaf = to_engine.clone();
+            let complain = move |why: String| {
+                log.problem(&why);
+                let _ = deaf.send(Signal::Mount(format!("{sentence}, but {why}")));
+            };
+            let hint = move |seen| {
                 if seen == Seen::Local {
                     let _ = to_waker.send(Nudge::Look);
                 }
                 let _ = to_engine.send(Signal::Seen(seen));
-            });
-            failed.iter().for_each(|failure| log.problem(failure));
+            };
+            let watch = Some(Watch::start(&places, announcer, hint, complain));
             // Subscribed first, now look: what changed in between is found.
             let _ = ring.send(Signal::Seen(Seen::Everything));
             let _ = armed.send(watch);
@@ -167,5 +184,14 @@ impl Shell {
         if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(body) {
             self.log.problem(&format!("no notifications: {error}"));
         }
+    }
+}
+
+/// Who announces the share's changes, in words.
+fn announced(announcer: Announcer) -> &'static str {
+    match announcer {
+        Announcer::Native => "by the system, if they prove true",
+        Announcer::ChangeNotify => "asked of the server, if they prove true",
+        Announcer::Nobody => "none",
     }
 }

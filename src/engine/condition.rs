@@ -24,6 +24,8 @@ pub struct Condition {
     pub trouble: Option<String>,
     /// Another daemon holds this lease number of our instance: we stopped writing.
     pub lease_lost_to: Option<u64>,
+    /// How the share is mounted and who announces its changes, in words; empty if no daemon ran yet.
+    pub mount: String,
     /// How changes are noticed: `notifications` or `polling`.
     pub watching: String,
     /// Changes that a look found and no notification announced, since the daemon's start.

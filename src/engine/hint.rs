@@ -24,6 +24,8 @@ pub struct Hints {
     pub status: bool,
     /// Hints were lost, or a watcher began anew: look at everything.
     pub everything: bool,
+    /// How the share is mounted and who announces its changes, in words; `None`: nothing new.
+    pub mount: Option<String>,
 }
 
 /// What a step asks for.

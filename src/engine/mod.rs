@@ -4,7 +4,7 @@
 //! faces --ops--> local store --Engine--> share        out
 //! share --Engine--> local store --wake--> agent       in
 //! ```
-//! Architecture invariant: ops never touch the share and the engine never touches a face; they meet in the store.
+//! Architecture invariant: ops (but `doctor`) never touch the share and the engine never touches a face; they meet in the store.
 //! Architecture invariant: nothing here names a clock, a thread, a file or tokio; time comes in as an argument.
 
 mod beat;

@@ -123,6 +123,9 @@ impl Engine {
     /// The local store's alone: nothing can be promised without it.
     pub fn step(&mut self, hints: &Hints) -> Result<Step> {
         let mut step = Step::default();
+        if let Some(mount) = &hints.mount {
+            self.condition.mount = mount.clone();
+        }
         let now = self.node.clock.now();
         if hints.mailbox || hints.slot {
             self.pace.event(now);

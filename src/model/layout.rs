@@ -127,6 +127,74 @@ pub fn share_clock(instance: &Name) -> SharePath {
     SharePath(format!("leases/{instance}/clock"))
 }
 
+/// A file that `lanpost doctor` makes to learn what the share does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeFile {
+    /// Written, created again, replaced, appended to.
+    Plain,
+    /// Two names that differ in case alone.
+    Lower,
+    /// The other one.
+    Upper,
+    /// A Chinese name.
+    Chinese,
+    /// An accent as one character.
+    Composed,
+    /// An accent as a character of its own.
+    Decomposed,
+    /// As long as a lane's name may get.
+    Long,
+}
+
+impl ProbeFile {
+    /// All of them.
+    pub const ALL: [ProbeFile; 7] = [
+        ProbeFile::Plain,
+        ProbeFile::Lower,
+        ProbeFile::Upper,
+        ProbeFile::Chinese,
+        ProbeFile::Composed,
+        ProbeFile::Decomposed,
+        ProbeFile::Long,
+    ];
+
+    /// Its name in the folder of a probe.
+    pub fn name(self) -> String {
+        match self {
+            ProbeFile::Plain => "plain".into(),
+            ProbeFile::Lower => "case-a".into(),
+            ProbeFile::Upper => "case-A".into(),
+            ProbeFile::Chinese => "实验室".into(),
+            ProbeFile::Composed => "composed-\u{e9}".into(),
+            ProbeFile::Decomposed => "decomposed-e\u{301}".into(),
+            ProbeFile::Long => "long-".repeat(40),
+        }
+    }
+}
+
+/// The folder of one run of `lanpost doctor`, which no other run has.
+pub fn probe_folder(run: [u8; 6]) -> SharePath {
+    let run: String = run.iter().map(|byte| format!("{byte:02x}")).collect();
+    SharePath(format!("{PROBE}{run}"))
+}
+
+/// A file in the folder of a probe.
+pub fn probe_file(run: [u8; 6], file: ProbeFile) -> SharePath {
+    SharePath(format!("{}/{}", probe_folder(run), file.name()))
+}
+
+const PROBE: &str = "lanpost-probe-";
+
+/// Reads an entry of the root: the run of `lanpost doctor` whose folder it is.
+pub fn parse_probe(name: &str) -> Option<[u8; 6]> {
+    let digits = name.strip_prefix(PROBE).filter(|digits| digits.len() == 12 && digits.is_ascii())?;
+    let mut run = [0; 6];
+    for (byte, at) in run.iter_mut().zip((0..12).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
+    }
+    (probe_folder(run).as_str() == name).then_some(run)
+}
+
 /// Reads an entry of a mailbox; `None` for the bell and for foreign files.
 pub fn parse_lane(file_name: &str) -> Option<LaneFile> {
     let (rest, segment) = file_name.strip_prefix("from-")?.strip_suffix(".jsonl")?.rsplit_once('-')?;
@@ -171,6 +239,7 @@ pub fn is_ours(relative: &str) -> bool {
             mailbox && (*file == "bell" || parse_lane(file).is_some())
         }
         ["status", file] => parse_status(file).is_some(),
+        [probe, _] if parse_probe(probe).is_some() => true,
         ["leases", instance, file] => {
             Name::parse(instance).is_ok() && (*file == "clock" || parse_lease(file).is_some())
         }
@@ -228,11 +297,36 @@ mod tests {
             "status/a.json.ab12-77.tmp",
             "leases/a/000001.json",
             "leases/a/clock",
+            "lanpost-probe-00ff12ab34cd/plain",
+            "lanpost-probe-00ff12ab34cd/plain.x-7.tmp",
         ] {
             assert!(is_ours(ours), "{ours}");
         }
-        for foreign in ["notes.txt", "messages/old.zip", "messages/to-lab/x", "status/a.txt", "a/b/c/d", ""] {
+        for foreign in [
+            "notes.txt",
+            "messages/old.zip",
+            "messages/to-lab/x",
+            "status/a.txt",
+            "a/b/c/d",
+            "lanpost-probe-1/x",
+            "",
+        ] {
             assert!(!is_ours(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_probe_is_known_by_its_name() {
+        let run = [0, 255, 18, 171, 52, 205];
+        assert_eq!(parse_probe(probe_folder(run).as_str()), Some(run));
+        for name in [
+            "lanpost-probe-",
+            "lanpost-probe-00FF12AB34CD",
+            "lanpost-probe-+0+0+0+0+0+0",
+            "x",
+            "lanpost-probe-é0000000000",
+        ] {
+            assert_eq!(parse_probe(name), None, "{name}");
         }
     }
 

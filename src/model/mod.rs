@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod envelope;
+pub mod finding;
 pub mod heartbeat;
 pub mod id;
 pub mod identity;
@@ -9,6 +10,7 @@ pub mod json;
 pub mod layout;
 pub mod lease;
 pub mod lockfile;
+pub mod mount;
 pub mod name;
 pub mod pace;
 pub mod presence;

@@ -74,7 +74,8 @@ impl Pace {
             self.missed += 1;
         }
         if changed {
-            match self.last_event.take() {
+            // One event may stand for several changes: between two of its questions an SMB server tells of none.
+            match self.last_event {
                 Some(at) if now.saturating_sub(at) <= BOUND => self.announced += 1,
                 _ => self.unannounced = Some(now),
             }

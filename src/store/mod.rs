@@ -8,6 +8,7 @@ pub mod identity;
 pub mod key;
 pub mod lane;
 pub mod lease;
+pub mod probe;
 pub mod share_clock;
 pub mod slot;
 pub mod tail;

@@ -259,7 +259,15 @@ impl Share for DiskShare {
 
     fn remove(&self, path: &SharePath) -> Result<()> {
         let place = self.place(path);
-        optional(platform::remove(place.path())).map(drop).at("remove", &place.shown)
+        let removed = match platform::remove(place.path()) {
+            Err(_) if place.path().symlink_metadata().is_ok_and(|meta| meta.is_dir()) => {
+                // Some servers don't remove what is held open.
+                self.folders.let_go();
+                std::fs::remove_dir(self.place(path).path())
+            }
+            other => other,
+        };
+        optional(removed).map(drop).at("remove", &place.shown)
     }
 
     fn make_folder(&self, path: &SharePath) -> Result<()> {

@@ -1,4 +1,5 @@
-//! What only Linux does: a `statx` that asks the server, and opens that cannot hang or be led astray.
+//! What only Linux does: a `statx` that asks the server, opens that cannot hang or be led astray, the mount table, and
+//! the question to an SMB server for a folder's next change.
 
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
@@ -11,6 +12,7 @@ use std::process::Command;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
 
 use super::share::Meta;
+use crate::model::mount::{self, Mount, Protocol};
 
 const SAFE: i32 = (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()) as i32;
 
@@ -129,5 +131,104 @@ pub fn kill_tree(pid: u32) {
 pub fn terminate(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}
+
+/// The mount of an absolute path. Links above it are followed, but nothing of a network mount is touched.
+pub fn mount(path: &Path) -> Mount {
+    let Ok(text) = std::fs::read("/proc/self/mountinfo") else { return Mount::default() };
+    let table = mount::table(&String::from_utf8_lossy(&text));
+    let path = resolve(path, |at| {
+        let found = mount::holding(&table, &at.to_string_lossy());
+        found.is_some_and(|found| found.protocol != Protocol::Local)
+    });
+    mount::holding(&table, &path.to_string_lossy()).cloned().unwrap_or_default()
+}
+
+/// Follows the links of a path's components, as far as they are not `remote`.
+fn resolve(path: &Path, remote: impl Fn(&Path) -> bool) -> PathBuf {
+    const LINKS: u32 = 40; // as many as the kernel follows
+    let (mut path, mut links) = (path.to_owned(), 0);
+    'again: loop {
+        let mut at = PathBuf::new();
+        let mut parts = path.components();
+        while let Some(part) = parts.next() {
+            at.push(part);
+            if remote(&at) {
+                break;
+            }
+            if let Ok(target) =
+                std::fs::read_link(&at).and_then(|to| std::path::absolute(at.with_file_name(to)))
+                && links < LINKS
+            {
+                links += 1;
+                path = target.join(parts.as_path());
+                continue 'again;
+            }
+        }
+        return at.join(parts.as_path());
+    }
+}
+
+/// The permission bits.
+pub fn rights(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::symlink_metadata(path).ok().map(|meta| meta.permissions().mode() & 0o7777)
+}
+
+/// What `CIFS_IOC_NOTIFY` answers where it can't work: ENOTTY, EINVAL, EOPNOTSUPP, EIO.
+pub const NOT_ANNOUNCED: [i32; 4] = [25, 22, 95, 5];
+
+/// A folder of an SMB mount, for the ioctl `CIFS_IOC_NOTIFY` (fs/smb/client/cifs_ioctl.h, Linux 5.6).
+pub struct ChangeNotify(File);
+
+impl ChangeNotify {
+    /// Opens the folder.
+    pub fn open(path: &Path) -> io::Result<ChangeNotify> {
+        let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW;
+        OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path).map(ChangeNotify)
+    }
+
+    /// Blocks until something in the folder changed.
+    pub fn wait(&self) -> io::Result<()> {
+        /// `struct smb3_notify`, packed: `u32 completion_filter`, `bool watch_tree`.
+        type Question = [u8; 5];
+        const NOTIFY: rustix::ioctl::Opcode = rustix::ioctl::opcode::write::<Question>(0xCF, 9);
+        // MS-SMB2 2.2.35: names of files (1) and folders (2), attributes (4), size (8), last write (0x10).
+        let [a, b, c, d] = 0x1F_u32.to_ne_bytes();
+        // SAFETY: the kernel reads the five bytes of this structure and writes nothing; on a descriptor of another file
+        // system the number is unknown and it answers ENOTTY.
+        #[allow(unsafe_code)]
+        unsafe {
+            let question = rustix::ioctl::Setter::<NOTIFY, Question>::new([a, b, c, d, 0]);
+            rustix::ioctl::ioctl(&self.0, question)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_up_to_a_network_mount_and_not_beyond() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("mnt")).unwrap();
+        std::os::unix::fs::symlink("mnt", root.join("relative")).unwrap();
+        std::os::unix::fs::symlink(root.join("relative"), root.join("absolute")).unwrap();
+        std::os::unix::fs::symlink("loop", root.join("loop")).unwrap();
+        std::os::unix::fs::symlink("/elsewhere", root.join("mnt/trap")).unwrap();
+        let mounted = root.join("mnt");
+        for (asked, found) in [
+            ("mnt/a/b", "mnt/a/b"),
+            ("relative/a", "mnt/a"),
+            ("absolute/trap", "mnt/trap"),
+            ("none/a", "none/a"),
+            ("loop/a", "loop/a"),
+        ] {
+            assert_eq!(resolve(&root.join(asked), |at| at == mounted), root.join(found), "{asked}");
+        }
     }
 }

@@ -142,7 +142,12 @@ impl Share for MemoryShare {
     }
 
     fn remove(&self, path: &SharePath) -> Result<()> {
-        self.tree().nodes.remove(path.as_str());
+        let mut tree = self.tree();
+        let inside = format!("{path}/");
+        if tree.nodes.keys().any(|other| other.starts_with(&inside)) {
+            return Err(Error::new(Kind::Io, "remove", path, "the folder is not empty"));
+        }
+        tree.nodes.remove(path.as_str());
         Ok(())
     }
 

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod files;
 pub mod flock;
 pub mod memory;
+pub mod mount;
 pub mod process;
 mod reach;
 pub mod share;

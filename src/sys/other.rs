@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::share::Meta;
+use crate::model::mount::Mount;
 
 /// Metadata as the system gives it; a mount that caches attributes may answer late.
 pub fn stat(path: &Path) -> io::Result<Meta> {
@@ -116,6 +117,34 @@ pub fn terminate(pid: u32) {
     let _ = Command::new("kill").arg(pid.to_string()).output();
 }
 
+/// The mount of an absolute path: not known here.
+pub fn mount(_path: &Path) -> Mount {
+    Mount::default()
+}
+
+/// The permission bits: not known here.
+pub fn rights(_path: &Path) -> Option<u32> {
+    None
+}
+
+/// Nothing: this system can't ask a server for changes.
+pub const NOT_ANNOUNCED: [i32; 0] = [];
+
+/// A folder that nobody tells of.
+pub struct ChangeNotify;
+
+impl ChangeNotify {
+    /// Refuses.
+    pub fn open(_folder: &Path) -> io::Result<ChangeNotify> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Refuses.
+    pub fn wait(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -142,6 +171,9 @@ mod tests {
         assert_eq!(names.len(), 2);
         assert!(open_read(&folder.path().join("new")).is_err(), "a folder is not a file");
         assert!(!host_name().is_empty());
+        assert_eq!((mount(folder.path()), rights(folder.path())), (Mount::default(), None));
+        assert!(ChangeNotify::open(folder.path()).is_err() && ChangeNotify.wait().is_err());
+        assert!(NOT_ANNOUNCED.is_empty());
         isolate(&mut Command::new("true"));
         kill_tree(0);
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();

@@ -78,7 +78,7 @@ pub trait Share: Send + Sync {
     /// Gives a file a new modification time, creating it. Cost: 1 setattr.
     fn touch(&self, path: &SharePath) -> Result<()>;
 
-    /// Removes a file; one that is gone already is fine. Cost: 1 unlink.
+    /// Removes a file or an empty folder; one that is gone already is fine. Cost: 1 unlink, 1 rmdir for a folder.
     fn remove(&self, path: &SharePath) -> Result<()>;
 
     /// Makes a folder whose parent exists; one that exists is fine. Cost: 1 mkdir.

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::share::Meta;
+use crate::model::mount::{self, Mount};
 
 /// How long a file may stay open in a scanner or indexer before a rename gives up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -126,6 +127,37 @@ pub fn kill_tree(pid: u32) {
 /// Ends a process; a process without a console can't be asked.
 pub fn terminate(pid: u32) {
     taskkill(&["/F", "/PID", &pid.to_string()]);
+}
+
+/// Where an absolute path lies: what a mapped drive letter stands for, the system itself spells out.
+pub fn mount(path: &Path) -> Mount {
+    let text = path.to_string_lossy();
+    // A server's own name needs no question, and a question could hang.
+    let full = (!text.starts_with("\\\\")).then(|| std::fs::canonicalize(path).ok()).flatten();
+    mount::windows(&text, full.as_ref().map(|full| full.to_string_lossy()).as_deref())
+}
+
+/// Not known: Windows has lists of rights, which the server judges.
+pub fn rights(_path: &Path) -> Option<u32> {
+    None
+}
+
+/// Nothing: its own notifications do it.
+pub const NOT_ANNOUNCED: [i32; 0] = [];
+
+/// A folder that nobody tells of.
+pub struct ChangeNotify;
+
+impl ChangeNotify {
+    /// Refuses.
+    pub fn open(_folder: &Path) -> io::Result<ChangeNotify> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Refuses.
+    pub fn wait(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Whether taskkill did all it was asked to. A daemon without a console must not flash one up.

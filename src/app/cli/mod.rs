@@ -6,6 +6,7 @@
 mod ack;
 mod args;
 mod demo;
+mod doctor;
 mod exit;
 mod inbox;
 mod init;
@@ -62,6 +63,7 @@ enum Command {
     Trace(trace::Args),
     Peers(peers::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Demo(demo::Args),
     #[command(name = crate::app::demo::AGENT)]
     DemoAgent(demo::AgentArgs),
@@ -133,6 +135,7 @@ impl Command {
             Command::Trace(args) => trace::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Status(_) => status::run(cx),
+            Command::Doctor(args) => doctor::run(args, cx),
             Command::Demo(_) => demo::run(cx),
             Command::DemoAgent(_) => demo::agent(cx),
         }
@@ -174,6 +177,7 @@ mod tests {
             "lanpost send lab/main hi --json-content --create --as main --json --config c",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
             "lanpost inbox --quarantine",
+            "lanpost doctor --share /mnt/x --wait 1m --json",
             "lanpost read 01 --peek",
             "lanpost ack 01 02 --failed why",
             "lanpost reply 01 - --ack",

@@ -45,6 +45,9 @@ fn lines(status: &Status) -> Vec<String> {
     let since = since.map(|at| format!(" since {}", print::local_time(at))).unwrap_or_default();
     let id = share.id.as_deref().unwrap_or("not known yet");
     lines.push(format!("share     {} (id {id}), {usable}{since}", share.path));
+    if !share.mount.is_empty() {
+        lines.push(format!("mount     {}", share.mount));
+    }
     lines.push(format!("state     {}", status.state_folder));
     lines.push(format!("incoming  {}", counted(&status.incoming)));
     lines.push(format!("outgoing  {}; {} in the spool", counted(&status.outgoing), status.spooled));

@@ -1,8 +1,10 @@
 //! One function per thing a user can do. The CLI, a library user and every later face call these and nothing else.
 //!
-//! They read and write the local store alone, so they answer at once whatever the share does.
+//! They read and write the local store alone, so they answer at once whatever the share does; `doctor` alone, whose
+//! matter is the share, touches it.
 
 mod ack;
+mod doctor;
 mod inbox;
 mod init;
 mod peers;
@@ -11,6 +13,7 @@ mod status;
 mod trace;
 
 pub use ack::{ack, reply};
+pub use doctor::{Patient, doctor};
 pub use inbox::{find_in, inbox, peek, quarantine, read};
 pub use init::{Init, init};
 pub use peers::{PeerView, peers, request_scan, scan_done};

@@ -62,6 +62,9 @@ pub struct ShareView {
     pub path: String,
     /// Its id; `None` before `init` saw it.
     pub id: Option<String>,
+    /// How it is mounted and who announces its changes, in words, as the daemon found it at its start.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mount: String,
     /// Whether it could be used when it was last tried; not while a call hangs.
     pub available: bool,
     /// Since when that is so (RFC 3339).
@@ -99,6 +102,7 @@ pub fn status(node: &Node) -> Result<Status> {
     let share = ShareView {
         path: node.config.share.path.display().to_string(),
         id: node.db.meta("share")?,
+        mount: condition.mount.clone(),
         available: condition.share_away.is_none() && stalled.is_none(),
         since: since.map(format_time),
         cause: condition.share_away.clone(),

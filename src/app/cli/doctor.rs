@@ -1,0 +1,165 @@
+//! `lanpost doctor`: what the share does, and what to do about it. Exit codes: 0 nothing is wrong, 6 something is; 2, 3.
+//!
+//! The probes run on a thread of their own: a share that hangs is reported as hanging, and the thread left to it.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Cx, exit};
+use crate::adapt::watch::{Places, Watch};
+use crate::app::{locate, print};
+use crate::engine::node::Node;
+use crate::engine::ops;
+use crate::error::{Error, Kind, Result};
+use crate::model::config::parse_duration;
+use crate::model::finding::{Finding, Grade};
+use crate::sys::clock::SystemClock;
+use crate::sys::disk::DiskShare;
+use crate::sys::{files, mount, process};
+
+/// How long one check may take before the share is said to hang.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Probe the share: what it is, what it can, how soon changes show; leaves nothing there
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost doctor\n  \
+    lanpost doctor --share /mnt/agents --wait 1m\n  \
+    lanpost doctor --json | jq -r '.findings[] | select(.grade == \"wrong\").found'")]
+pub struct Args {
+    /// The folder to probe, also before `init` [default: the config's share]
+    #[arg(long, value_name = "PATH")]
+    share: Option<PathBuf>,
+    /// How long to wait for another PC's change, to see whether it is announced
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
+    wait: Duration,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    share: String,
+    /// Whether nothing is wrong.
+    sound: bool,
+    findings: Vec<Finding>,
+}
+
+pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
+    let (root, known) = patient(&args, cx)?;
+    let (tell, told) = channel();
+    let (path, wait) = (root.clone(), args.wait);
+    let worker =
+        std::thread::Builder::new().name("doctor".into()).spawn(move || probe(path, known, wait, &tell));
+    worker.map_err(|error| Error::new(Kind::Io, "start the probes", "", error))?;
+    let mut report = Report { share: root.display().to_string(), sound: true, findings: vec![] };
+    if !cx.json {
+        cx.out.line(print::line(&format!("share    {}", report.share)));
+    }
+    while let Some(finding) = next(&told, report.findings.last(), wait) {
+        report.sound &= finding.grade != Grade::Wrong;
+        if !cx.json {
+            lines(&finding).iter().for_each(|line| cx.out.line(print::line(line)));
+            cx.out.flush();
+        }
+        report.findings.push(finding);
+        if report.findings.last().is_some_and(|finding| finding.check == "answer") {
+            break;
+        }
+    }
+    if cx.json {
+        cx.out.json(&report)?;
+    }
+    Ok(if report.sound { exit::DONE } else { exit::UNSOUND })
+}
+
+/// The share that is meant, and the id by which the config's store knows it.
+fn patient(args: &Args, cx: &Cx) -> Result<(PathBuf, Option<String>)> {
+    let config = match (&args.share, locate::load(cx.config.as_deref())) {
+        // Before `init` there is no config, and none is needed.
+        (Some(path), Err(_)) => return Ok((files::absolute(path), None)),
+        (_, config) => config?.0,
+    };
+    let own = files::absolute(&config.share.path);
+    let asked = args.share.as_deref().map_or(own.clone(), files::absolute);
+    if asked != own {
+        return Ok((asked, None));
+    }
+    // A store that can't be opened is not the share's fault, and `status` says so.
+    let node = Node::open(config, Arc::new(SystemClock::new()));
+    Ok((asked, node.ok().and_then(|node| node.db.meta("share").ok().flatten())))
+}
+
+/// Works on the share, on the thread that may hang with it.
+fn probe(root: PathBuf, known: Option<String>, wait: Duration, tell: &Sender<Finding>) {
+    let mount = mount::of(&root);
+    let share = DiskShare::new(&root, "doctor");
+    let refused = Arc::new(Mutex::new(None));
+    let (ring, rung) = channel();
+    let place = root.clone();
+    let announcer = mount.announcer;
+    let note = refused.clone();
+    let mut watch = None;
+    let mut hear = |wait: Duration| {
+        // Not before it is needed: a folder that is not there has no changes.
+        watch.get_or_insert_with(|| {
+            let (ring, note) = (ring.clone(), note.clone());
+            let places = Places { share: Some(place.clone()), state: None, instance: None };
+            let hint = move |_| {
+                let _ = ring.send(());
+            };
+            Watch::start(&places, announcer, hint, move |why| {
+                note.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+            })
+        });
+        rung.recv_timeout(wait).is_ok()
+    };
+    let patient = ops::Patient {
+        share: &share,
+        mount: &mount,
+        known,
+        host: process::host_name(),
+        wait,
+        room: &|| mount::room(&root),
+        rights: &|path| mount::rights(&root.join(path.as_str())),
+        hear: &mut hear,
+        refused: &|| refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+    };
+    ops::doctor(patient, &SystemClock::new(), &mut |finding| drop(tell.send(finding)));
+}
+
+/// The next finding; `None` at the end. A share that does not answer in time is one, too.
+fn next(told: &Receiver<Finding>, last: Option<&Finding>, wait: Duration) -> Option<Finding> {
+    let last = last.map_or("", |finding| finding.check);
+    // The last check waits for others.
+    let patience = if last == "clean" { PATIENCE.saturating_add(wait) } else { PATIENCE };
+    match told.recv_timeout(patience) {
+        Ok(finding) => Some(finding),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => {
+            let found =
+                format!("no answer for {} s after the check `{last}`: the share hangs", patience.as_secs());
+            Some(
+                Finding::new("answer", Grade::Wrong, found)
+                    .means("the server or the network is away; what was probed may have left a folder lanpost-probe-… there")
+                    .next("look at the server and the network; `lanpost doctor` again when it answers"),
+            )
+        }
+    }
+}
+
+fn lines(finding: &Finding) -> Vec<String> {
+    let grade = match finding.grade {
+        Grade::Good => "good",
+        Grade::Unknown => "?",
+        Grade::Warning => "warning",
+        Grade::Wrong => "WRONG",
+    };
+    let mut lines = vec![format!("{grade:<8} {:<9} {}", finding.check, finding.found)];
+    let more = [&finding.means, &finding.next.as_ref().map(|next| format!("-> {next}"))];
+    lines.extend(more.into_iter().flatten().map(|text| format!("{:19}{text}", "")));
+    lines
+}

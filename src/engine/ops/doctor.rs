@@ -1,0 +1,196 @@
+//! Probing a share, with or without an instance: what it is, what it does, and whether events come from other PCs.
+//!
+//! Touches the share, unlike every other operation, and may hang with it: the caller brings a thread and a deadline.
+//! Leaves nothing on the share; without its identity nothing is written where a share is expected.
+
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::model::finding::{self, Finding, Grade, Heard};
+use crate::model::heartbeat::{Activity, Heartbeat};
+use crate::model::layout::{self, ProbeFile};
+use crate::model::mount::{Announcer, Mount};
+use crate::model::pace::BOUND;
+use crate::store::identity;
+use crate::store::probe::Probe;
+use crate::sys::clock::Clock;
+use crate::sys::share::Share;
+
+/// The largest heartbeat that is read.
+const MAX: usize = 64 * 1024;
+/// How often `status/` is looked at while waiting for a peer's change.
+const LOOKS: Duration = Duration::from_millis(250);
+
+/// What is to be probed, and what is known of it beforehand.
+pub struct Patient<'a> {
+    /// The share.
+    pub share: &'a dyn Share,
+    /// How it is mounted.
+    pub mount: &'a Mount,
+    /// The id that the config's store knows; `None`: it was never set up from here.
+    pub known: Option<String>,
+    /// This PC's name: heartbeats of its daemons prove nothing about other PCs.
+    pub host: String,
+    /// How long to wait for another PC's change.
+    pub wait: Duration,
+    /// Free bytes there.
+    pub room: &'a dyn Fn() -> Option<u64>,
+    /// The rights of something there.
+    pub rights: &'a dyn Fn(&layout::SharePath) -> Option<u32>,
+    /// Waits at most so long for a notification of `status/`, and says whether one came.
+    pub hear: &'a mut dyn FnMut(Duration) -> bool,
+    /// Why notifications could not be asked for.
+    pub refused: &'a dyn Fn() -> Option<String>,
+}
+
+/// Probes the share; `tell` gets each finding as it comes.
+pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(Finding)) {
+    let (share, mount) = (patient.share, patient.mount);
+    tell(finding::mount(mount));
+    finding::options(mount).into_iter().for_each(&mut *tell);
+    tell(finding::age(mount));
+    let there = folder(share);
+    let stop = there.grade == Grade::Wrong;
+    tell(there);
+    if stop {
+        return;
+    }
+    let identity = whose(share, patient.known.as_deref());
+    let stop = identity.grade == Grade::Wrong;
+    tell(identity);
+    if stop {
+        return;
+    }
+    tell(finding::room((patient.room)()));
+    let mut run = [0; 6];
+    run.copy_from_slice(&clock.random()[4..]);
+    let probe = Probe::new(share, run);
+    let written = probe.write();
+    let sound = written.grade == Grade::Good;
+    tell(written);
+    if sound {
+        tell(probe.exclusive());
+        if let (Some(folder), Some(file)) =
+            ((patient.rights)(&probe.folder()), (patient.rights)(&probe.file(ProbeFile::Plain)))
+        {
+            tell(finding::rights(folder, file));
+        }
+        tell(probe.replace());
+        tell(probe.append());
+        tell(probe.case());
+        tell(probe.names());
+        tell(probe.clock(|| clock.wall()));
+    }
+    tell(probe.clean());
+    tell(events(&mut patient, clock));
+}
+
+fn folder(share: &dyn Share) -> Finding {
+    match share.names(&layout::root()) {
+        Ok(names) if !names.is_empty() => Finding::new("folder", Grade::Good, "it is there"),
+        Ok(_) => match share.stat(&layout::root()) {
+            Ok(Some(meta)) if meta.folder => Finding::new("folder", Grade::Good, "it is there, and empty"),
+            Ok(Some(_)) => {
+                Finding::new("folder", Grade::Wrong, "it is a file").next("name the share's folder")
+            }
+            Ok(None) => Finding::new("folder", Grade::Wrong, "there is no such folder")
+                .next("mount the share, or mend the path"),
+            Err(error) => broken("folder", &error),
+        },
+        Err(error) => broken("folder", &error),
+    }
+}
+
+fn broken(check: &'static str, error: &crate::error::Error) -> Finding {
+    Finding::new(check, Grade::Wrong, error.to_string()).next("look at the mount, the network and the server")
+}
+
+/// Whose share it is. Where one is expected and not found, it is not mounted: nothing may be written there.
+fn whose(share: &dyn Share, known: Option<&str>) -> Finding {
+    let finding = |grade, found: String| Finding::new("identity", grade, found);
+    match (identity::read(share), known) {
+        (Ok(Some(found)), Some(known)) if found.share != known => finding(
+            Grade::Wrong,
+            format!("its id is {}, ours was {known}: another share is mounted there", found.share),
+        )
+        .next("mount the right one, or run `lanpost init --force` to move over"),
+        (Ok(Some(found)), _) => finding(Grade::Good, format!("a lanpost share, id {}", found.share)),
+        (Ok(None), Some(_)) => {
+            finding(Grade::Wrong, "there is no lanpost.json: the share is not mounted".into())
+                .means("an unmounted mount point is an empty folder; nothing was written there")
+                .next("mount it")
+        }
+        (Ok(None), None) => finding(Grade::Unknown, "there is no lanpost.json yet".into())
+            .means("it was never set up, or it is not mounted")
+            .next("if it is the right folder: `lanpost init --share PATH --instance NAME`"),
+        (Err(error), _) => broken("identity", &error),
+    }
+}
+
+/// A peer's heartbeat as a look finds it.
+type Beat = (String, i128, u64);
+
+fn events(patient: &mut Patient<'_>, clock: &dyn Clock) -> Finding {
+    let heard = match patient.mount.announcer {
+        // Nothing can come, so there is nothing to wait for.
+        Announcer::Nobody => Ok(Heard::Silent),
+        _ => listen(patient, clock),
+    };
+    match heard {
+        Ok(heard) => finding::events(heard, patient.mount, (patient.refused)().as_deref()),
+        Err(error) => broken("events", &error),
+    }
+}
+
+/// Waits for a change that another PC alone made, and says whether a notification came with it.
+fn listen(patient: &mut Patient<'_>, clock: &dyn Clock) -> Result<Heard> {
+    let share = patient.share;
+    let (mut before, end) = (beats(share)?, clock.now().saturating_add(patient.wait));
+    let mut abroad = others(share, &before, &patient.host)?;
+    let (mut mixed, mut rung) = (false, false);
+    if abroad.is_empty() {
+        return Ok(Heard::NobodyOnline);
+    }
+    while clock.now() < end {
+        let look = clock.now() + LOOKS;
+        while clock.now() < look {
+            rung |= (patient.hear)(look.saturating_sub(clock.now()));
+        }
+        let now = beats(share)?;
+        let changed: Vec<&str> =
+            now.iter().filter(|beat| !before.contains(beat)).map(|beat| beat.0.as_str()).collect();
+        if changed.is_empty() {
+            // An event whose change a look does not show yet still belongs to the next one.
+            continue;
+        }
+        if changed.iter().all(|name| abroad.iter().any(|it| it == name)) {
+            let late = clock.now() + BOUND;
+            while !rung && clock.now() < late {
+                rung = (patient.hear)(late.saturating_sub(clock.now()));
+            }
+            return Ok(if rung { Heard::Announced } else { Heard::Silent });
+        }
+        (mixed, rung, before) = (true, false, now);
+        abroad = others(share, &before, &patient.host)?;
+    }
+    Ok(if mixed { Heard::Mixed } else { Heard::NobodyOnline })
+}
+
+fn beats(share: &dyn Share) -> Result<Vec<Beat>> {
+    let entries = share.list(&layout::status_folder())?.unwrap_or_default();
+    let ours = entries.into_iter().filter(|entry| layout::parse_status(&entry.name).is_some());
+    Ok(ours.map(|entry| (entry.name, entry.meta.stamp, entry.meta.len)).collect())
+}
+
+/// The heartbeats of daemons that run on other PCs.
+fn others(share: &dyn Share, beats: &[Beat], host: &str) -> Result<Vec<String>> {
+    let mut found = vec![];
+    for (file, ..) in beats {
+        let Some(name) = layout::parse_status(file) else { continue };
+        let beat = share.read(&layout::status(&name), 0, MAX)?.and_then(|bytes| Heartbeat::parse(&bytes));
+        if beat.is_some_and(|beat| beat.state == Activity::Online && beat.host != host) {
+            found.push(file.clone());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,64 @@
+//! How the system reaches a path: its mount, its room, its rights; and a folder whose server tells of changes.
+//!
+//! [`of`] reads the system's own tables alone: it touches nothing of a network mount, so a dead server can't hang it.
+
+use std::io;
+use std::path::Path;
+
+use super::platform;
+use crate::model::mount::Mount;
+
+/// The mount that holds `path`; unknown where the system doesn't say.
+pub fn of(path: &Path) -> Mount {
+    platform::mount(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// Bytes that this user may still write there. Asks the server.
+pub fn room(path: &Path) -> Option<u64> {
+    fs2::available_space(path).ok()
+}
+
+/// The rights of a file or folder as Unix shows them; `None` where there is no such thing. Asks the server.
+pub fn rights(path: &Path) -> Option<u32> {
+    platform::rights(path)
+}
+
+/// A folder of an SMB mount whose server is asked to tell of its next change.
+pub struct SmbFolder(platform::ChangeNotify);
+
+impl SmbFolder {
+    /// Opens the folder. Blocks as long as the server does.
+    ///
+    /// # Errors
+    /// It is not there, or this system can't ask.
+    pub fn open(path: &Path) -> io::Result<SmbFolder> {
+        platform::ChangeNotify::open(path).map(SmbFolder)
+    }
+
+    /// Blocks until somebody, ourselves included, changed something in the folder. Only the process's end breaks it off.
+    ///
+    /// # Errors
+    /// `Unsupported`: it is no SMB mount, or the server or the kernel knows no such thing. Others: the connection.
+    pub fn wait(&self) -> io::Result<()> {
+        self.0.wait().map_err(|error| match error.raw_os_error() {
+            Some(code) if platform::NOT_ANNOUNCED.contains(&code) => {
+                io::Error::new(io::ErrorKind::Unsupported, error)
+            }
+            _ => error,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_folder_has_room_and_no_server_that_tells_of_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(room(folder.path()).unwrap() > 0);
+        let asked = SmbFolder::open(folder.path()).and_then(|folder| folder.wait());
+        assert_eq!(asked.unwrap_err().kind(), io::ErrorKind::Unsupported);
+        assert_eq!(room(&folder.path().join("none")), None);
+    }
+}
