@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod crash;
 mod daemon;
+mod doctor;
 mod exchange;
 mod faults;
 mod golden;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::model::finding::{self, Finding, Grade, Heard};
 use crate::model::heartbeat::{Activity, Heartbeat};
 use crate::model::layout::{self, ProbeFile};
-use crate::model::mount::{Announcer, Mount};
+use crate::model::mount::{Announcer, Mount, Protocol};
 use crate::model::pace::BOUND;
 use crate::store::identity;
 use crate::store::probe::Probe;
@@ -70,9 +70,9 @@ pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(
     tell(written);
     if sound {
         tell(probe.exclusive());
-        if let (Some(folder), Some(file)) =
-            ((patient.rights)(&probe.folder()), (patient.rights)(&probe.file(ProbeFile::Plain)))
-        {
+        let rights = [probe.folder(), probe.file(ProbeFile::Plain)].map(|path| (patient.rights)(&path));
+        // The SMB client makes its modes up; the server has its own.
+        if let ([Some(folder), Some(file)], true) = (rights, mount.protocol != Protocol::Smb) {
             tell(finding::rights(folder, file));
         }
         tell(probe.replace());

@@ -1,0 +1,150 @@
+//! `lanpost doctor` as a program, and its wait for other PCs on a share in memory.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanpost::engine::ops::{Patient, doctor};
+use lanpost::model::finding::{Finding, Grade};
+use lanpost::model::layout;
+use lanpost::model::mount::{Announcer, Mount};
+use lanpost::sys::clock::{Clock, ManualClock};
+use lanpost::sys::memory::MemoryShare;
+use lanpost::sys::share::Share;
+use serde_json::{Value, json};
+
+use crate::common::name;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lanpost")).arg("doctor").args(arguments).output().unwrap()
+}
+
+fn report(share: &Path, config: &Path) -> (Option<i32>, Value) {
+    let (share, config) = (share.to_str().unwrap(), config.to_str().unwrap());
+    let output = run(&["--share", share, "--config", config, "--json", "--wait", "1s"]);
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn grade(report: &Value, check: &str) -> String {
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["check"] == check);
+    found.map_or("none".into(), |finding| finding["grade"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_plain_folder_is_sound_and_is_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = report(folder.path(), &folder.path().join("none.toml"));
+    assert_eq!((code, &said["sound"]), (Some(0), &json!(true)), "{said}");
+    for check in ["folder", "write", "exclusive", "replace", "append", "names", "clock", "clean"] {
+        assert_eq!(grade(&said, check), "good", "{check}: {said}");
+    }
+    assert_eq!((grade(&said, "identity"), grade(&said, "events")), ("unknown".into(), "unknown".into()));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+}
+
+#[test]
+fn what_is_wrong_has_an_exit_code_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("none.toml");
+    let (code, said) = report(&folder.path().join("not/there"), &none);
+    assert_eq!((code, &said["sound"]), (Some(6), &json!(false)), "{said}");
+    fs::write(folder.path().join("lanpost.json"), b"torn").unwrap();
+    let (code, said) = report(folder.path(), &none);
+    assert_eq!((code, grade(&said, "identity")), (Some(6), "wrong".into()), "{said}");
+    assert_eq!(grade(&said, "write"), "none", "nothing is written where the share is not understood");
+    assert_eq!(run(&["--config", none.to_str().unwrap()]).status.code(), Some(3), "no share is named");
+}
+
+#[test]
+fn an_unmounted_share_is_not_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (share, config) = (folder.path().join("share"), folder.path().join("c.toml"));
+    fs::create_dir(&share).unwrap();
+    let state = folder.path().join("state");
+    let made = Command::new(env!("CARGO_BIN_EXE_lanpost"))
+        .args(["init", "--instance", "lab", "--share"])
+        .args([&share, Path::new("--state"), &state, Path::new("--config"), &config])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let (code, said) = report(&share, &config);
+    assert_eq!((code, grade(&said, "identity")), (Some(0), "good".into()), "{said}");
+    fs::remove_dir_all(&share).unwrap();
+    fs::create_dir(&share).unwrap();
+    let (code, said) = report(&share, &config);
+    assert_eq!(
+        (code, grade(&said, "identity"), grade(&said, "write")),
+        (Some(6), "wrong".into(), "none".into())
+    );
+    assert_eq!(fs::read_dir(&share).unwrap().count(), 0, "not even for a moment");
+}
+
+/// A share with the heartbeats of `lab` on PC `there` and of `own` on PC `here`.
+fn inhabited(clock: &Arc<ManualClock>) -> MemoryShare {
+    let share = MemoryShare::with_clock(clock.clone());
+    layout::folders().iter().for_each(|folder| share.make_folder(folder).unwrap());
+    beat(&share, "lab", "there", 1);
+    beat(&share, "own", "here", 1);
+    share
+}
+
+fn beat(share: &MemoryShare, instance: &str, host: &str, beat: u64) {
+    let heartbeat = json!({"lanpost": "0.1.0", "v": 1, "instance": instance, "state": "online", "beat": beat,
+        "timestamp": "2026-01-01T00:00:00Z", "interval": 15, "lease": 1, "key": "", "host": host, "max_message": 1});
+    share.replace(&layout::status(&name(instance)), heartbeat.to_string().as_bytes()).unwrap();
+}
+
+/// What `doctor` says of events when `happens` is called at every wait; its answer is whether an event came.
+fn events(mut happens: impl FnMut(&MemoryShare, u32) -> bool) -> Finding {
+    let clock = Arc::new(ManualClock::new(1));
+    let share = inhabited(&clock);
+    let mut waits = 0;
+    let mut hear = |wait: Duration| {
+        clock.advance(wait);
+        waits += 1;
+        happens(&share, waits)
+    };
+    let patient = Patient {
+        share: &share,
+        mount: &Mount { announcer: Announcer::Native, ..Mount::default() },
+        known: None,
+        host: "here".into(),
+        wait: Duration::from_secs(20),
+        room: &|| None,
+        rights: &|_| None,
+        hear: &mut hear,
+        refused: &|| None,
+    };
+    let mut said = vec![];
+    doctor(patient, &*clock as &dyn Clock, &mut |finding| said.push(finding));
+    said.into_iter().find(|finding| finding.check == "events").unwrap()
+}
+
+#[test]
+fn only_another_pcs_change_proves_anything() {
+    let heard = |finding: Finding| (finding.grade, finding.found);
+    let announced = heard(events(|share, wait| {
+        if wait == 3 {
+            beat(share, "lab", "there", 2);
+        }
+        wait == 4
+    }));
+    assert_eq!((announced.0, announced.1.contains("was announced")), (Grade::Good, true), "{announced:?}");
+    let silent = heard(events(|share, wait| {
+        if wait == 3 {
+            beat(share, "lab", "there", 2);
+        }
+        false
+    }));
+    assert_eq!((silent.0, silent.1.contains("no notification came")), (Grade::Warning, true), "{silent:?}");
+    let own = heard(events(|share, wait| {
+        beat(share, "own", "here", u64::from(wait));
+        true
+    }));
+    assert_eq!((own.0, own.1.contains("together with one of this PC")), (Grade::Unknown, true), "{own:?}");
+    let quiet = heard(events(|_, _| true));
+    assert_eq!((quiet.0, quiet.1.contains("not known")), (Grade::Unknown, true), "{quiet:?}");
+}
