@@ -1,0 +1,139 @@
+//! What goes wrong with machines, disks and cables while mail flows both ways: nothing is lost, nothing comes twice.
+
+use std::time::Duration;
+
+use crate::bench::Bench;
+use crate::pair::{ANN, BOTH, Pair};
+use crate::{Case, Outcome, Run};
+
+pub const CASES: [Case; 12] = [
+    Case { name: "thousand", run: |run| thousand(run) },
+    Case {
+        name: "server-stop",
+        run: |run| {
+            through(run, "server-stop", |bench, pause| {
+                between(bench, ["server stop", "server start"], pause(10))
+            })
+        },
+    },
+    Case {
+        name: "server-restart",
+        run: |run| through(run, "server-restart", |bench, _| order(bench, "server restart")),
+    },
+    Case {
+        name: "server-powercut",
+        run: |run| through(run, "server-powercut", |bench, _| order(bench, "server powercut")),
+    },
+    Case {
+        name: "freeze",
+        run: |run| {
+            through(run, "freeze", |bench, pause| between(bench, ["server freeze", "server thaw"], pause(30)))
+        },
+    },
+    Case {
+        name: "cut",
+        run: |run| through(run, "cut", |bench, pause| between(bench, ["cut A", "heal A"], pause(90))),
+    },
+    Case { name: "client-powercut", run: client_powercut },
+    Case {
+        name: "disk-full",
+        run: |run| {
+            through(run, "disk-full", |bench, pause| between(bench, ["disk full", "disk free"], pause(10)))
+        },
+    },
+    Case {
+        name: "read-only",
+        run: |run| {
+            through(run, "read-only", |bench, pause| between(bench, ["perm ro", "perm rw"], pause(10)))
+        },
+    },
+    Case {
+        name: "clock-ahead",
+        run: |run| {
+            through(run, "clock-ahead", |bench, pause| {
+                between(bench, ["clock A +3600", "clock A -3600"], pause(10))
+            })
+        },
+    },
+    Case {
+        name: "slow",
+        run: |run| {
+            through(run, "slow", |bench, pause| between(bench, ["slow A 40ms 1%", "slow A off"], pause(20)))
+        },
+    },
+    Case { name: "no-fault", run: |run| through(run, "no-fault", |_, _| Ok(())) },
+];
+
+/// How many messages each side sends while something happens, and how far apart.
+const MESSAGES: usize = 300;
+const APART: Duration = Duration::from_millis(20);
+
+fn order(bench: &Bench, order: &str) -> Outcome<()> {
+    let words: Vec<&str> = order.split(' ').collect();
+    bench.order(&words).map(drop)
+}
+
+/// Breaks something, leaves it broken for a while, mends it.
+fn between(bench: &Bench, [before, after]: [&str; 2], pause: Duration) -> Outcome<()> {
+    order(bench, before)?;
+    // How long the fault lasts is the case itself; nothing is awaited here.
+    std::thread::sleep(pause);
+    order(bench, after)
+}
+
+/// Mail flows both ways on each kind of share; after a hundred messages `fault` happens.
+fn through(
+    run: &Run,
+    case: &str,
+    fault: impl Fn(&Bench, &dyn Fn(u64) -> Duration) -> Outcome<()>,
+) -> Outcome<()> {
+    let pairs = Pair::on_each_kind(run, case)?;
+    for pair in &pairs {
+        BOTH.iter().try_for_each(|from| pair.send(from, MESSAGES, APART))?;
+    }
+    for pair in &pairs {
+        BOTH.iter().try_for_each(|from| pair.await_accepted(from, MESSAGES / 3))?;
+    }
+    let seconds = |seconds: u64| Duration::from_secs(if run.quick { seconds.min(10) } else { seconds });
+    fault(&run.bench, &seconds)?;
+    settled(&pairs, MESSAGES)
+}
+
+/// A thousand messages each way, as fast as `send` takes them.
+fn thousand(run: &Run) -> Outcome<()> {
+    let count = if run.quick { 200 } else { 1_000 };
+    let pairs = Pair::on_each_kind(run, "thousand")?;
+    for pair in &pairs {
+        BOTH.iter().try_for_each(|from| pair.send(from, count, Duration::ZERO))?;
+    }
+    settled(&pairs, count)
+}
+
+/// A loses its power while it sends and receives; its daemons start again on what its disk kept.
+fn client_powercut(run: &Run) -> Outcome<()> {
+    let pairs = Pair::on_each_kind(run, "client-powercut")?;
+    for pair in &pairs {
+        BOTH.iter().try_for_each(|from| pair.send(from, MESSAGES, APART))?;
+    }
+    for pair in &pairs {
+        BOTH.iter().try_for_each(|from| pair.await_accepted(from, MESSAGES / 3))?;
+    }
+    order(&run.bench, "kill A")?;
+    order(&run.bench, "boot A")?;
+    for pair in &pairs {
+        pair.start(&ANN)?;
+        pair.await_accepted(crate::pair::other(&ANN), MESSAGES)?;
+    }
+    settled(&pairs, 1)
+}
+
+/// The check of every case, then the daemons end.
+fn settled(pairs: &[Pair], count: usize) -> Outcome<()> {
+    for pair in pairs {
+        if count > 1 {
+            BOTH.iter().try_for_each(|from| pair.await_accepted(from, count))?;
+        }
+        BOTH.iter().try_for_each(|from| pair.settled(from, count))?;
+    }
+    pairs.iter().try_for_each(Pair::end)
+}
