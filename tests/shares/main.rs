@@ -9,6 +9,7 @@
 
 mod bench;
 mod faults;
+mod figures;
 mod guest;
 mod pair;
 mod slot;
@@ -39,6 +40,7 @@ fn cases() -> Vec<Case> {
     let mut cases = vec![Case { name: "suite", run: suite::run }];
     cases.extend(faults::CASES);
     cases.push(Case { name: "slot", run: slot::run });
+    cases.push(Case { name: "figures", run: figures::run });
     cases
 }
 
@@ -82,7 +84,8 @@ fn begin(arguments: &[String]) -> Outcome<bool> {
     if kinds.is_empty() {
         kinds = vec![Kind::Smb, Kind::Nfs];
     }
-    let run = Run { bench: Bench::up()?, kinds, quick };
+    let machines = bench::Power::on()?;
+    let run = Run { bench: machines.bench.clone(), kinds, quick };
     let mut failed = vec![];
     for case in cases.iter().filter(|case| wanted.is_empty() || wanted.iter().any(|name| name == case.name)) {
         println!("shares: {} …", case.name);

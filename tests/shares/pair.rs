@@ -38,10 +38,18 @@ pub struct Pair<'a> {
 impl Pair<'_> {
     /// A pair on each kind of share, set up, daemons running.
     pub fn on_each_kind<'a>(run: &'a Run, case: &str) -> Outcome<Vec<Pair<'a>>> {
+        Pair::on_each_kind_as(run, case, None)
+    }
+
+    /// The same, with a table `[look]` in both configs.
+    pub fn on_each_kind_as<'a>(run: &'a Run, case: &str, look: Option<&str>) -> Outcome<Vec<Pair<'a>>> {
         let pairs: Vec<_> =
             run.kinds.iter().map(|kind| Pair::set_up(&run.bench, *kind, case)).collect::<Outcome<_>>()?;
         for pair in &pairs {
-            BOTH.iter().try_for_each(|instance| pair.start(instance))?;
+            for instance in BOTH {
+                look.map_or(Ok(()), |look| pair.configure(instance, look))?;
+                pair.start(instance)?;
+            }
         }
         Ok(pairs)
     }
@@ -88,11 +96,14 @@ impl Pair<'_> {
         self.bench.on(instance.machine, &format!("{program} --config {} {words}", self.config(instance)))
     }
 
-    /// Changes the config; the daemon must be started anew.
-    pub fn configure(&self, instance: &Instance, text: &str) -> Outcome<()> {
-        self.bench
-            .on(instance.machine, &format!("printf '%s\\n' '{text}' >> {}", self.config(instance)))
-            .map(drop)
+    /// Puts a table `[look]` into the config in place of the one that is there.
+    fn configure(&self, instance: &Instance, look: &str) -> Outcome<()> {
+        let config = self.config(instance);
+        let table = look.replace('\n', "\\n");
+        let change = format!(
+            "sed -i '/^\\[look\\]/,/^\\[/{{/^\\[look\\]/d;/^\\[/!d}}' {config} && printf '{table}\n' >>{config}"
+        );
+        self.bench.on(instance.machine, &change).map(drop)
     }
 
     /// Starts the daemon.
@@ -159,6 +170,12 @@ impl Pair<'_> {
 
     pub fn status(&self, at: &Instance) -> Outcome<Value> {
         Ok(serde_json::from_str(&self.lanpost(at, "--json status")?)?)
+    }
+
+    /// The same after another [`Pair::send`]: the log begins anew.
+    pub fn send_more(&self, from: &Instance, count: usize, pause: Duration) -> Outcome<()> {
+        fs::remove_file(self.sent(from))?;
+        self.send(from, count, pause)
     }
 
     /// Waits until `from` has had `count` messages accepted.
