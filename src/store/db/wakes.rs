@@ -123,13 +123,13 @@ impl Db {
             if tx.prepare_cached(sql)?.execute(params![wake, word, now, detail])? == 0 {
                 return Ok(());
             }
-            for (n, peer, id) in messages_of(tx, wake)? {
+            for (n, peer, id, reads_receipts) in messages_of(tx, wake)? {
                 if let Some(mark) = mark {
                     let sql = "UPDATE message SET wake = ?2 WHERE n = ?1 AND wake = 'due'";
                     tx.prepare_cached(sql)?.execute(params![n, mark])?;
                 }
                 log(tx, now, Way::In, &peer, &id, what, Some(detail))?;
-                if ended == Ended::Failed {
+                if ended == Ended::Failed && reads_receipts {
                     receipts::owe(tx, &peer, &id, WAKE_FAILED, now, Some(detail))?;
                 }
             }
@@ -190,10 +190,15 @@ impl Db {
     }
 }
 
-fn messages_of(tx: &Transaction, wake: i64) -> rusqlite::Result<Vec<(i64, String, String)>> {
-    let sql = "SELECT message.n, peer, id FROM wake_message JOIN message ON message.n = wake_message.message
+/// The messages of a wake: row, peer, id, and whether their writer reads receipts, as a lane's does; of the open slot's
+/// writers only those with a heartbeat do.
+fn messages_of(tx: &Transaction, wake: i64) -> rusqlite::Result<Vec<(i64, String, String, bool)>> {
+    let sql = "SELECT message.n, peer, id, encoding IS NULL
+                 OR EXISTS (SELECT 1 FROM peer WHERE fold = message.peer AND heartbeat IS NOT NULL)
+               FROM wake_message JOIN message ON message.n = wake_message.message
                WHERE wake_message.wake = ?1 ORDER BY message.n";
-    tx.prepare_cached(sql)?.query_map([wake], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+    let mut statement = tx.prepare_cached(sql)?;
+    statement.query_map([wake], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
 }
 
 #[cfg(test)]
@@ -241,5 +246,34 @@ mod tests {
         db.mark(&of_b, crate::model::state::State::Read, None, 1).unwrap();
         assert_eq!(db.wakes_due().unwrap().len(), 1);
         assert_eq!(db.wake_messages(None, 100).unwrap().len(), 1, "it needs no wake any more");
+    }
+
+    #[test]
+    fn who_reads_no_receipts_is_owed_none_for_a_failed_wake() {
+        let mut db = Db::in_memory().unwrap();
+        let arrival = Arrival {
+            envelope: Envelope::from_value(json!({"from": "hand", "content": 1})).unwrap(),
+            peer: "hand".into(),
+            text: "1".into(),
+            written: Some(("utf-8".into(), vec![])),
+            expired: false,
+            wake: true,
+            receipt: false,
+        };
+        let intake = Intake {
+            lane: "slot".into(),
+            via: Via::Slot,
+            mailbox: "lab".into(),
+            arrivals: vec![arrival],
+            refused: vec![],
+            quarantined: vec![],
+            cursor: Cursor::default(),
+            restarted: false,
+        };
+        db.take_in(&intake, 0).unwrap();
+        let due = db.inbox(&crate::store::db::Filter::default()).unwrap();
+        let wake = db.begin_wake("", &due, 1, 0).unwrap();
+        db.end_wake(wake, Ended::Failed, "no such agent", 1).unwrap();
+        assert_eq!(db.waiting_peers().unwrap(), [""; 0], "nothing could ever be sent there");
     }
 }
