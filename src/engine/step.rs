@@ -286,6 +286,10 @@ impl Engine {
         // A status file that can't be read is no reason to look again at once.
         self.last_scan = Some(now);
         self.status_hinted = false;
+        if round {
+            // What is missing counts as lost only on the share that we know: another one may be mounted by now.
+            gate::look(&*self.share, &mut self.node)?;
+        }
         let scanned = beat::scan(&*self.share, &mut self.node);
         if round {
             self.next_round = now + self.node.config.look.full;
