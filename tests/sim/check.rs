@@ -1,0 +1,230 @@
+//! The questions: is every message where it belongs, once, in order, handed over once, and is everybody quiet?
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use lanpost::model::layout;
+use lanpost::model::name::Name;
+use lanpost::model::state::State;
+use lanpost::store::db::Message;
+
+use crate::server::{Eye, What};
+use crate::site::{Manner, key};
+use crate::world::{PLAIN, Sent, World};
+
+/// How long healing may take, in virtual time: a message that was written again six times is due after an hour, seven after two.
+const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
+/// How often it is asked whether all is well.
+const ASK: Duration = Duration::from_secs(20);
+/// How long everybody must be quiet.
+const QUIET: u64 = 300;
+/// Steps and verbs a minute of an idle daemon: idle looks each 2 s, heartbeats each 15 s, some for each peer.
+const IDLE: (u64, u64) = (160, 400);
+
+/// What must hold at any time: states go forward, and what they say is true.
+pub fn so_far(world: &mut World) -> Result<(), String> {
+    let World { sites, sent, twinned, .. } = world;
+    for one in sent.iter_mut() {
+        let Some(now) = sites[one.from].state_of(&one.message) else { continue };
+        if now.state != one.seen && !one.seen.may_become(now.state) {
+            return Err(format!("{} went from {} back to {}", describe(one), one.seen, now.state));
+        }
+        one.seen = now.state;
+        let arrived = matches!(now.state, State::Delivered | State::Read | State::Processed);
+        let Some(to) = one.to.filter(|to| arrived && !twinned.contains(to)) else { continue };
+        let peer = sites[one.from].config.instance.fold();
+        if sites[to].has(&peer, &one.message) == Some(false) {
+            return Err(format!("{} is {} at its sender and not in the inbox", describe(one), now.state));
+        }
+    }
+    let intruded: Vec<String> =
+        world.wrong.iter().flat_map(|wrong| wrong.lock().unwrap().intrusions.clone()).collect();
+    match intruded.first() {
+        Some(first) => Err(format!("a write landed on a wrong share: {first}")),
+        None => Ok(()),
+    }
+}
+
+/// Waits until all is well, then asks everything.
+pub fn in_the_end(world: &mut World) -> Result<(), String> {
+    let deadline = world.now + PATIENCE;
+    loop {
+        let at = world.now + ASK;
+        world.run(at)?;
+        so_far(world)?;
+        let Some(missing) = unsettled(world) else { break };
+        if world.now > deadline {
+            return Err(format!("not in {} h: {missing}", PATIENCE.as_secs() / 3_600));
+        }
+    }
+    inboxes(world)?;
+    order(world)?;
+    quiet(world)
+}
+
+/// What is still to come, if anything is.
+fn unsettled(world: &World) -> Option<String> {
+    for one in &world.sent {
+        let Some(now) = world.sites[one.from].state_of(&one.message) else {
+            return Some(format!("{} is not in its sender's store", describe(one)));
+        };
+        let enough = if one.to.is_some() { State::Delivered } else { State::Sent };
+        if now.state < enough {
+            return Some(format!("{} is {}", describe(one), now.state));
+        }
+        if matches!(now.state, State::Failed | State::Expired) {
+            let (_, reports) = world.sites[one.from].arrived();
+            if !reports.iter().any(|report| report.in_reply_to.as_ref() == Some(&one.message.id)) {
+                return Some(format!("{} is {} and nobody was told", describe(one), now.state));
+            }
+        }
+    }
+    for foreign in world.foreign.iter().filter(|_| !world.restored) {
+        let (mail, _) = world.sites[foreign.to].arrived();
+        if !mail.iter().any(|message| message.content.as_str() == Some(&foreign.text)) {
+            return Some(format!("{:?}, by hand to {}", foreign.text, world.sites[foreign.to].name));
+        }
+    }
+    for site in &world.sites {
+        if let Some(problem) = site.trouble().first() {
+            return Some(format!("{} says: {problem}", site.name));
+        }
+        let (mail, _) = site.arrived();
+        let waits = mail.iter().find(|message| message.wake.as_deref() == Some("due"));
+        if site.manner != Manner::Absent && (waits.is_some() || site.wakes_pending()) {
+            return Some(format!(
+                "{}: the agent is yet to be woken for {:?}",
+                site.name,
+                waits.map(|m| &m.id)
+            ));
+        }
+    }
+    let files = world.server.lock().unwrap().files();
+    let lock = layout::open_slot_lock(&Name::parse(PLAIN).unwrap());
+    files.iter().find(|(path, _)| *path == lock.as_str()).map(|(path, _)| format!("{path} is left standing"))
+}
+
+/// Each message once, with the content that was sent, and handed over once.
+fn inboxes(world: &World) -> Result<(), String> {
+    for (index, site) in world.sites.iter().enumerate() {
+        let (mail, reports) = site.arrived();
+        let mut by_text: HashMap<&str, Vec<&Message>> = HashMap::new();
+        for message in &mail {
+            by_text.entry(message.content.as_str().unwrap_or("no text")).or_default().push(message);
+        }
+        for (text, found) in &by_text {
+            if found.len() > 1 {
+                return Err(format!("{} has {:?} {} times", site.name, head(text), found.len()));
+            }
+        }
+        for one in world.sent.iter().filter(|one| one.to == Some(index)) {
+            let state = world.sites[one.from].state_of(&one.message).map(|message| message.state);
+            match by_text.get(one.text.as_str()).map(|found| found[0]) {
+                Some(found) if found.id == one.message.id => {}
+                Some(_) => return Err(format!("{} came under another id", describe(one))),
+                None if matches!(state, Some(State::Failed | State::Expired)) => {}
+                None => return Err(format!("{} is {state:?} and not in the inbox", describe(one))),
+            }
+        }
+        let mut told = HashMap::new();
+        for report in &reports {
+            let cause = report.content.get("cause").and_then(|cause| cause.as_str()).unwrap_or_default();
+            *told.entry((report.in_reply_to.clone(), cause.to_owned())).or_insert(0) += 1;
+        }
+        if let Some((report, times)) = told.into_iter().find(|(_, times)| *times > 1) {
+            return Err(format!("{} was told of {report:?} {times} times", site.name));
+        }
+        for message in &mail {
+            let handed = site.handed.get(&key(message)).copied().unwrap_or_default();
+            if handed.times > 1 + handed.excused {
+                let (id, from) = (&message.id, &message.from);
+                return Err(format!("{} was woken {handed:?} for {id} from {from}", site.name));
+            }
+            if message.wake.as_deref() == Some("woken")
+                && handed.times == 0
+                && message.state == State::Delivered
+            {
+                return Err(format!("{}: {} counts as woken for, and nobody was", site.name, message.id));
+            }
+        }
+    }
+    for one in world.sent.iter().filter(|one| one.to.is_none() && !world.restored) {
+        let slot = layout::open_slot(&Name::parse(PLAIN).unwrap());
+        let server = world.server.lock().unwrap();
+        let eye = Eye { node: 99, lag: Duration::ZERO };
+        let bytes = server.bytes(slot.as_str(), eye, Duration::ZERO).unwrap_or_default();
+        let there = String::from_utf8_lossy(&bytes)
+            .lines()
+            .filter(|line| line.contains(one.message.id.as_str()))
+            .count();
+        let state = world.sites[one.from].state_of(&one.message).map(|message| message.state);
+        if there == 0 && state == Some(State::Sent) {
+            return Err(format!("{} is sent and not in the open slot", describe(one)));
+        }
+        if server.what(slot.as_str()) == What::Folder {
+            return Err("the open slot is a folder".into());
+        }
+    }
+    Ok(())
+}
+
+/// From one sender to one recipient in the order of sending, as long as nothing had to be written a second time: what
+/// the recipient missed comes when it comes, and overtaking it is better than waiting for it.
+fn order(world: &World) -> Result<(), String> {
+    for (index, site) in world.sites.iter().enumerate() {
+        let (mail, _) = site.arrived();
+        let place: HashMap<_, _> =
+            mail.iter().enumerate().map(|(place, message)| (key(message), place)).collect();
+        let mut last: HashMap<usize, (usize, &Sent)> = HashMap::new();
+        for one in world.sent.iter().filter(|one| one.to == Some(index)) {
+            let sender = &world.sites[one.from];
+            if sender.journey(&one.message).iter().any(|step| step.starts_with("resend")) {
+                continue;
+            }
+            let Some(at) = place.get(&(sender.config.instance.fold(), one.message.id.to_string())) else {
+                continue;
+            };
+            if let Some((before, other)) = last.insert(one.from, (*at, one))
+                && before > *at
+            {
+                return Err(format!("{} overtook {}", describe(one), describe(other)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nobody does more than an idle daemon does, and nobody has anything to say.
+fn quiet(world: &mut World) -> Result<(), String> {
+    // What healing left to do: the last receipts, full looks after traffic.
+    let settled = world.now + Duration::from_secs(120);
+    world.run(settled)?;
+    let count = |world: &World| -> Vec<(u64, u64)> {
+        world.sites.iter().map(|site| (site.steps, site.view.with(|inner| inner.verbs))).collect()
+    };
+    let before = count(world);
+    let end = world.now + Duration::from_secs(QUIET);
+    world.run(end)?;
+    let minutes = QUIET / 60;
+    for ((site, before), now) in world.sites.iter().zip(before).zip(count(world)) {
+        let (steps, verbs) = ((now.0 - before.0) / minutes, (now.1 - before.1) / minutes);
+        if steps > IDLE.0 || verbs > IDLE.1 {
+            return Err(format!("{} is not quiet: {steps} steps and {verbs} verbs a minute", site.name));
+        }
+        if steps == 0 {
+            return Err(format!("{} does not look any more", site.name));
+        }
+    }
+    match unsettled(world) {
+        Some(what) => Err(format!("it was well, and is not any more: {what}")),
+        None => so_far(world),
+    }
+}
+
+fn head(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn describe(one: &Sent) -> String {
+    format!("{:?} ({} to {})", head(&one.text).trim_end_matches('ü'), one.message.from, one.message.to)
+}

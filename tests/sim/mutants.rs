@@ -1,0 +1,133 @@
+//! Shows that the simulator can fail: takes one defence out of a copy of `src/` at a time and looks for a seed that fails.
+//!
+//! A defence is a piece of text and what stands there without it. The copy lies in `target/mutants`, with a build
+//! folder of its own, so that dependencies are compiled once for all. Text that is no longer found is an error: then
+//! the list below must be mended. So is a mutant that survives.
+
+use std::path::Path;
+use std::process::Command;
+
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    with: &'static str,
+    without: &'static str,
+}
+
+const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "known ids are dropped",
+        file: "src/store/db/inbox.rs",
+        with: "    let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
+    let Some(n) = message.insert(tx, now)? else { return Ok(false) };",
+        without: "    let mut message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
+    let n = match message.insert(tx, now)? {
+        Some(n) => n,
+        None => {
+            message.id = derived_id(tx, &intake.mailbox, &arrival.text)?;
+            let Some(n) = message.insert(tx, now)? else { return Ok(false) };
+            n
+        }
+    };",
+    },
+    Mutant {
+        name: "the cursor moves in the transaction of the mail",
+        file: "src/store/db/inbox.rs",
+        with: "        self.write(\"take mail into\", |tx| {",
+        without: "        self.write(\"move\", |tx| cursors::store(tx, &intake.lane, &intake.cursor))?;
+        self.write(\"take mail into\", |tx| {",
+    },
+    Mutant {
+        name: "the share's id is looked at",
+        file: "src/engine/gate.rs",
+        with: "Some(known) if known == found.share => Ok(()),",
+        without: "Some(known) if known == found.share || true => Ok(()),",
+    },
+    Mutant {
+        name: "after an error it is looked whether the name is ours",
+        file: "src/store/claim.rs",
+        with: "        Ok(Some(found)) if found == bytes => Ok(true),\n",
+        without: "",
+    },
+    Mutant {
+        name: "a new segment follows a torn one",
+        file: "src/store/lane.rs",
+        with: "            if file.len() == at.size {",
+        without: "            if file.len() >= at.size {",
+    },
+];
+
+/// Whether every mutant was caught within `seeds` seeds.
+pub fn all_are_caught(seeds: u64, only: Option<u64>) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let place = root.join("target/mutants/crate");
+    let mut survivors = vec![];
+    for (number, mutant) in
+        MUTANTS.iter().enumerate().filter(|(n, _)| only.is_none_or(|only| only == *n as u64))
+    {
+        lay_out(root, &place);
+        let file = place.join(mutant.file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text.matches(mutant.with).count(), 1, "{:?} is not once in {}", mutant.with, mutant.file);
+        std::fs::write(&file, text.replace(mutant.with, mutant.without)).unwrap();
+        let cargo = || {
+            let mut cargo = Command::new("cargo");
+            cargo.current_dir(&place).env("CARGO_TARGET_DIR", root.join("target/mutants/build"));
+            cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("RUSTFLAGS", "-Awarnings");
+            cargo
+        };
+        let built = cargo().args(["build", "-q", "--locked", "--release", "--test", "sim"]).status();
+        assert!(built.is_ok_and(|status| status.success()), "without {:?} it does not build", mutant.name);
+        let seeds = seeds.to_string();
+        let ran = cargo()
+            .args([
+                "test",
+                "-q",
+                "--locked",
+                "--release",
+                "--test",
+                "sim",
+                "--",
+                "--first",
+                "--seeds",
+                &seeds,
+            ])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        match said.lines().find(|line| line.starts_with("seed ")) {
+            Some(line) if !ran.status.success() => {
+                println!("mutant {number}, without {:?}: {line}", mutant.name)
+            }
+            _ => {
+                println!("mutant {number}, without {:?}: SURVIVED {seeds} seeds", mutant.name);
+                survivors.push(mutant.name);
+            }
+        }
+    }
+    survivors.is_empty()
+}
+
+/// A fresh copy of what is built.
+fn lay_out(root: &Path, place: &Path) {
+    let mut files = vec!["Cargo.toml".to_owned(), "Cargo.lock".to_owned()];
+    for folder in ["src", "tests/sim", "benches"] {
+        files.extend(walk(root, folder));
+    }
+    for file in files {
+        let (from, to) = (root.join(&file), place.join(&file));
+        let bytes = std::fs::read(from).unwrap();
+        // What did not change keeps its time, so that cargo need not build it again.
+        if std::fs::read(&to).is_ok_and(|there| there == bytes) {
+            continue;
+        }
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, bytes).unwrap();
+    }
+}
+
+fn walk(root: &Path, folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join(folder)).unwrap();
+    let paths = entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()));
+    paths.flat_map(|path| if root.join(&path).is_dir() { walk(root, &path) } else { vec![path] }).collect()
+}

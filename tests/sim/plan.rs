@@ -1,0 +1,69 @@
+//! What a seed has in store: which kinds of bad luck, how many nodes, for how long.
+
+use crate::rng::Rng;
+
+/// The kinds of bad luck of one run; each seed draws some.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plan {
+    pub nodes: usize,
+    /// How long the bad luck lasts, in seconds.
+    pub seconds: u64,
+    pub messages: usize,
+    pub errors: bool,
+    pub lost_answers: bool,
+    pub torn: bool,
+    pub hangs: bool,
+    pub stale: bool,
+    pub holes: bool,
+    /// Notifications: none at all, or some lost, late and doubled.
+    pub deaf: bool,
+    pub crashes: bool,
+    pub cuts: bool,
+    pub power_cuts: bool,
+    pub restores: bool,
+    pub swaps: bool,
+    pub full: bool,
+    pub clock_jumps: bool,
+    pub strangers: bool,
+    pub twins: bool,
+    pub stops: bool,
+    pub expiry: bool,
+    pub plain_peer: bool,
+    pub gone: bool,
+}
+
+impl Plan {
+    pub fn of(seed: u64) -> Plan {
+        let mut rng = Rng::new(seed);
+        let mut one = |per_mille| rng.per_mille(per_mille);
+        let mut plan = Plan {
+            errors: one(450),
+            lost_answers: one(450),
+            torn: one(350),
+            hangs: one(200),
+            stale: one(450),
+            holes: one(400),
+            deaf: one(300),
+            crashes: one(500),
+            cuts: one(300),
+            power_cuts: one(250),
+            restores: one(120),
+            swaps: one(250),
+            full: one(200),
+            clock_jumps: one(200),
+            strangers: one(350),
+            twins: one(120),
+            stops: one(250),
+            expiry: one(200),
+            plain_peer: one(250),
+            gone: one(150),
+            ..Plan::default()
+        };
+        // What a copy of the state folder took in and acknowledged is nobody's when the share then forgets it.
+        plan.restores &= !plan.twins;
+        plan.nodes = 2 + rng.below(3);
+        plan.seconds = [60, 180, 600][rng.below(3)];
+        plan.messages = [8, 25, 60][rng.below(3)];
+        plan
+    }
+}

@@ -1,0 +1,467 @@
+//! One instance at work: the only file of the simulator that names the engine.
+//!
+//! A site steps a real engine over a real store, on its own clock and its own view of the share. It may die at any
+//! durable step (then the engine is dropped where it stands, and started again on the same state folder), and it
+//! plays the agent, too: it is woken, reads and acknowledges.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanpost::engine::node::Node;
+use lanpost::engine::ops::{self, Draft};
+use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
+use lanpost::engine::{Engine, Hints, Role};
+use lanpost::model::config::{Config, Limits, Look, ShareConfig, Size, WakeConfig};
+use lanpost::model::name::Name;
+use lanpost::model::report::REPORT;
+use lanpost::store::db::{Filter, Message, Way};
+use lanpost::sys::clock::Clock as _;
+use lanpost::sys::flock::LocalLock;
+use tempfile::TempDir;
+
+use crate::clock::SimClock;
+use crate::life::{self, Life, Moment};
+use crate::rng::Rng;
+use crate::view::View;
+
+/// Steps without a rest after which an engine counts as one that never rests.
+const RESTLESS: u32 = 2_000;
+
+/// What the world may tell a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    Mailbox,
+    Slot,
+    Status,
+    Everything,
+}
+
+/// How the agent takes being woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Nobody is woken here.
+    Absent,
+    Prompt,
+    Moody,
+}
+
+struct Pending {
+    at: Duration,
+    order: WakeOrder,
+    outcome: Outcome,
+}
+
+/// How often a message was handed to the agent, and how often it may have been more than once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Handed {
+    pub times: u32,
+    /// A crash fell between the agent's run and the writing down of its end.
+    pub excused: u32,
+}
+
+pub struct Site {
+    pub name: String,
+    pub clock: Arc<SimClock>,
+    pub view: View,
+    pub config: Config,
+    /// When to step next; only while it runs.
+    pub due: Duration,
+    /// When to start again; `None`: it runs, or nobody starts it.
+    pub restart: Option<Duration>,
+    pub steps: u64,
+    pub handed: HashMap<(String, String), Handed>,
+    pub manner: Manner,
+    /// What the steps reported last, for a failing seed.
+    pub said: Vec<String>,
+    pub rng: Rng,
+    engine: Option<Engine>,
+    waker: Option<Waker>,
+    /// Wakes that ended since the waker's last step.
+    ended: Vec<WakeResult>,
+    hints: Hints,
+    pending: Vec<Pending>,
+    /// Agents' runs whose end is not written down yet.
+    unwritten: Vec<(String, String)>,
+    life: Arc<Life>,
+    restless: u32,
+    lock: Option<LocalLock>,
+    _state: TempDir,
+}
+
+impl Site {
+    /// Sets the instance up and starts its daemon, in fair weather.
+    pub fn new(name: &str, view: View, manner: Manner, mut rng: Rng) -> Result<Site, String> {
+        let state = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let mut config = Config {
+            instance: Name::parse(name).unwrap(),
+            agents: vec![],
+            state: state.path().join(name),
+            share: ShareConfig { path: "simulated".into() },
+            look: Look::default(),
+            wake: WakeConfig::default(),
+            limits: Limits::default(),
+            keep: Default::default(),
+        };
+        if manner != Manner::Absent {
+            config.wake.command = vec!["agent".into()];
+            config.wake.attempts = 3;
+            config.wake.batch = 1 + rng.below(6);
+        }
+        if rng.per_mille(500) {
+            config.limits.segment = Size(64 << 10);
+        }
+        ops::init(&config, &view, view.clock.clone(), false).map_err(|error| error.to_string())?;
+        let mut site = Site {
+            name: name.into(),
+            clock: view.clock.clone(),
+            view,
+            config,
+            due: Duration::ZERO,
+            restart: None,
+            steps: 0,
+            handed: HashMap::new(),
+            manner,
+            said: vec![],
+            rng,
+            engine: None,
+            waker: None,
+            ended: vec![],
+            hints: Hints::default(),
+            pending: vec![],
+            unwritten: vec![],
+            life: Arc::default(),
+            restless: 0,
+            lock: None,
+            _state: state,
+        };
+        site.start(Duration::ZERO)?;
+        Ok(site)
+    }
+
+    /// The same instance on a copy of the state folder: a backup that was started, a cloned machine.
+    pub fn copy(&self, view: View, rng: Rng, now: Duration) -> Result<Site, String> {
+        let state = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let mut config = self.config.clone();
+        config.state = state.path().join("copy");
+        config.wake.command.clear();
+        std::fs::create_dir(&config.state).unwrap();
+        for entry in std::fs::read_dir(&self.config.state).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name() != "daemon.lock" {
+                std::fs::copy(entry.path(), config.state.join(entry.file_name())).unwrap();
+            }
+        }
+        let mut site = Site {
+            name: format!("{}'", self.name),
+            clock: view.clock.clone(),
+            view,
+            config,
+            due: now,
+            restart: None,
+            steps: 0,
+            handed: HashMap::new(),
+            manner: Manner::Absent,
+            said: vec![],
+            rng,
+            engine: None,
+            waker: None,
+            ended: vec![],
+            hints: Hints::default(),
+            pending: vec![],
+            unwritten: vec![],
+            life: Arc::default(),
+            restless: 0,
+            lock: None,
+            _state: state,
+        };
+        site.start(now)?;
+        Ok(site)
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// Starts the daemon.
+    pub fn start(&mut self, now: Duration) -> Result<(), String> {
+        self.clock.reach(now);
+        (self.engine, self.waker) = (None, None);
+        self.ended.clear();
+        self.restart = None;
+        self.hints = Hints::default();
+        self.restless = 0;
+        self.life = Arc::default();
+        let life = self.life.clone();
+        self.view.with(|inner| inner.life = life.clone());
+        let share: Arc<dyn lanpost::sys::share::Share> = Arc::new(self.view.clone());
+        let node = || Node::open(self.config.clone(), self.clock.clone());
+        let both =
+            life::play(&life, || Ok((Engine::new(share, node()?, Role::Daemon)?, Waker::new(node()?)?)));
+        self.lock = LocalLock::try_acquire(&self.config.state, "daemon", String::new())
+            .map_err(|error| format!("{}: the lock: {error}", self.name))?;
+        let (engine, waker) =
+            both.map_err(|error: lanpost::error::Error| format!("{} can't start: {error}", self.name))?;
+        (self.engine, self.waker) = (Some(engine), Some(waker));
+        self.due = self.clock.now();
+        Ok(())
+    }
+
+    /// Arms a crash so many durable steps from now.
+    pub fn doom(&mut self, steps: u64, how: Moment) {
+        self.life.end_after(steps, how);
+    }
+
+    pub fn spare(&self) {
+        self.life.spare();
+    }
+
+    /// kill -9, or the crash that was armed has come.
+    pub fn crash(&mut self, restart: Duration) {
+        self.note("CRASH");
+        (self.engine, self.waker) = (None, None);
+        self.lock = None;
+        for key in std::mem::take(&mut self.unwritten) {
+            self.handed.entry(key).or_default().excused += 1;
+        }
+        for wake in std::mem::take(&mut self.pending) {
+            // The daemon's death does not always end the agent's run.
+            if wake.outcome == Outcome::Done && self.rng.per_mille(500) {
+                for message in &wake.order.messages {
+                    let handed = self.handed.entry(key(message)).or_default();
+                    handed.times += 1;
+                    handed.excused += 1;
+                }
+            }
+        }
+        self.restart = Some(restart);
+    }
+
+    /// An orderly stop, if no wake is in flight; then a command's pass or nothing until the next start.
+    pub fn stop(&mut self, restart: Duration) {
+        if !self.pending.is_empty() || !self.unwritten.is_empty() {
+            return;
+        }
+        if let Some(mut engine) = self.engine.take() {
+            let life = self.life.clone();
+            // Tries once; a share that is away hears nothing of it.
+            let _ = life::play(&life, || engine.stop("stopped"));
+        }
+        self.note("STOP");
+        (self.waker, self.lock) = (None, None);
+        self.restart = Some(restart);
+    }
+
+    /// What a command does that needs the share while no daemon runs.
+    pub fn pass(&mut self, now: Duration) -> Result<(), String> {
+        self.clock.reach(now);
+        self.note("PASS");
+        let life = Arc::<Life>::default();
+        self.view.with(|inner| inner.life = life.clone());
+        let share: Arc<dyn lanpost::sys::share::Share> = Arc::new(self.view.clone());
+        let done = life::play(&life, || {
+            let node = Node::open(self.config.clone(), self.clock.clone())?;
+            let mut engine = Engine::new(share, node, Role::Pass)?;
+            let mut hints = Hints { everything: true, ..Hints::default() };
+            for _ in 0..RESTLESS {
+                if !engine.step(&hints)?.rest.is_zero() {
+                    break;
+                }
+                hints = Hints::default();
+            }
+            engine.end_pass()
+        });
+        done.map_err(|error: lanpost::error::Error| format!("{}: a pass failed: {error}", self.name))
+    }
+
+    pub fn hint(&mut self, hint: Hint, at: Duration) {
+        match hint {
+            Hint::Mailbox => self.hints.mailbox = true,
+            Hint::Slot => self.hints.slot = true,
+            Hint::Status => self.hints.status = true,
+            Hint::Everything => self.hints.everything = true,
+        }
+        // One that hangs hears it when it is back.
+        self.due = self.due.min(at.max(self.clock.now()));
+    }
+
+    /// When something happens here next.
+    pub fn next(&self) -> Option<Duration> {
+        match self.restart {
+            Some(at) => Some(at),
+            None if self.engine.is_some() => {
+                let wakes = self.pending.iter().map(|wake| wake.at).min();
+                Some(wakes.map_or(self.due, |at| at.min(self.due)))
+            }
+            None => None,
+        }
+    }
+
+    /// One step of the engine at `now`. `Ok(false)`: it died in it.
+    pub fn step(&mut self, now: Duration) -> Result<bool, String> {
+        self.clock.reach(now);
+        self.end_wakes(now);
+        let (hints, ended) = (std::mem::take(&mut self.hints), std::mem::take(&mut self.ended));
+        let (Some(mut engine), Some(mut waker)) = (self.engine.take(), self.waker.take()) else {
+            return Ok(true);
+        };
+        let life = self.life.clone();
+        self.steps += 1;
+        let both = life::play(&life, || Ok((engine.step(&hints)?, waker.step(&ended)?)));
+        if life.is_over() {
+            return Ok(false);
+        }
+        let (step, woken) =
+            both.map_err(|error: lanpost::error::Error| format!("{}: a step failed: {error}", self.name))?;
+        (self.engine, self.waker) = (Some(engine), Some(waker));
+        self.unwritten.clear();
+        for problem in &step.problems {
+            self.say(format!("problem: {problem}"));
+        }
+        for incident in &step.incidents {
+            self.say(format!("incident: {incident}"));
+        }
+        self.restless = if step.rest.is_zero() { self.restless + 1 } else { 0 };
+        if self.restless > RESTLESS {
+            return Err(format!("{} never rests; it said {:?}", self.name, self.said.last()));
+        }
+        if let Some(order) = woken.order {
+            let outcome = match self.manner {
+                Manner::Moody if self.rng.per_mille(300) => Outcome::Temporary,
+                Manner::Moody if self.rng.per_mille(50) => Outcome::Permanent,
+                _ => Outcome::Done,
+            };
+            let at = self.clock.now() + self.rng.time(5, 3_000);
+            self.pending.push(Pending { at, order, outcome });
+        }
+        self.due = self.clock.now() + step.rest.min(woken.rest);
+        self.note(&format!("STEP rests {:?}", step.rest));
+        Ok(true)
+    }
+
+    /// Agents that are through with what they were woken for.
+    fn end_wakes(&mut self, now: Duration) {
+        let (over, pending) = std::mem::take(&mut self.pending).into_iter().partition(|wake| wake.at <= now);
+        self.pending = pending;
+        let over: Vec<Pending> = over;
+        for Pending { order, outcome, .. } in over {
+            if outcome == Outcome::Done {
+                for message in &order.messages {
+                    self.handed.entry(key(message)).or_default().times += 1;
+                    self.unwritten.push(key(message));
+                }
+            }
+            let (wake, detail) = (order.wake, format!("{outcome:?}").to_lowercase());
+            self.ended.push(WakeResult { wake, agent: order.agent, outcome, detail });
+        }
+    }
+
+    fn say(&mut self, what: String) {
+        self.note(&what);
+        if self.said.len() > 50 {
+            self.said.remove(0);
+        }
+        self.said.push(what);
+    }
+
+    pub fn note(&self, what: &str) {
+        let now = self.clock.now().as_secs_f64();
+        let line = format!("{now:>9.3} n{} -- {}: {what}", self.view.node, self.name);
+        self.view.with(|inner| inner.trace.as_mut().map(|trace| trace.push(line)));
+    }
+
+    /// Hands texts over; `None` if it died in it, so that nobody knows whether they were accepted.
+    pub fn send(
+        &mut self,
+        to: &str,
+        texts: &[String],
+        ttl: Option<Duration>,
+    ) -> Result<Option<Vec<Message>>, String> {
+        let Some(mut engine) = self.engine.take() else { return Ok(None) };
+        let life = self.life.clone();
+        let draft =
+            |text: &String| Draft { ttl, create: true, ..Draft::new(to.parse().unwrap(), text.as_str()) };
+        let drafts = texts.iter().map(draft).collect();
+        let sent = life::play(&life, || ops::send_all(engine.node_mut(), drafts));
+        self.engine = Some(engine);
+        if life.is_over() {
+            return Ok(None);
+        }
+        self.due = self.clock.now();
+        sent.map(Some).map_err(|error| format!("{}: send failed: {error}", self.name))
+    }
+
+    /// The agent reads, or finishes, or refuses some message by itself.
+    pub fn use_mail(&mut self) -> Result<(), String> {
+        let Some(mut engine) = self.engine.take() else { return Ok(()) };
+        let life = self.life.clone();
+        let pick = self.rng.next();
+        let done = life::play(&life, || {
+            let node = engine.node_mut();
+            let open = ops::inbox(node, &Filter::default())?;
+            let open: Vec<_> = open.iter().filter(|message| message.kind != REPORT).collect();
+            if open.is_empty() {
+                return Ok(());
+            }
+            let message = open[(pick >> 8) as usize % open.len()];
+            let id = format!("{}:{}", message.peer, message.id);
+            match pick % 8 {
+                0..4 => ops::read(node, &id).map(drop),
+                7 => ops::ack(node, &[id], Some("the agent can't")).map(drop),
+                _ => ops::ack(node, &[id], None).map(drop),
+            }
+        });
+        self.engine = Some(engine);
+        if life.is_over() {
+            return Ok(());
+        }
+        self.due = self.clock.now();
+        done.map_err(|error: lanpost::error::Error| format!("{}: reading failed: {error}", self.name))
+    }
+
+    fn node(&self) -> Option<&Node> {
+        self.engine.as_ref().map(Engine::node)
+    }
+
+    /// Everything that ever arrived, oldest first; reports of our own apart.
+    pub fn arrived(&self) -> (Vec<Message>, Vec<Message>) {
+        let Some(node) = self.node() else { return (vec![], vec![]) };
+        let all = ops::inbox(node, &Filter { all: true, ..Filter::default() }).unwrap_or_default();
+        all.into_iter().partition(|message| message.kind != REPORT)
+    }
+
+    /// A message of ours as it stands.
+    pub fn state_of(&self, message: &Message) -> Option<Message> {
+        ops::state_of(self.node()?, message).ok()
+    }
+
+    /// Whether a message is in our inbox.
+    pub fn has(&self, peer: &str, message: &Message) -> Option<bool> {
+        self.node()?.db.message(Way::In, peer, &message.id).ok().map(|found| found.is_some())
+    }
+
+    /// What happened to a message of ours.
+    pub fn journey(&self, message: &Message) -> Vec<String> {
+        let Some(node) = self.node() else { return vec![] };
+        let steps = node.db.transitions(Way::Out, &message.peer, &message.id).unwrap_or_default();
+        steps.into_iter().map(|step| format!("{} {}", step.what, step.detail.unwrap_or_default())).collect()
+    }
+
+    /// What `status` says a person should look at, but for what the run itself explains.
+    pub fn trouble(&self) -> Vec<String> {
+        let Some(status) = self.node().and_then(|node| ops::status(node).ok()) else { return vec![] };
+        let explained = |problem: &String| {
+            problem.starts_with("set aside as unreadable") || problem.starts_with("the last wake ended")
+        };
+        status.problems.into_iter().filter(|problem| !explained(problem)).collect()
+    }
+
+    pub fn wakes_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+}
+
+/// What tells a message in an inbox from all others.
+pub fn key(message: &Message) -> (String, String) {
+    (message.peer.clone(), message.id.to_string())
+}

@@ -1,0 +1,505 @@
+//! One run: the bad luck that the plan has in store, then healing, then the questions of `check`.
+//!
+//! Everything happens in virtual time, one thing after the other, on one thread; the earliest comes first. Nothing
+//! but the seed decides, so a run repeats.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lanpost::model::layout::{self, MessagesEntry};
+use lanpost::store::db::Message;
+
+use crate::clock::SimClock;
+use crate::life::{self, Moment};
+use crate::plan::Plan;
+use crate::rng::Rng;
+use crate::server::{Eye, Server, Snapshot, What};
+use crate::site::{Hint, Manner, Site};
+use crate::view::{Mount, View, Weather};
+
+/// A message that `send` answered for.
+pub struct Sent {
+    pub from: usize,
+    /// `None`: a peer that speaks the plain protocol.
+    pub to: Option<usize>,
+    pub message: Message,
+    pub text: String,
+    /// The furthest state that was seen.
+    pub seen: lanpost::model::state::State,
+}
+
+/// A line that a stranger wrote into an open slot.
+pub struct Foreign {
+    pub to: usize,
+    pub text: String,
+}
+
+pub struct World {
+    pub plan: Plan,
+    pub now: Duration,
+    pub sites: Vec<Site>,
+    pub twin: Option<(usize, Site, Duration)>,
+    pub twinned: HashSet<usize>,
+    pub server: Arc<Mutex<Server>>,
+    pub wrong: [Arc<Mutex<Server>>; 2],
+    pub sent: Vec<Sent>,
+    pub foreign: Vec<Foreign>,
+    pub restored: bool,
+    pub power_cuts: u32,
+    pub trace: bool,
+    rng: Rng,
+    snapshot: Option<Snapshot>,
+    /// Hints on their way: when, to whom, what.
+    hints: Vec<(Duration, usize, Hint)>,
+    /// Bad luck that ends: when, what.
+    ends: Vec<(Duration, End)>,
+    counter: usize,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Cut(usize),
+    Swap(usize),
+    Full,
+    /// A stranger who holds a slot's lockfile lets go.
+    Unlock(usize),
+}
+
+pub const PLAIN: &str = "oldie";
+const STRANGER: usize = 99;
+
+impl World {
+    pub fn new(seed: u64, trace: bool) -> Result<World, String> {
+        life::watch_commits();
+        let plan = Plan::of(seed);
+        let mut rng = Rng::new(seed ^ 0xABCD_EF01);
+        let servers = [(); 3].map(|()| Arc::new(Mutex::new(Server::default())));
+        let other: Arc<SimClock> = Arc::new(SimClock::new(seed ^ 0xEE));
+        let mut sites = vec![];
+        for node in 0..plan.nodes {
+            let clock = Arc::new(SimClock::new(seed.wrapping_mul(31).wrapping_add(node as u64)));
+            let view = View::new(node, clock, servers.clone(), Rng::new(rng.next()), trace);
+            let manner = match rng.below(4) {
+                0 => Manner::Absent,
+                1 => Manner::Moody,
+                _ => Manner::Prompt,
+            };
+            let name = ["anna", "bert", "cleo", "dora"][node];
+            sites.push(Site::new(name, view, manner, Rng::new(rng.next()))?);
+        }
+        // The other share is lanpost's, too, and has mailboxes of the same names.
+        let stranger = View::new(STRANGER, other, servers.clone(), Rng::new(1), false);
+        stranger.with(|inner| inner.mount = Mount::Other);
+        let names: Vec<String> = sites.iter().map(|site| site.name.clone()).collect();
+        for name in names {
+            drop(Site::new(&name, stranger.clone(), Manner::Absent, Rng::new(2))?);
+        }
+        let [server, nothing, other] = servers;
+        other.lock().unwrap().intrusions.clear();
+        Ok(World {
+            plan,
+            now: Duration::ZERO,
+            sites,
+            twin: None,
+            twinned: HashSet::new(),
+            server,
+            wrong: [nothing, other],
+            sent: vec![],
+            foreign: vec![],
+            restored: false,
+            power_cuts: 0,
+            trace,
+            rng,
+            snapshot: None,
+            hints: vec![],
+            ends: vec![],
+            counter: 0,
+        })
+    }
+
+    pub fn note(&self, what: &str) {
+        self.sites[0].view.with(|inner| {
+            if let Some(trace) = &mut inner.trace {
+                trace.push(format!("{:>9.3} ** {what}", self.now.as_secs_f64()));
+            }
+        });
+    }
+
+    /// Bad luck for as long as planned.
+    pub fn suffer(&mut self) -> Result<(), String> {
+        let end = Duration::from_secs(self.plan.seconds);
+        self.run(Duration::from_secs(5))?;
+        self.change_weather();
+        let mut left = self.plan.messages;
+        while self.now < end {
+            let gap = self.plan.seconds * 1_000 / 60;
+            let pause = self.rng.time(gap / 4, gap * 2);
+            self.run((self.now + pause).min(end))?;
+            if left > 0 && self.rng.per_mille(700) {
+                let burst = 1 + self.rng.below(4).min(left - 1);
+                left -= burst;
+                self.send(burst)?;
+            }
+            if self.rng.per_mille(400) {
+                let node = self.rng.below(self.sites.len());
+                self.sites[node].use_mail()?;
+                self.bury(node);
+            }
+            if self.rng.per_mille(600) {
+                self.mishap()?;
+            }
+            crate::check::so_far(self)?;
+        }
+        Ok(())
+    }
+
+    fn change_weather(&mut self) {
+        let plan = self.plan;
+        for node in 0..self.sites.len() {
+            let mut some = |wanted: bool, most: usize| match wanted && self.rng.per_mille(700) {
+                true => 1 + self.rng.below(most) as u32,
+                false => 0,
+            };
+            let weather = Weather {
+                refuse: some(plan.errors, 150),
+                lose: some(plan.lost_answers, 100),
+                tear: some(plan.torn, 80),
+                hang: some(plan.hangs, 8),
+                stale: some(plan.stale, 800),
+                holes: plan.holes,
+                cut: false,
+            };
+            self.sites[node].view.with(|inner| inner.weather = Weather { cut: inner.weather.cut, ..weather });
+        }
+    }
+
+    fn send(&mut self, count: usize) -> Result<(), String> {
+        let from = self.rng.below(self.sites.len());
+        let plain = self.plan.plain_peer && self.rng.per_mille(200);
+        self.send_from(from, plain, count)
+    }
+
+    fn send_from(&mut self, from: usize, plain: bool, count: usize) -> Result<(), String> {
+        let to = match plain {
+            true => None,
+            false => Some(self.rng.below(self.sites.len())),
+        };
+        let address = to.map_or(PLAIN, |to| self.sites[to].config.instance.as_str()).to_owned();
+        let texts: Vec<String> = (0..count)
+            .map(|_| {
+                self.counter += 1;
+                let bulk = if self.rng.per_mille(100) { self.rng.below(20_000) } else { self.rng.below(80) };
+                format!("message {} {}", self.counter, "ü".repeat(bulk))
+            })
+            .collect();
+        let ttl =
+            (self.plan.expiry && !plain && self.rng.per_mille(300)).then(|| self.rng.time(1_000, 60_000));
+        let site = &mut self.sites[from];
+        if let Some(messages) = site.send(&address, &texts, ttl)? {
+            site.note(&format!("SENT {} to {address}", texts.len()));
+            for (message, text) in messages.into_iter().zip(texts) {
+                let seen = message.state;
+                self.sent.push(Sent { from, to, message, text, seen });
+            }
+        }
+        self.bury(from);
+        Ok(())
+    }
+
+    /// Something goes wrong, or somebody does something.
+    fn mishap(&mut self) -> Result<(), String> {
+        let node = self.rng.below(self.sites.len());
+        let plan = self.plan;
+        let how_long = self.rng.time(1_000, plan.seconds * 300);
+        match self.rng.below(14) {
+            0 | 1 if plan.crashes => {
+                let steps = self.rng.below(30) as u64;
+                let how = [Moment::Before, Moment::During, Moment::After][self.rng.below(3)];
+                self.sites[node].note(&format!("DOOM in {steps} {how:?}"));
+                self.sites[node].doom(steps, how);
+            }
+            2 if plan.crashes && self.sites[node].is_up() => {
+                let again = self.now + self.rng.time(100, 20_000);
+                self.sites[node].crash(again);
+            }
+            3 if plan.cuts => {
+                self.sites[node].note("CUT OFF");
+                self.sites[node].view.with(|inner| inner.weather.cut = true);
+                self.ends.push((self.now + how_long, End::Cut(node)));
+            }
+            4 if plan.power_cuts => {
+                let undone = self.server.lock().unwrap().power_cut(&mut self.rng);
+                self.power_cuts += 1;
+                self.note(&format!("POWER CUT, {undone} undone"));
+            }
+            5 if plan.restores => match self.snapshot.take() {
+                None => self.snapshot = Some(self.server.lock().unwrap().snapshot()),
+                Some(snapshot) => {
+                    self.note("RESTORED FROM A BACKUP");
+                    self.server.lock().unwrap().restore(&snapshot);
+                    self.restored = true;
+                }
+            },
+            6 if plan.swaps => {
+                let mount = if self.rng.per_mille(500) { Mount::Nothing } else { Mount::Other };
+                self.sites[node].note(&format!("SWAP {mount:?}"));
+                self.sites[node].view.with(|inner| inner.mount = mount);
+                self.ends.push((self.now + how_long, End::Swap(node)));
+            }
+            7 if plan.full => {
+                self.note("FULL");
+                self.server.lock().unwrap().room = Some(self.rng.below(3_000));
+                self.ends.push((self.now + how_long, End::Full));
+            }
+            8 if plan.clock_jumps => {
+                let by = self.rng.time(0, 7_200_000).as_millis() as i64 - 3_600_000;
+                self.sites[node].note(&format!("CLOCK {by} ms"));
+                self.sites[node].clock.jump(by);
+            }
+            9 | 10 if plan.strangers => self.scribble(node),
+            11 if plan.twins && self.twin.is_none() && self.sites[node].is_up() => self.clone_site(node)?,
+            12 if plan.stops && self.sites[node].is_up() => {
+                let again = self.now + self.rng.time(1_000, 30_000);
+                self.sites[node].stop(again);
+                if !self.sites[node].is_up() {
+                    self.sites[node].pass(self.now)?;
+                    self.tell();
+                }
+            }
+            13 if plan.gone && self.sites[node].is_up() => {
+                self.sites[node].note("GONE");
+                self.sites[node].crash(Duration::MAX);
+            }
+            _ => self.change_weather(),
+        }
+        Ok(())
+    }
+
+    /// A person or a script appends a line to an open slot, in some encoding, under the lockfile.
+    fn scribble(&mut self, node: usize) {
+        self.counter += 1;
+        let text = format!("by hand {} 你好", self.counter);
+        let line = format!("{{\"from\":\"hand\",\"content\":\"{text}\"}}");
+        let name = self.sites[node].config.instance.clone();
+        let (slot, lock) = (layout::open_slot(&name), layout::open_slot_lock(&name));
+        let mut server = self.server.lock().unwrap();
+        server.reach(self.now);
+        if server.what(lock.as_str()) != What::Gone {
+            return;
+        }
+        let bytes = match self.rng.below(4) {
+            0 => format!("{line}\r\n").into_bytes(),
+            1 => format!("\u{feff}{line}\n").into_bytes(),
+            2 => [0xFF, 0xFE]
+                .into_iter()
+                .chain(format!("{line}\r\n").encode_utf16().flat_map(u16::to_le_bytes))
+                .collect(),
+            _ => format!("{line}\n").into_bytes(),
+        };
+        if server.what(slot.as_str()) == What::Gone && server.write(STRANGER, slot.as_str(), b"") != Ok(true)
+        {
+            return;
+        }
+        let What::File { inode, len } = server.what(slot.as_str()) else { return };
+        let eye = Eye { node: STRANGER, lag: Duration::ZERO };
+        let before = server.bytes(slot.as_str(), eye, Duration::ZERO).unwrap_or_default();
+        // Whoever wrote last may have been cut off in the middle of a line.
+        let bytes = match len > 0 && before.last() != Some(&b'\n') && before.last() != Some(&0) {
+            true => [b"\n", &bytes[..]].concat(),
+            false => bytes,
+        };
+        let Some(fits) = server.append(STRANGER, slot.as_str(), inode, &bytes) else { return };
+        if fits == bytes.len() {
+            self.foreign.push(Foreign { to: node, text });
+        }
+        if self.rng.per_mille(200) && server.write(STRANGER, lock.as_str(), b"4711\n") == Ok(true) {
+            // It forgets its lock for a while.
+            self.ends.push((self.now + self.rng.time(100, 20_000), End::Unlock(node)));
+        }
+        drop(server);
+        self.note(&format!("BY HAND to {name}"));
+        self.tell();
+    }
+
+    /// A second daemon with the same identity, for a while.
+    fn clone_site(&mut self, node: usize) -> Result<(), String> {
+        let clock = Arc::new(SimClock::new(self.rng.next() | 0x8000_0000));
+        clock.reach(self.now);
+        let servers = [self.server.clone(), self.wrong[0].clone(), self.wrong[1].clone()];
+        let view = View::new(50 + node, clock, servers, Rng::new(self.rng.next()), self.trace);
+        let twin = self.sites[node].copy(view, Rng::new(self.rng.next()), self.now)?;
+        self.sites[node].note("TWIN");
+        let until = self.now + self.rng.time(5_000, 120_000);
+        self.twin = Some((node, twin, until));
+        self.twinned.insert(node);
+        Ok(())
+    }
+
+    /// Lets time pass until `end`.
+    pub fn run(&mut self, end: Duration) -> Result<(), String> {
+        loop {
+            let next = self.next_site();
+            let hint = self.hints.iter().map(|(at, ..)| *at).min();
+            let over = self.ends.iter().map(|(at, _)| *at).min();
+            let first = [next.map(|(at, _)| at), hint, over].into_iter().flatten().min();
+            let Some(at) = first.filter(|at| *at <= end) else {
+                self.now = self.now.max(end);
+                return Ok(());
+            };
+            self.now = self.now.max(at);
+            if over.is_some_and(|over| over <= at) {
+                self.end_mishaps();
+            } else if hint.is_some_and(|hint| hint <= at) {
+                let now = self.now;
+                let (come, wait) =
+                    std::mem::take(&mut self.hints).into_iter().partition(|(at, ..)| *at <= now);
+                self.hints = wait;
+                let come: Vec<(Duration, usize, Hint)> = come;
+                for (_, node, hint) in come {
+                    self.sites[node].hint(hint, now);
+                }
+            } else if let Some((_, node)) = next {
+                self.turn(node)?;
+            }
+        }
+    }
+
+    fn next_site(&self) -> Option<(Duration, usize)> {
+        let twin = self
+            .twin
+            .as_ref()
+            .and_then(|(_, twin, until)| Some((twin.next()?.min(*until), self.sites.len())));
+        let sites = self.sites.iter().enumerate().filter_map(|(node, site)| Some((site.next()?, node)));
+        sites.chain(twin).min()
+    }
+
+    fn turn(&mut self, node: usize) -> Result<(), String> {
+        let now = self.now;
+        if node == self.sites.len() {
+            if let Some((of, mut twin, until)) = self.twin.take() {
+                if now >= until {
+                    self.sites[of].note("TWIN GONE");
+                    return Ok(());
+                }
+                if twin.step(now)? {
+                    self.twin = Some((of, twin, until));
+                }
+                self.tell();
+            }
+            return Ok(());
+        }
+        if self.sites[node].restart.is_some() {
+            self.sites[node].note("START");
+            return self.sites[node].start(now);
+        }
+        if !self.sites[node].step(now)? {
+            let again = self.sites[node].next().unwrap_or(now).max(now) + self.rng.time(100, 20_000);
+            self.sites[node].crash(again);
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// A site that died outside a step is dead all the same.
+    fn bury(&mut self, node: usize) {
+        let dead = self.sites[node].view.with(|inner| inner.life.is_over());
+        if dead && self.sites[node].is_up() {
+            let again = self.now + self.rng.time(100, 20_000);
+            self.sites[node].crash(again);
+        }
+    }
+
+    fn end_mishaps(&mut self) {
+        let now = self.now;
+        let (over, left) = std::mem::take(&mut self.ends).into_iter().partition(|(at, _)| *at <= now);
+        self.ends = left;
+        let over: Vec<(Duration, End)> = over;
+        for (_, end) in over {
+            self.end(end);
+        }
+    }
+
+    fn end(&mut self, end: End) {
+        match end {
+            End::Cut(node) => {
+                self.sites[node].note("CUT ENDS");
+                self.sites[node].view.with(|inner| inner.weather.cut = false);
+            }
+            End::Swap(node) => {
+                self.sites[node].note("SWAP ENDS");
+                self.sites[node].view.with(|inner| inner.mount = Mount::Right);
+            }
+            End::Full => self.server.lock().unwrap().room = None,
+            End::Unlock(node) => {
+                let lock = layout::open_slot_lock(&self.sites[node].config.instance);
+                self.server.lock().unwrap().remove(STRANGER, lock.as_str());
+            }
+        }
+    }
+
+    /// Events of the server become hints, or don't.
+    fn tell(&mut self) {
+        let events = std::mem::take(&mut self.server.lock().unwrap().events);
+        if self.plan.deaf && self.plan.errors {
+            return;
+        }
+        for (_, path) in events {
+            for node in 0..self.sites.len() {
+                let Some(hint) = concerns(&path, &self.sites[node].config.instance) else { continue };
+                let (lost, late, twice) = match self.plan.deaf {
+                    true => (self.rng.per_mille(300), self.rng.per_mille(300), self.rng.per_mille(200)),
+                    false => (false, false, false),
+                };
+                let at = self.now + if late { self.rng.time(100, 8_000) } else { Duration::from_millis(20) };
+                if !lost {
+                    self.hints.push((at, node, hint));
+                }
+                if twice {
+                    self.hints.push((at + self.rng.time(1, 3_000), node, Hint::Everything));
+                }
+            }
+        }
+    }
+
+    /// The bad luck ends: everything is mended, and everybody runs.
+    pub fn heal(&mut self) -> Result<(), String> {
+        self.note("HEAL");
+        self.plan.deaf = false;
+        for (_, end) in std::mem::take(&mut self.ends) {
+            self.end(end);
+        }
+        self.twin = None;
+        self.server.lock().unwrap().settle();
+        for node in 0..self.sites.len() {
+            let site = &mut self.sites[node];
+            site.spare();
+            site.clock.set_right();
+            site.view.with(|inner| (inner.weather, inner.mount) = (Weather::default(), Mount::Right));
+            if !site.is_up() || site.view.with(|inner| inner.life.is_over()) || self.twinned.contains(&node) {
+                if site.is_up() {
+                    site.crash(self.now);
+                }
+                site.start(self.now)?;
+            }
+        }
+        // A lockfile that was left behind is found by who writes next.
+        if self.plan.plain_peer { self.send_from(0, true, 1) } else { Ok(()) }
+    }
+}
+
+fn concerns(path: &str, us: &lanpost::model::name::Name) -> Option<Hint> {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts[..] {
+        ["messages", file] => match layout::parse_messages(file)? {
+            MessagesEntry::OpenSlot(name) if name == *us => Some(Hint::Slot),
+            _ => None,
+        },
+        ["messages", folder, _] => match layout::parse_messages(folder)? {
+            MessagesEntry::Mailbox(name) if name == *us => Some(Hint::Mailbox),
+            _ => None,
+        },
+        ["status", _] => Some(Hint::Status),
+        _ => None,
+    }
+}
