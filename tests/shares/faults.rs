@@ -6,7 +6,7 @@ use crate::bench::Bench;
 use crate::pair::{ANN, BOTH, Pair};
 use crate::{Case, Outcome, Run};
 
-pub const CASES: [Case; 12] = [
+pub const CASES: [Case; 11] = [
     Case { name: "thousand", run: |run| thousand(run) },
     Case {
         name: "server-stop",
@@ -61,7 +61,6 @@ pub const CASES: [Case; 12] = [
             through(run, "slow", |bench, pause| between(bench, ["slow A 40ms 1%", "slow A off"], pause(20)))
         },
     },
-    Case { name: "no-fault", run: |run| through(run, "no-fault", |_, _| Ok(())) },
 ];
 
 /// How many messages each side sends while something happens, and how far apart.

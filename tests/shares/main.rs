@@ -40,6 +40,7 @@ fn cases() -> Vec<Case> {
     let mut cases = vec![Case { name: "suite", run: suite::run }];
     cases.extend(faults::CASES);
     cases.push(Case { name: "slot", run: slot::run });
+    cases.push(Case { name: "slot-script", run: slot::with_script });
     cases.push(Case { name: "figures", run: figures::run });
     cases
 }

@@ -74,6 +74,11 @@ impl Pair<'_> {
         format!("/mnt/{}/{}", self.kind.word(), self.case)
     }
 
+    /// Its folder on the share.
+    pub fn folder(&self) -> &str {
+        &self.case
+    }
+
     fn home(&self, instance: &Instance) -> String {
         format!("/mnt/disk/{}-{}", self.case, instance.name)
     }

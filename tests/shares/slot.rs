@@ -1,49 +1,91 @@
 //! The open slot: two clients append to the slot of a third instance, which has no lanpost. None lost, none torn.
+//!
+//! Once by two daemons, once by a daemon and a shell script that takes the lockfile as `lockfile` and `dotlockfile` do.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::pair::{BOTH, Pair, until};
+use serde_json::Value;
+
+use crate::pair::{ANN, BOB, BOTH, Instance, Pair, until};
 use crate::{Outcome, Run};
 
+/// The third instance.
+const GUEST: &str = "guest";
+
+/// Two daemons.
 pub fn run(run: &Run) -> Outcome<()> {
-    let count = if run.quick { 100 } else { 1_000 };
+    let count = lines(run);
     for pair in Pair::on_each_kind(run, "slot")? {
-        BOTH.iter().try_for_each(|from| pair.send_to(from, "guest", count, Duration::ZERO))?;
-        BOTH.iter().try_for_each(|from| pair.await_accepted(from, count))?;
-        let slot = format!("{}/messages/to-guest.jsonl", pair.share());
-        until("the spools to be empty", || {
-            let spooled = BOTH.iter().map(|at| Ok(pair.status(at)?["spooled"].as_u64().unwrap_or(u64::MAX)));
-            Ok(spooled.collect::<Outcome<Vec<_>>>()?.iter().all(|waits| *waits == 0))
-        })?;
-        // As the server has it, whatever the clients believe.
-        let lines = run
-            .bench
-            .on("S", &format!("cat /mnt/disk/share/{}", slot.splitn(4, '/').last().unwrap_or("")))?;
-        let mut found: BTreeMap<(String, usize), usize> = BTreeMap::new();
-        for line in lines.lines() {
-            let message: serde_json::Value = serde_json::from_str(line)
-                .map_err(|error| format!("{}: a torn line ({error}): {line}", pair.kind.word()))?;
-            let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
-            *found.entry((text("from"), text("content").parse()?)).or_default() += 1;
+        BOTH.iter().try_for_each(|from| pair.send_to(from, GUEST, count, Duration::ZERO))?;
+        BOTH.iter().try_for_each(|from| spooled_out(&pair, from, count))?;
+        pair.end()?;
+        all_there(run, &pair, count)?;
+    }
+    Ok(())
+}
+
+/// Ann's daemon, and a script in Bob's name.
+pub fn with_script(run: &Run) -> Outcome<()> {
+    let count = lines(run);
+    for pair in Pair::on_each_kind(run, "slot-script")? {
+        pair.send_to(&ANN, GUEST, count, Duration::ZERO)?;
+        let slot = format!("{}/messages/to-{GUEST}.jsonl", pair.share());
+        run.bench.on(
+            BOB.machine,
+            &format!(
+                r#"for n in $(seq {count}); do
+                  until (set -C; echo $$ >{slot}.lock) 2>/dev/null; do sleep 0.02; done
+                  echo "{{\"from\":\"bob\",\"to\":\"{GUEST}\",\"type\":\"message\",\"content\":\"$n\"}}" >>{slot}
+                  rm -f {slot}.lock
+                done"#
+            ),
+        )?;
+        spooled_out(&pair, &ANN, count)?;
+        pair.end()?;
+        all_there(run, &pair, count)?;
+    }
+    Ok(())
+}
+
+fn lines(run: &Run) -> usize {
+    if run.quick { 100 } else { 1_000 }
+}
+
+/// Waits until `from` has had all accepted and none waits.
+fn spooled_out(pair: &Pair, from: &Instance, count: usize) -> Outcome<()> {
+    pair.await_accepted(from, count)?;
+    until("the spool to be empty", || Ok(pair.status(from)?["spooled"] == 0))
+}
+
+/// Whether each line of both is there once, as the server has it.
+fn all_there(run: &Run, pair: &Pair, count: usize) -> Outcome<()> {
+    let told =
+        run.bench.on("S", &format!("cat /mnt/disk/share/{}/messages/to-{GUEST}.jsonl", pair.folder()))?;
+    let mut found: BTreeMap<(String, usize), usize> = BTreeMap::new();
+    let mut wrong = vec![];
+    for line in told.lines() {
+        match serde_json::from_str::<Value>(line) {
+            Ok(message) => {
+                let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
+                *found.entry((text("from"), text("content").parse()?)).or_default() += 1;
+            }
+            Err(error) => wrong.push(format!("torn ({error}): {line:?}")),
         }
-        for from in BOTH {
-            for number in 1..=count {
-                match found.get(&(from.name.to_owned(), number)) {
-                    Some(1) => {}
-                    other => {
-                        let times = other.copied().unwrap_or(0);
-                        return Err(format!(
-                            "{}: message {number} of {} is there {times} times",
-                            pair.kind.word(),
-                            from.name
-                        )
-                        .into());
-                    }
+    }
+    for from in BOTH {
+        for number in 1..=count {
+            match found.get(&(from.name.to_owned(), number)) {
+                Some(1) => {}
+                times => {
+                    wrong.push(format!("{number} of {}: {} times", from.name, times.copied().unwrap_or(0)))
                 }
             }
         }
-        pair.end()?;
     }
-    Ok(())
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let first = wrong.get(..wrong.len().min(5)).unwrap_or_default().join("; ");
+    Err(format!("{}: {} lines are wrong: {first}", pair.kind.word(), wrong.len()).into())
 }

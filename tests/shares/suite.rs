@@ -17,10 +17,11 @@ pub fn run(run: &Run) -> Outcome<()> {
         );
         match told {
             Ok(told) if told.contains("SKIPPED") => failed.push(format!("on {}: SKIPPED", kind.word())),
-            Ok(told) => print!(
-                "{}",
-                told.lines().last().map(|line| format!("{}: {line}\n", kind.word())).unwrap_or_default()
-            ),
+            // Its closing line must be there: a suite that did not run has not passed.
+            Ok(told) => match told.lines().find(|line| line.starts_with("test result: ok. ")) {
+                Some(line) => println!("  {}: {line}", kind.word()),
+                None => failed.push(format!("on {}: no result: {told}", kind.word())),
+            },
             Err(error) => failed.push(format!("on {}: {error}", kind.word())),
         }
     }
