@@ -16,6 +16,7 @@ mod life;
 mod mutants;
 mod plan;
 mod rng;
+mod rules;
 mod server;
 mod site;
 mod view;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lanpost::sys::share::{Entry, Meta};
 
 use crate::rng::Rng;
+use crate::rules::Rules;
 
 /// How long old versions are kept: longer than any view may be stale.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -65,8 +66,10 @@ pub struct Server {
     pub events: Vec<(usize, String)>,
     /// Handles opened in an earlier epoch are stale.
     pub epoch: u64,
-    /// Mail, locks and leases written, for a server that nobody may write to.
-    pub intrusions: Vec<String>,
+    /// Rules that somebody broke.
+    pub rules: Rules,
+    /// Appends that were not answered as done: where they began. A power cut may take them back.
+    unanswered: Vec<(u64, usize)>,
 }
 
 impl Server {
@@ -174,6 +177,7 @@ impl Server {
         let fits = self.fits(bytes.len());
         let now = self.now;
         let file = self.inodes.get_mut(&inode)?;
+        self.rules.append(by, path, &file.bytes);
         file.last = Some((file.bytes.len(), now, by));
         file.bytes.extend_from_slice(&bytes[..fits]);
         let len = file.bytes.len();
@@ -218,13 +222,45 @@ impl Server {
                 undone += 1;
             }
         }
+        for (inode, from) in std::mem::take(&mut self.unanswered) {
+            undone += usize::from(self.forget(inode, from, rng));
+        }
         self.epoch += 1;
         undone
+    }
+
+    /// An append that failed at its writer may not be on the disk: its end is gone, or NUL bytes.
+    fn forget(&mut self, inode: u64, from: usize, rng: &mut Rng) -> bool {
+        let Some(file) = self.inodes.get_mut(&inode).filter(|file| from < file.bytes.len()) else {
+            return false;
+        };
+        match rng.below(3) {
+            0 => return false,
+            1 => file.bytes.truncate(from + rng.below(file.bytes.len() - from)),
+            _ => file.bytes[from..].fill(0),
+        }
+        let len = file.bytes.len();
+        let named =
+            |path: &&String| matches!(self.what(path), What::File { inode: there, .. } if there == inode);
+        if let Some(path) = self.paths.keys().find(named).cloned() {
+            self.put(usize::MAX, &path, What::File { inode, len });
+        }
+        true
+    }
+
+    /// An append through a handle that its writer is told failed.
+    pub fn append_unanswered(&mut self, by: usize, path: &str, inode: u64, bytes: &[u8]) {
+        let from = self.inodes.get(&inode).map_or(0, |file| file.bytes.len());
+        if self.append(by, path, inode, bytes).is_some() {
+            // What is appended after it would be taken back with it; but nobody appends after a failure.
+            self.unanswered.push((inode, from));
+        }
     }
 
     /// What is on the disk has been written out.
     pub fn settle(&mut self) {
         self.unsynced.clear();
+        self.unanswered.clear();
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -254,6 +290,7 @@ impl Server {
         }
         self.room = room;
         self.unsynced.clear();
+        self.unanswered.clear();
         self.epoch += 1;
     }
 

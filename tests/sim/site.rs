@@ -447,6 +447,11 @@ impl Site {
         steps.into_iter().map(|step| format!("{} {}", step.what, step.detail.unwrap_or_default())).collect()
     }
 
+    /// The word that names this state folder in lockfiles.
+    pub fn holder(&self) -> String {
+        self.node().and_then(|node| node.db.meta("holder").ok().flatten()).unwrap_or_default()
+    }
+
     /// What `status` says a person should look at, but for what the run itself explains.
     pub fn trouble(&self) -> Vec<String> {
         let Some(status) = self.node().and_then(|node| ops::status(node).ok()) else { return vec![] };

@@ -52,6 +52,10 @@ pub struct Inner {
     pub life: Arc<Life>,
     pub rng: Rng,
     pub verbs: u64,
+    /// A lockfile was made in this step.
+    pub locked: bool,
+    /// A call on a lockfile came to nothing, so that one of ours may be left standing.
+    pub lock_stuck: bool,
     /// What happened, if somebody wants to know.
     pub trace: Option<Vec<String>>,
 }
@@ -88,6 +92,8 @@ impl View {
             life: Arc::default(),
             rng,
             verbs: 0,
+            locked: false,
+            lock_stuck: false,
             trace: trace.then(Vec::new),
         };
         View { node, clock, servers, inner: Arc::new(Mutex::new(inner)) }
@@ -157,6 +163,18 @@ impl View {
             Fate::Torn(error, _) => &format!("TORN {error}"),
         };
         self.note(verb, path.as_str(), came);
+        if path.as_str().ends_with(".lock") {
+            let unclear = match &fate {
+                Fate::Done => false,
+                // Made or not, it is looked at before it is believed.
+                Fate::Lost(_) | Fate::Refused(_) if verb == "create" => false,
+                _ => true,
+            };
+            self.with(|inner| {
+                inner.locked |= verb == "create";
+                inner.lock_stuck |= unclear;
+            });
+        }
         let server = self.server();
         server.lock().unwrap().reach(self.clock.now());
         fate
@@ -200,7 +218,7 @@ impl View {
     fn intrude(&self, verb: &str, path: &SharePath) {
         if self.with(|inner| inner.mount) != Mount::Right {
             let server = self.server();
-            server.lock().unwrap().intrusions.push(format!("n{} {verb} {path}", self.node));
+            server.lock().unwrap().rules.intrude(self.node, verb, path.as_str());
         }
     }
 }
@@ -345,17 +363,20 @@ impl Append for Handle {
         if server.epoch != self.epoch {
             return Err(stale());
         }
-        let outcome = match fate {
+        match fate {
             Fate::Refused(error) => return Err(error),
-            Fate::Done => Ok(()),
-            Fate::Lost(error) => Err(error),
+            Fate::Done => {}
+            Fate::Lost(error) => {
+                server.append_unanswered(node, path, self.inode, bytes);
+                return Err(error);
+            }
             Fate::Torn(error, nul) => {
                 let cut = self.view.with(|inner| inner.rng.below(bytes.len() + 1));
                 let mut torn = bytes[..cut].to_vec();
                 if nul {
                     torn.resize(bytes.len(), 0);
                 }
-                server.append(node, path, self.inode, &torn);
+                server.append_unanswered(node, path, self.inode, &torn);
                 return Err(error);
             }
         };
@@ -364,7 +385,7 @@ impl Append for Handle {
             return Err(full("append to", &self.path));
         }
         self.len += bytes.len() as u64;
-        outcome
+        Ok(())
     }
 
     fn len(&self) -> u64 {
