@@ -295,6 +295,7 @@ impl Outbox {
         }
         if let Some(to) = node.db.meta(LOCK)?.and_then(|to| Name::parse(&to).ok()) {
             let holder = node.db.meta("holder")?.unwrap_or_default();
+            gate::look(share, node)?;
             slot::release(share, &to, (&holder, &process::host_name()))?;
             node.db.set_meta(LOCK, "")?;
         }

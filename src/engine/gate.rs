@@ -32,12 +32,20 @@ pub enum Verdict {
 }
 
 impl Gate {
-    /// Whether the share may be used now. Cost: a read of `lanpost.json` if a look is due.
+    /// Whether the share may be used now. `writing`: something is about to be written that nothing else guards, so
+    /// that what was seen earlier is not enough. Cost: a read of `lanpost.json` if a look is due.
     ///
     /// # Errors
     /// The local store's alone.
-    pub fn judge(&mut self, share: &dyn Share, node: &mut Node, now: Duration) -> Result<Verdict> {
-        if self.checked.is_some_and(|at| now.saturating_sub(at) < node.config.look.heartbeat) {
+    pub fn judge(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        writing: bool,
+    ) -> Result<Verdict> {
+        let lately = |at| now.saturating_sub(at) < node.config.look.heartbeat;
+        if self.checked.is_some_and(lately) && !(writing && self.checked != Some(now)) {
             return Ok(Verdict::Open);
         }
         if self.failures > 0 && now < self.retry_at {
@@ -56,6 +64,16 @@ impl Gate {
                 Ok(Verdict::Closed(Some(error)))
             }
         }
+    }
+
+    /// Has the share looked at again, unless it was in this very step.
+    pub fn ensure(&mut self, share: &dyn Share, node: &mut Node, now: Duration) -> Result<()> {
+        if self.checked == Some(now) {
+            return Ok(());
+        }
+        look(share, node)?;
+        self.checked = Some(now);
+        Ok(())
     }
 
     /// Something failed: the identity is looked at again before anything more is believed.

@@ -152,12 +152,15 @@ impl Engine {
             return Ok(());
         }
         let lease = self.tenure.number().unwrap_or_default();
+        gate::look(&*self.share, &mut self.node)?;
         beat::write(&*self.share, &mut self.node, Activity::Stopped, Some(reason), lease)
     }
 
     /// Whether the share may be used. When it is back, everything is looked at, and a heartbeat is due.
     fn usable(&mut self, now: Duration, step: &mut Step) -> Result<bool> {
-        match self.gate.judge(&*self.share, &mut self.node, now)? {
+        let beats = self.role == Role::Daemon && now >= self.next_beat;
+        let writing = beats || now >= self.next_round || self.tenure.number().is_none();
+        match self.gate.judge(&*self.share, &mut self.node, now, writing)? {
             Verdict::Open => {
                 if let Some(cause) = self.condition.share_away.take() {
                     let since = chrono::DateTime::from_timestamp_millis(self.condition.share_since);
@@ -192,6 +195,10 @@ impl Engine {
         self.sort(taken, step)?;
         let scanned = self.scan(now, hints, step);
         self.sort(scanned, step)?;
+        if !self.gate.is_open() {
+            // What failed may mean that another share is there by now.
+            return Ok(false);
+        }
         let Some(lease) = self.tenure.number() else { return Ok(false) };
         if self.role == Role::Daemon && now >= self.next_beat {
             self.next_beat = now + self.node.config.look.heartbeat;
@@ -288,7 +295,7 @@ impl Engine {
         self.status_hinted = false;
         if round {
             // What is missing counts as lost only on the share that we know: another one may be mounted by now.
-            gate::look(&*self.share, &mut self.node)?;
+            self.gate.ensure(&*self.share, &mut self.node, now)?;
         }
         let scanned = beat::scan(&*self.share, &mut self.node);
         if round {
@@ -318,6 +325,7 @@ impl Engine {
             self.next_full = now + node.config.look.full;
             if self.alone && self.role == Role::Daemon && node.config.look.notify && !self.pace.believes() {
                 // Nobody else rings, so we ring ourselves: the event must come back.
+                self.gate.ensure(share, node, now)?;
                 share.touch(&layout::bell(node.instance()))?;
                 self.pace.probed(now);
             }

@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::engine::gate;
 use crate::engine::node::Node;
 use crate::engine::tenure::{self, Tenure};
 use crate::error::Result;
@@ -112,10 +113,12 @@ impl Sweep {
                 (failed > 0).then_some(Piece::Gone(peer, before))
             }
             Piece::Lanes(peer) => {
+                gate::look(share, node)?;
                 tenure.check(share, node)?;
                 delete_segments(share, node, tenure, &peer)?.then_some(Piece::Lanes(peer))
             }
             Piece::Leases => {
+                gate::look(share, node)?;
                 tenure.check(share, node)?;
                 delete_leases(share, node, tenure)?;
                 None

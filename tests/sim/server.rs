@@ -178,6 +178,8 @@ impl Server {
         let now = self.now;
         let file = self.inodes.get_mut(&inode)?;
         self.rules.append(by, path, &file.bytes);
+        // A sync writes out all of the file, also what came before.
+        self.unanswered.retain(|(unsynced, _)| *unsynced != inode);
         file.last = Some((file.bytes.len(), now, by));
         file.bytes.extend_from_slice(&bytes[..fits]);
         let len = file.bytes.len();
@@ -252,7 +254,6 @@ impl Server {
     pub fn append_unanswered(&mut self, by: usize, path: &str, inode: u64, bytes: &[u8]) {
         let from = self.inodes.get(&inode).map_or(0, |file| file.bytes.len());
         if self.append(by, path, inode, bytes).is_some() {
-            // What is appended after it would be taken back with it; but nobody appends after a failure.
             self.unanswered.push((inode, from));
         }
     }

@@ -175,8 +175,6 @@ impl View {
                 inner.lock_stuck |= unclear;
             });
         }
-        let server = self.server();
-        server.lock().unwrap().reach(self.clock.now());
         fate
     }
 
@@ -262,6 +260,7 @@ impl Share for View {
     }
 
     fn open_append(&self, path: &SharePath) -> Result<Box<dyn Append>> {
+        self.intrude("open", path);
         let (inode, len, epoch) = self.change("open", path, |server| {
             if server.what(path.as_str()) == What::Gone {
                 server.write(self.node, path.as_str(), b"").map_err(|()| missing("open", path))?;
@@ -308,6 +307,7 @@ impl Share for View {
     }
 
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()> {
+        self.intrude("replace", path);
         self.change("replace", path, |server| match server.write(self.node, path.as_str(), bytes) {
             Ok(true) => Ok(()),
             Ok(false) => Err(full("replace", path)),
@@ -316,11 +316,13 @@ impl Share for View {
     }
 
     fn touch(&self, path: &SharePath) -> Result<()> {
+        self.intrude("touch", path);
         let touch = |server: &mut Server| server.touch(self.node, path.as_str());
         self.change("touch", path, |server| touch(server).map_err(|()| missing("touch", path)))
     }
 
     fn remove(&self, path: &SharePath) -> Result<()> {
+        self.intrude("remove", path);
         self.change("remove", path, |server| {
             server.remove(self.node, path.as_str());
             Ok(())
@@ -328,6 +330,7 @@ impl Share for View {
     }
 
     fn make_folder(&self, path: &SharePath) -> Result<()> {
+        self.intrude("make", path);
         let make = |server: &mut Server| server.make_folder(self.node, path.as_str());
         self.change("mkdir", path, |server| make(server).map_err(|()| missing("mkdir", path)))
     }

@@ -348,6 +348,10 @@ impl World {
                 return Ok(());
             };
             self.now = self.now.max(at);
+            // The server's time is everybody's, and not that of a node whose call hangs.
+            for server in [&self.server, &self.wrong[0], &self.wrong[1]] {
+                server.lock().unwrap().reach(self.now);
+            }
             if over.is_some_and(|over| over <= at) {
                 self.end_mishaps();
             } else if hint.is_some_and(|hint| hint <= at) {

@@ -138,3 +138,24 @@ fn what_follows_an_over_long_line_of_utf_16_is_read() {
     }
     assert_eq!(texts, ["上一个", "你好"]);
 }
+
+#[test]
+fn a_line_in_utf16_that_is_shown_as_nul_bytes_first_is_waited_for() {
+    let us = lab();
+    let line = |text: &str| -> Vec<u8> {
+        let line = format!("\u{feff}{{\"from\":\"hand\",\"content\":\"{text}\"}}\r\n");
+        line.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    };
+    let first = read(&slot(&us, Still::No), &Cursor::default(), &line("一"));
+    assert_eq!((taken(&first), first.waiting), ((1, 0), 0));
+    let cursor = first.intake.unwrap().cursor;
+    let (there, shown) = (line("二"), vec![0; line("二").len()]);
+    for still in [Still::No, Still::Complete] {
+        let outcome = read(&slot(&us, still), &cursor, &shown);
+        assert_eq!((taken(&outcome), outcome.waiting), ((0, 0), shown.len()), "{still:?}");
+    }
+    for still in [Still::No, Still::Complete] {
+        let outcome = read(&slot(&us, still), &cursor, &there);
+        assert_eq!((taken(&outcome), outcome.waiting), ((1, 0), 0), "{still:?}");
+    }
+}
