@@ -52,7 +52,7 @@ pub struct Inner {
     pub life: Arc<Life>,
     pub rng: Rng,
     pub verbs: u64,
-    /// A lockfile was made in this step.
+    /// A lockfile may have been made in this step.
     pub locked: bool,
     /// A call on a lockfile came to nothing, so that one of ours may be left standing.
     pub lock_stuck: bool,
@@ -171,7 +171,7 @@ impl View {
                 _ => true,
             };
             self.with(|inner| {
-                inner.locked |= verb == "create";
+                inner.locked |= verb == "create" && !matches!(fate, Fate::Refused(_));
                 inner.lock_stuck |= unclear;
             });
         }
