@@ -44,6 +44,8 @@ enum Piece {
     Rows,
     /// Mail for this peer, which is gone, since before this time.
     Gone(Name, i64),
+    /// Mail from before this time for this peer, of which nothing but its name was ever seen.
+    Unknown(Name, i64),
     /// Our segments in this peer's mailbox.
     Lanes(Name),
     /// Our old leases.
@@ -112,6 +114,13 @@ impl Sweep {
                 let failed = node.db.fail_gone(&peer.fold(), before, &reason, wall)?;
                 (failed > 0).then_some(Piece::Gone(peer, before))
             }
+            Piece::Unknown(peer, before) => {
+                let days = ms(keep.gone_after) / 86_400_000;
+                let reason =
+                    format!("no instance {peer} was seen in {days} days; the message lies in its open slot");
+                let told = node.db.tell_unknown(&peer.fold(), before, &reason, wall)?;
+                (told > 0).then_some(Piece::Unknown(peer, before))
+            }
             Piece::Lanes(peer) => {
                 gate::look(share, node)?;
                 tenure.check(share, node)?;
@@ -140,6 +149,9 @@ fn plan(node: &Node) -> Result<VecDeque<Piece>> {
         let since = peer.changed_at.unwrap_or(peer.first_seen);
         if peer.presence(wall) == Presence::Gone && since < before {
             pieces.push_back(Piece::Gone(peer.name.clone(), before));
+        }
+        if peer.heartbeat.is_none() {
+            pieces.push_back(Piece::Unknown(peer.name.clone(), before));
         }
         pieces.push_back(Piece::Lanes(peer.name));
     }

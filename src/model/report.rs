@@ -28,7 +28,7 @@ pub enum Cause {
     Refused,
     /// The recipient's agent said that it can't be done.
     Failed,
-    /// No instance of that name ever joined the share.
+    /// Nothing of an instance of that name was ever seen; the message lies in its open slot.
     Unknown,
     /// The recipient has been gone for longer than mail is kept for it.
     Gone,

@@ -192,3 +192,23 @@ fn a_long_absence_of_our_own_is_not_held_against_others() {
     let state = pair.a.state_of(&sent[0]);
     assert_eq!(state, State::Delivered);
 }
+
+#[test]
+fn who_wrote_to_nobody_is_told_once_and_a_plain_peer_that_answers_is_somebody() {
+    let mut pair = Pair::with(|config| config.keep.gone_after = 3 * DAY);
+    let lost = pair.a.send_one("nobody", "hello?", |draft| draft.create = true);
+    pair.a.send_one("script", "hello!", |draft| draft.create = true);
+    let line = b"{\"from\":\"script\",\"content\":\"hello\"}\n";
+    pair.share.open_append(&layout::open_slot(&name("a"))).unwrap().append(line).unwrap();
+    days(&mut pair, 2);
+    assert_eq!(pair.a.reports().len(), 0);
+    days(&mut pair, 6);
+    let reports = pair.a.reports();
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!(
+        (report.content["cause"].as_str(), &report.in_reply_to),
+        (Some("unknown"), &Some(lost.id.clone()))
+    );
+    assert_eq!(pair.a.state_of(&lost), State::Sent, "it may still be read where it lies");
+    assert_eq!(pair.a.journey(Way::Out, &lost), ["queued", "sent", "unknown"]);
+}

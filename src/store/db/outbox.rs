@@ -19,6 +19,9 @@ use crate::model::state::State;
 /// How long the recipient has to acknowledge, in milliseconds, before a message is written again for the first time.
 const RESEND: i64 = 60_000;
 
+/// What the log says of a message whose recipient was never seen when it was accepted.
+pub(super) const STRANGER: &str = "for an instance that was not seen yet";
+
 /// What became of a message that was handed to the store.
 #[derive(Clone, Debug)]
 pub enum Accepted {
@@ -286,7 +289,10 @@ impl Db {
 fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<Accepted> {
     let id = message.id.as_str();
     if let Some(n) = message.insert(tx, now)? {
-        log(tx, now, Way::Out, &message.peer, id, State::Queued.as_str(), None)?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM peer WHERE fold = ?1)";
+        let known: bool = tx.prepare_cached(sql)?.query_row([&message.peer], |row| row.get(0))?;
+        let detail = (!known).then_some(STRANGER);
+        log(tx, now, Way::Out, &message.peer, id, State::Queued.as_str(), detail)?;
         return Ok(Accepted::New(message.stored(n, now)));
     }
     let sql = format!("SELECT {COLUMNS} FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3");

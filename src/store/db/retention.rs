@@ -9,7 +9,9 @@
 use rusqlite::{Transaction, params};
 
 use super::Db;
+use super::audit::log;
 use super::message::Way;
+use super::outbox::STRANGER;
 use super::reports::{self, End};
 use crate::error::Result;
 use crate::model::id::MessageId;
@@ -115,6 +117,32 @@ impl Db {
                 reports::end(tx, peer, id, &End { cause: Cause::Gone, reason, detail: reason }, now)?;
             }
             Ok(mail.len())
+        })
+    }
+
+    /// Tells the senders of mail from before `before` that lies in the open slot of `peer`, which nobody ever saw: it was
+    /// addressed unseen, and has neither beaten nor written since. The mail stays as it is. Returns how much there was.
+    pub fn tell_unknown(&mut self, peer: &str, before: i64, reason: &str, now: i64) -> Result<usize> {
+        let unheard: Vec<String> = self.query("read", |c| {
+            let sql = "SELECT id FROM message m WHERE way = 'out' AND state = 'sent' AND lease IS NULL AND peer = ?1
+                       AND at < ?2
+                       AND NOT EXISTS (SELECT 1 FROM message i WHERE i.way = 'in' AND i.peer = ?1)
+                       AND EXISTS (SELECT 1 FROM transition t WHERE t.id = m.id AND t.way = 'out' AND t.peer = ?1
+                                   AND t.what = 'queued' AND t.detail = ?3)
+                       AND NOT EXISTS (SELECT 1 FROM transition t WHERE t.id = m.id AND t.way = 'out' AND t.peer = ?1
+                                       AND t.what = ?4) LIMIT ?5";
+            let given = params![peer, before, STRANGER, Cause::Unknown.as_str(), BATCH];
+            c.prepare_cached(sql)?.query_map(given, |row| row.get(0))?.collect()
+        })?;
+        if unheard.is_empty() {
+            return Ok(0);
+        }
+        self.write("report on mail in", |tx| {
+            for id in &unheard {
+                log(tx, now, Way::Out, peer, id, Cause::Unknown.as_str(), Some(reason))?;
+                reports::tell(tx, peer, id, Cause::Unknown, reason, now)?;
+            }
+            Ok(unheard.len())
         })
     }
 
