@@ -20,6 +20,7 @@ mod receive;
 pub mod stall;
 mod step;
 mod sweep;
+mod tails;
 mod tenure;
 pub mod wake;
 

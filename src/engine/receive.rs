@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::engine::intake::{self, Outcome, Reading, Still};
 use crate::engine::node::Node;
+use crate::engine::tails::Tails;
 use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
 use crate::model::layout::{self, LaneFile, SharePath};
@@ -23,10 +24,6 @@ use crate::store::db::{Cursor, Intake, Taken, Via};
 use crate::store::tail::{self, Tail};
 use crate::sys::share::{Meta, Share};
 
-/// How long a hand-written line without its newline must stand still before it is taken.
-const COMPLETE: Duration = Duration::from_secs(2);
-/// How long half a line, or NUL bytes, must stand still before they are set aside: a slow writer gets this long.
-const DAMAGED: Duration = Duration::from_secs(30);
 /// A full look follows traffic after this long: it finds what a stale listing hid.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Bytes asked for in one read, at least.
@@ -41,7 +38,7 @@ pub struct Mailbox {
     slot: Option<Meta>,
     slot_next: bool,
     cursors: HashMap<String, Cursor>,
-    tails: HashMap<String, Waiting>,
+    tails: Tails,
     settle_at: Option<Duration>,
     /// What went wrong with single files; the others were read all the same.
     pub problems: Vec<Error>,
@@ -51,22 +48,6 @@ pub struct Mailbox {
     pub missing: bool,
     /// A sender nobody knows wrote: somebody joined.
     pub stranger: bool,
-}
-
-/// The unfinished end of a file.
-struct Waiting {
-    at: u64,
-    len: usize,
-    since: Duration,
-    /// How long it had stood still when an earlier pass handed it on.
-    before: Duration,
-    due: Duration,
-}
-
-impl Waiting {
-    fn age(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.since) + self.before
-    }
 }
 
 /// What a look found.
@@ -88,24 +69,14 @@ impl Found {
 }
 
 impl Mailbox {
-    /// What one pass hands to the next: the unfinished ends it saw, and since when they stood still. `wall` is our own
-    /// clock in milliseconds; set back or forward, it makes a tail wait longer or shorter, and nothing worse.
+    /// What one pass hands to the next: the unfinished ends it saw.
     pub fn hand_on(&self, now: Duration, wall: i64) -> String {
-        let since = |tail: &Waiting| wall - i64::try_from(tail.age(now).as_millis()).unwrap_or(i64::MAX);
-        let tails: BTreeMap<&str, (u64, usize, i64)> =
-            self.tails.iter().map(|(lane, tail)| (lane.as_str(), (tail.at, tail.len, since(tail)))).collect();
-        serde_json::to_string(&tails).unwrap_or_default()
+        self.tails.hand_on(now, wall)
     }
 
     /// A mailbox that knows what an earlier pass handed on.
     pub fn taken_over(tails: &str, now: Duration, wall: i64) -> Mailbox {
-        let tails: BTreeMap<String, (u64, usize, i64)> = serde_json::from_str(tails).unwrap_or_default();
-        let waiting = |(at, len, since): (u64, usize, i64)| {
-            let before = Duration::from_millis(wall.saturating_sub(since).max(0).unsigned_abs());
-            Waiting { at, len, since: now, before, due: now + COMPLETE }
-        };
-        let tails = tails.into_iter().map(|(lane, tail)| (lane, waiting(tail))).collect();
-        Mailbox { tails, ..Mailbox::default() }
+        Mailbox { tails: Tails::taken_over(tails, now, wall), ..Mailbox::default() }
     }
 
     /// A look failed: what the last one saw of bell and slot counts for nothing, so that the next look looks again.
@@ -115,7 +86,7 @@ impl Mailbox {
 
     /// When a look is due by itself, apart from the pace: a tail that may have settled, the look after traffic.
     pub fn due(&self) -> Option<Duration> {
-        self.tails.values().map(|tail| tail.due).chain(self.settle_at).min()
+        self.tails.due().into_iter().chain(self.settle_at).min()
     }
 
     /// The idle look: one operation. Follows it up if something changed.
@@ -155,8 +126,7 @@ impl Mailbox {
         // What is read now needs no second look.
         self.settle_at = None;
         let slot = self.look_slot(share, node, now)?;
-        // A tail that was due and not met went with its file.
-        self.tails.retain(|_, tail| tail.due > now);
+        self.tails.all_met(now);
         found.changed |= slot.changed;
         found.add_if(slot.taken);
         Ok(found)
@@ -170,7 +140,7 @@ impl Mailbox {
         let cursor = self.cursor(node, SLOT)?.unwrap_or_default();
         let Some(meta) = self.slot.filter(|meta| !meta.folder) else { return Ok(found) };
         if meta.len == cursor.offset && before == self.slot {
-            self.tails.remove(SLOT);
+            self.tails.forget(SLOT);
             return Ok(found);
         }
         self.read_on(share, node, now, (SLOT, &path, Via::Slot), cursor, false, &mut found)?;
@@ -214,7 +184,7 @@ impl Mailbox {
                 }
                 other => {
                     other?;
-                    unfinished = self.tails.contains_key(&lane_key(&from, lease)).then_some(from);
+                    unfinished = self.tails.has(&lane_key(&from, lease)).then_some(from);
                 }
             }
         }
@@ -258,7 +228,7 @@ impl Mailbox {
             let path = layout::lane(node.instance(), &file);
             let via = Via::Lane { peer: peer.clone(), lease };
             cursor = self.read_on(share, node, now, (&lane, &path, via), cursor, sealed, found)?;
-            if self.tails.contains_key(&lane) {
+            if self.tails.has(&lane) {
                 // The order is kept: what follows waits for this tail, or for it to be set aside.
                 break;
             }
@@ -298,7 +268,7 @@ impl Mailbox {
                 }
             };
             if bytes.is_empty() && !restarted {
-                self.tails.remove(lane);
+                self.tails.forget(lane);
                 break;
             }
             let reading = Reading {
@@ -309,16 +279,11 @@ impl Mailbox {
                 limit,
                 at_end: bytes.len() < max,
                 sealed,
-                still: self.still(lane, cursor.offset + bytes.len() as u64, now),
+                still: self.tails.still(lane, cursor.offset + bytes.len() as u64, now),
                 restarted,
             };
             let Outcome { intake, waiting } = intake::read(&reading, &cursor, &bytes);
-            match waiting {
-                0 => {
-                    self.tails.remove(lane);
-                }
-                _ => self.note_tail(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now),
-            }
+            self.tails.note(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now);
             let Some(mut intake) = intake else { break };
             self.judge(node, &mut intake)?;
             found.add(node.db.take_in(&intake, node.clock.wall_ms())?);
@@ -365,34 +330,6 @@ impl Mailbox {
             self.cursors.insert(lane.to_owned(), cursor.clone());
         }
         Ok(cursor)
-    }
-
-    /// How long the tail that was noted before has been all there is.
-    fn still(&self, lane: &str, end: u64, now: Duration) -> Still {
-        let Some(tail) = self.tails.get(lane).filter(|tail| tail.at + tail.len as u64 == end) else {
-            return Still::No;
-        };
-        match tail.age(now) {
-            still if still >= DAMAGED => Still::Damaged,
-            still if still >= COMPLETE => Still::Complete,
-            _ => Still::No,
-        }
-    }
-
-    fn note_tail(&mut self, lane: &str, at: u64, len: usize, now: Duration) {
-        match self.tails.get_mut(lane) {
-            // Looked at in vain; it gets until it must be damage, and then one look each time that long.
-            Some(tail) if (tail.at, tail.len) == (at, len) => {
-                if tail.due <= now {
-                    let left = DAMAGED.saturating_sub(tail.age(now));
-                    tail.due = now + if left.is_zero() { DAMAGED } else { left };
-                }
-            }
-            _ => {
-                let tail = Waiting { at, len, since: now, before: Duration::ZERO, due: now + COMPLETE };
-                self.tails.insert(lane.to_owned(), tail);
-            }
-        }
     }
 }
 
