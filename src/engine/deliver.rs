@@ -336,7 +336,7 @@ impl Outbox {
                 let since =
                     held.lock.take().filter(|(seen, _)| *seen == lock).map_or(now, |(_, since)| since);
                 let still = now.saturating_sub(since);
-                if slot::is_left_behind(share, node.instance(), (&holder, &host), &lock, still)? {
+                if slot::is_left_behind(share, (node.instance(), to), (&holder, &host), &lock, still)? {
                     slot::break_lock(share, to, &lock)?;
                     held.until = now + BROKEN;
                 } else {
