@@ -271,14 +271,19 @@ impl Outbox {
         let at = at.map(|lane| lane.position).unwrap_or_default();
         let lane = (node.instance(), lease, to);
         let wrote = |id: &str| node.db.has_sent(fold, id);
-        match LaneWriter::open(share, lane, at, roll, wall, &wrote) {
+        let writer = match LaneWriter::open(share, lane, at, roll, wall, &wrote) {
             Err(error) if error.is_not_found() => {
                 // The share is the right one; only the mailbox is not there yet.
                 share.make_folder(&layout::mailbox(to))?;
-                LaneWriter::open(share, lane, at, roll, wall, &wrote)
+                LaneWriter::open(share, lane, at, roll, wall, &wrote)?
             }
-            other => other,
+            other => other?,
+        };
+        if writer.position().segment != at.segment {
+            // Its reader may see it before anything is sent: if the share then forgets it, it is not begun again below.
+            node.db.begin_segment(fold, writer.position())?;
         }
+        Ok(writer)
     }
 
     fn keep(&mut self, fold: &str, writer: LaneWriter) {

@@ -69,6 +69,11 @@ impl LaneWriter {
         }
     }
 
+    /// Where it stands.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     /// Whether the segment is full and the next one is due.
     pub fn is_full(&self, roll: Roll, now: i64) -> bool {
         self.position.size >= roll.size || now.saturating_sub(self.position.opened) >= roll.age

@@ -13,7 +13,7 @@ use lanpost::sys::disk::DiskShare;
 use tempfile::TempDir;
 
 use crate::common::pair::state_folder;
-use crate::common::{Pair, Site, name, texts};
+use crate::common::{Fault, Pair, Site, Verb, name, texts};
 
 /// Two instances on a folder, whose files a test may do anything to.
 fn on_disk() -> (TempDir, Pair) {
@@ -149,4 +149,21 @@ fn a_mailbox_that_was_deleted_and_an_absence_are_named() {
     pair.b.faults.away(None);
     pair.run(Duration::from_secs(60));
     assert!(incidents(&pair.b).contains("the share was away from "), "{}", incidents(&pair.b));
+}
+
+#[test]
+fn no_segment_is_begun_again_below_what_its_reader_saw() {
+    let (share, mut pair) = on_disk();
+    pair.settle();
+    let yesterday = state_folder();
+    copy(share.path(), yesterday.path());
+    // Segments are begun and torn, and seen so by their reader, before anything is sent.
+    pair.a.faults.plan(Verb::Append, 0, 50, Fault::Torn(5, ErrorKind::StorageFull));
+    let sent = pair.a.send("b", &texts("a", 1));
+    pair.until("torn segments", |pair| pair.lanes("a", "b").len() > 2 && pair.b.status().quarantined > 1);
+    pair.a.faults.clear();
+    restore(share.path(), yesterday.path());
+    pair.until("delivery", |pair| pair.b.texts() == texts("a", 1));
+    pair.settle();
+    assert_eq!(pair.a.state_of(&sent[0]), State::Delivered);
 }

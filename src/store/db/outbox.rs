@@ -213,6 +213,15 @@ impl Db {
         })
     }
 
+    /// Remembers that a segment of our lane to `peer` was begun; no number below it is used any more.
+    pub fn begin_segment(&mut self, peer: &str, at: Position) -> Result<()> {
+        self.write("note the segment in", |tx| {
+            let sql = "UPDATE lane_out SET segment = ?2, size = ?3, opened = ?4 WHERE peer = ?1";
+            let given = params![peer, at.segment as i64, at.size as i64, at.opened];
+            tx.prepare_cached(sql)?.execute(given).map(drop)
+        })
+    }
+
     /// Has everything written again that `peer` did not acknowledge in time; returns how many.
     pub fn resend_overdue(&mut self, peer: &str, now: i64) -> Result<usize> {
         const OVERDUE: &str = "way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL AND peer = ?1
