@@ -17,6 +17,8 @@ use crate::model::layout::{self, SharePath};
 /// What to do about a file where a folder of ours belongs.
 const IN_THE_WAY: &str = "a file stands in its place: move it away";
 
+/// Attempts to look at a file that is being replaced.
+const REPLACED: u32 = 5;
 /// Attempts to rename over a file that somebody reads.
 const RENAMES: u32 = 8;
 
@@ -141,6 +143,17 @@ impl DiskShare {
     }
 }
 
+/// Asks again as long as what a handle meant is gone, replaced on the server in the middle of the question.
+fn again<T>(ask: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 1..REPLACED {
+        match ask() {
+            Err(error) if error.is_stale() => {}
+            other => return other,
+        }
+    }
+    ask()
+}
+
 /// "Not there" is an answer; everything else stays an error, and so does a server that is not there.
 fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
@@ -165,7 +178,7 @@ impl Share for DiskShare {
     }
 
     fn stat(&self, path: &SharePath) -> Result<Option<Meta>> {
-        self.find(path, "look at", platform::stat)
+        again(|| self.find(path, "look at", platform::stat))
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
@@ -195,11 +208,7 @@ impl Share for DiskShare {
             // Whether the share is the one we know is asked by the path, and so is everything after it.
             self.folders.let_go();
         }
-        match self.read_once(path, from, max) {
-            // What the handle meant is gone (replaced on the server): what the name means now is asked for.
-            Err(error) if error.is_stale() => self.read_once(path, from, max),
-            other => other,
-        }
+        again(|| self.read_once(path, from, max))
     }
 
     fn open_append(&self, path: &SharePath) -> Result<Box<dyn Append>> {

@@ -71,7 +71,8 @@ pub trait Share: Send + Sync {
     /// Cost: 1 open, 1 write, 1 sync, 1 close.
     fn create_new(&self, path: &SharePath, bytes: &[u8]) -> Result<bool>;
 
-    /// Replaces a file's content atomically: written aside, synced, renamed.
+    /// Replaces a file's content: written aside, synced, renamed. Nobody ever sees half of it; on SMB, if somebody has
+    /// it open, it may be missing for a moment (Samba refuses, the client removes it and renames again).
     /// Cost: 1 open, 1 write, 1 sync, 1 close, 1 rename.
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()>;
 

@@ -116,6 +116,20 @@ fn operations(run: &Run, table: &mut String) -> Outcome<()> {
             row(&format!("send, {what}, with its receipt"), (sent - idle * seconds) / count as f64);
             row(&format!("receive, {what}, with its receipt"), (got - idle * seconds) / count as f64);
         }
+        // Nobody answers: what is left is the sending itself.
+        pair.stop(&BOB)?;
+        let (count, apart) = (10, Duration::from_millis(1_500));
+        let (trips, seconds) = meter.count(&ANN, || {
+            pair.send_more(&ANN, count, apart)?;
+            until("the mail to be on the share", || {
+                Ok(pair.accepted(&ANN) >= count && pair.status(&ANN)?["spooled"] == 0)
+            })
+        })?;
+        row(
+            "send, one durable message (lease, write, sync) and ring",
+            (trips - idle * seconds) / count as f64,
+        );
+        pair.start(&BOB)?;
     }
     pairs.iter().try_for_each(Pair::end)?;
     heartbeat(run, table)
