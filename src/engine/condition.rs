@@ -98,6 +98,10 @@ pub fn hindrance(db: &Db) -> Result<Option<String>> {
         return Ok(Some(format!("the share is {stall}")));
     }
     let condition = load(db)?;
+    if let Some(lease) = condition.lease_lost_to {
+        let lost = "another daemon runs this instance, and this one stopped writing";
+        return Ok(Some(format!("{lost} (lease {lease}); `lanpost status` says more")));
+    }
     Ok(condition.share_away.or(condition.trouble))
 }
 

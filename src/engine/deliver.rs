@@ -40,6 +40,8 @@ const SETTLED_IN: Duration = Duration::from_secs(60);
 const OPEN: usize = 64;
 /// A busy lockfile is tried again after this.
 const LOCKED: Duration = Duration::from_millis(200);
+/// A lockfile that stands still for this long is told of.
+const TOLD_AFTER: Duration = Duration::from_secs(20);
 /// After a lockfile was broken: longer than whoever judged it at the same time takes to remove it.
 const BROKEN: Duration = Duration::from_secs(2);
 /// Pauses after a peer's mailbox gave trouble.
@@ -51,6 +53,8 @@ pub struct Outbox {
     writers: HashMap<String, LaneWriter>,
     held: HashMap<String, Held>,
     online_since: HashMap<String, Duration>,
+    /// Lockfiles that were broken since the last round, in words.
+    broken: Vec<String>,
     /// Whether the store was asked for a lockfile that an earlier run left.
     released: bool,
 }
@@ -76,6 +80,8 @@ pub struct Round {
     pub more: bool,
     /// What went wrong, a peer at a time.
     pub problems: Vec<Error>,
+    /// What was found in the way and put right, in words.
+    pub incidents: Vec<String>,
 }
 
 impl Outbox {
@@ -155,6 +161,7 @@ impl Outbox {
                 }
             }
         }
+        round.incidents = std::mem::take(&mut self.broken);
         Ok(round)
     }
 
@@ -344,9 +351,20 @@ impl Outbox {
                 if slot::is_left_behind(share, (node.instance(), to), (&holder, &host), &lock, still)? {
                     slot::break_lock(share, to, &lock)?;
                     held.until = now + BROKEN;
+                    let lock = layout::open_slot_lock(to);
+                    self.broken
+                        .push(format!("{lock} was left behind by something that died; it was removed"));
                 } else {
                     held.lock = Some((lock, since));
                     held.until = now + LOCKED;
+                    if still >= TOLD_AFTER {
+                        let cause = "its lockfile is held, and stands still";
+                        let error = Error::new(Kind::Busy, "append to", layout::open_slot(to), cause);
+                        return Err(error.next(
+                            "it is broken 60 s after lanpost left it, 5 min after another tool did; if you know \
+                             that nobody holds it, remove it",
+                        ));
+                    }
                 }
             }
             Appended::Overwritten => held.until = now + TROUBLE.0,

@@ -102,7 +102,7 @@ pub fn look(share: &dyn Share, node: &mut Node) -> Result<()> {
     let Some(found) = identity::read(share)? else {
         let cause = "there is no lanpost.json: it is not mounted, or was never set up";
         return Err(Error::new(Kind::Away, deed, place, cause)
-            .next("mount it, or set it up with `lanpost init --force`"));
+            .next("mount it; only if it is a new share, set it up with `lanpost init --force`"));
     };
     match node.db.meta("share")? {
         Some(known) if known == found.share => Ok(()),

@@ -234,6 +234,7 @@ impl Engine {
             return Ok(true);
         }
         let round = self.outbox.send(&*self.share, &mut self.node, &mut self.tenure, now)?;
+        step.incidents.extend(round.incidents);
         for problem in round.problems {
             self.sort::<()>(Err(problem), step)?;
         }

@@ -492,8 +492,12 @@ mod plain_protocol {
         pair.run(patience - SECOND);
         assert_eq!(pair.a.state_of(&sent), State::Queued, "somebody holds it");
         assert_eq!(pair.share.stat(&layout::open_slot(&name("instance-A"))).unwrap(), None);
-        pair.run(5 * SECOND);
+        let problems = pair.a.status().problems;
+        assert!(problems.iter().any(|it| it.contains("lockfile")), "{problems:?}");
+        // It is looked at less often by now.
+        pair.run(90 * SECOND);
         assert_eq!(pair.a.state_of(&sent), State::Sent, "its holder is dead");
+        assert!(pair.a.status().incidents.iter().any(|it| it.what.contains("was left behind")));
         assert_eq!(pair.share.stat(&lock).unwrap(), None);
     }
 

@@ -167,3 +167,33 @@ fn no_segment_is_begun_again_below_what_its_reader_saw() {
     pair.settle();
     assert_eq!(pair.a.state_of(&sent[0]), State::Delivered);
 }
+
+#[test]
+fn a_lane_of_receipts_alone_that_was_deleted_or_restored_is_mended() {
+    for restored in [false, true] {
+        let (share, mut pair) = on_disk();
+        pair.a.send("b", &texts("first", 1));
+        pair.settle();
+        let lane = share.path().join(layout::lane(&name("a"), &pair.lanes("b", "a")[0]).as_str());
+        let old = std::fs::read(&lane).unwrap();
+        pair.a.send("b", &texts("second", 1));
+        pair.settle();
+        // b holds the file open: what it writes there now is nobody's.
+        std::fs::remove_file(&lane).unwrap();
+        if restored {
+            std::fs::write(&lane, old).unwrap();
+        }
+        let sent = pair.a.send("b", &texts("third", 2));
+        pair.run(Duration::from_secs(200));
+        assert_eq!(pair.b.texts().len(), 4);
+        assert!(
+            sent.iter().all(|message| pair.a.state_of(message) == State::Delivered),
+            "restored: {restored}"
+        );
+        assert!(
+            incidents(&pair.b).contains(if restored { "shrank" } else { "vanished" }),
+            "{}",
+            incidents(&pair.b)
+        );
+    }
+}

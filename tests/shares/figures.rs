@@ -194,7 +194,8 @@ fn latency(run: &Run, table: &mut String) -> Outcome<()> {
 /// Much mail waits while the server is away; how soon after its return has all of it arrived?
 fn spool(run: &Run, table: &mut String) -> Outcome<()> {
     let count = if run.quick { 1_000 } else { 10_000 };
-    let seconds: u64 = std::env::var("SHARES_AWAY").map_or(Ok(60), |text| text.parse())?;
+    let away = if run.quick { 20 } else { 60 };
+    let seconds: u64 = std::env::var("SHARES_AWAY").map_or(Ok(away), |text| text.parse())?;
     for pair in &Pair::on_each_kind(run, "spool")? {
         run.bench.order(&["server", "stop"])?;
         let since = Instant::now();

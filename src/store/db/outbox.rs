@@ -249,7 +249,8 @@ impl Db {
     /// Has everything written again that is not acknowledged, of one peer or of all; returns how many, receipts not
     /// counted.
     pub fn resend(&mut self, peer: Option<&str>, now: i64) -> Result<usize> {
-        const UNACKED: &str = "way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL AND NOT resend
+        // Bare receipts, too: who lost them does not ask for them again.
+        const UNACKED: &str = "way = 'out' AND state = 'sent' AND lease IS NOT NULL AND NOT resend
                                AND (?1 IS NULL OR peer = ?1)";
         self.write("mark mail in", |tx| {
             let sql = format!(
@@ -263,11 +264,11 @@ impl Db {
         })
     }
 
-    /// The peers with mail that is written and not acknowledged, and where our lane to each stands.
+    /// The peers with mail or receipts that are written and not acknowledged, and where our lane to each stands.
     pub fn unacknowledged_lanes(&self) -> Result<Vec<(String, LaneOut)>> {
         self.query("read", |c| {
-            let sql = "SELECT DISTINCT peer FROM message INDEXED BY message_overdue
-                       WHERE way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL AND NOT resend";
+            let sql = "SELECT DISTINCT peer FROM message INDEXED BY message_unacked
+                       WHERE way = 'out' AND state = 'sent' AND lease IS NOT NULL AND NOT resend";
             c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
         })?
         .into_iter()
