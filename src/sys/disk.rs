@@ -83,6 +83,16 @@ impl DiskShare {
         self.present(&place, &ask).at(deed, &place.shown)
     }
 
+    /// Does something with a file that is held; `None` if none is, or what was held is not that file any more.
+    fn by_name<T>(&self, path: &SharePath, deed: impl Fn(&platform::Known) -> io::Result<T>) -> Option<T> {
+        let known = self.folders.known(path)?;
+        let done = deed(&known).ok();
+        if done.is_none() {
+            self.folders.forget(path);
+        }
+        done
+    }
+
     fn remembers_absence(&self) -> bool {
         *self.remembers_absence.get_or_init(|| platform::remembers_absence(self.folders.root()))
     }
@@ -178,6 +188,9 @@ impl Share for DiskShare {
     }
 
     fn stat(&self, path: &SharePath) -> Result<Option<Meta>> {
+        if let Some(meta) = self.by_name(path, platform::Known::stat) {
+            return Ok(Some(meta));
+        }
         again(|| self.find(path, "look at", platform::stat))
     }
 
@@ -257,6 +270,9 @@ impl Share for DiskShare {
     }
 
     fn touch(&self, path: &SharePath) -> Result<()> {
+        if self.by_name(path, platform::Known::touch).is_some() {
+            return Ok(());
+        }
         let place = self.place(path);
         match platform::touch(place.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

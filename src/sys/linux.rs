@@ -3,7 +3,7 @@
 
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,22 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, Timespec, Tim
 use super::share::Meta;
 use crate::model::mount::{self, Mount, Protocol};
 
+/// The server's own time, for both stamps of a file.
+const NOW: Timestamps = {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Timestamps { last_access: now, last_modification: now }
+};
+
 const SAFE: i32 = (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()) as i32;
 
 /// Metadata from the server, not from the client's cache (SHARE-FACTS: a plain stat was up to 60 s old on NFS).
 pub fn stat(path: &Path) -> io::Result<Meta> {
-    let flags = AtFlags::STATX_FORCE_SYNC | AtFlags::SYMLINK_NOFOLLOW;
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn statx(folder: BorrowedFd<'_>, path: &Path, how: AtFlags) -> io::Result<Meta> {
     let wanted = StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::TYPE;
-    let found = rustix::fs::statx(CWD, path, flags, wanted)?;
+    let found = rustix::fs::statx(folder, path, AtFlags::STATX_FORCE_SYNC | how, wanted)?;
     Ok(Meta {
         len: found.stx_size,
         stamp: i128::from(found.stx_mtime.tv_sec) * 1_000_000_000 + i128::from(found.stx_mtime.tv_nsec),
@@ -51,6 +60,37 @@ impl Folder {
     }
 }
 
+/// A file held by its name, so that it is looked at and touched in one round trip: the SMB client asks once for a name
+/// that it looked up more than a second ago, and then for the metadata. It is not open on the server.
+#[derive(Debug)]
+pub struct Known(OwnedFd);
+
+impl Known {
+    /// Holds a file; `None` if it is not there, or can't be held.
+    pub fn open(path: &Path) -> Option<Known> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).ok().map(Known)
+    }
+
+    /// Its metadata, from the server; an error if it was deleted or replaced.
+    pub fn stat(&self) -> io::Result<Meta> {
+        statx(self.0.as_fd(), Path::new(""), AtFlags::EMPTY_PATH)
+    }
+
+    /// Sets its modification time to the server's now; an error if it was deleted.
+    pub fn touch(&self) -> io::Result<()> {
+        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        Ok(rustix::fs::utimensat(CWD, path, &NOW, AtFlags::empty())?)
+    }
+}
+
+/// Whether a file is asked for by its path each time, and for its name apart: then holding it saves a round trip, and
+/// one that was replaced is noticed. So does the kernel's SMB client (measured, Linux 6.1: statfs(2) for its types).
+pub fn looks_up_twice(root: &Path) -> bool {
+    const SMB: [u32; 2] = [0xFF53_4D42, 0xFE53_4D42]; // linux/magic.h: CIFS, SMB2
+    rustix::fs::statfs(root).is_ok_and(|found| SMB.contains(&(found.f_type as u32)))
+}
+
 /// Whether "not there" may be an old answer: an NFS client (nfs(5), `lookupcache`) asks the server again only when the
 /// folder's attributes are due, after 30 to 60 s by default.
 pub fn remembers_absence(root: &Path) -> bool {
@@ -75,9 +115,7 @@ pub fn open_append(path: &Path) -> io::Result<File> {
 
 /// Sets the modification time to the server's now, in one round trip.
 pub fn touch(path: &Path) -> io::Result<()> {
-    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-    let times = Timestamps { last_access: now, last_modification: now };
-    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    Ok(rustix::fs::utimensat(CWD, path, &NOW, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// Creates a file that must not exist yet.
@@ -210,6 +248,24 @@ impl ChangeNotify {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_held_file_is_looked_at_and_touched_and_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("bell"), folder.path().join("link"));
+        assert!(Known::open(&path).is_none(), "it is not there");
+        std::fs::write(&path, "abc").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        let known = Known::open(&path).unwrap();
+        assert_eq!((known.stat().unwrap(), known.stat().unwrap().stamp), (stat(&path).unwrap(), 0));
+        known.touch().unwrap();
+        assert!(stat(&path).unwrap().stamp > 0);
+        std::os::unix::fs::symlink("bell", &link).unwrap();
+        let before = stat(&path).unwrap();
+        let _ = Known::open(&link).unwrap().touch();
+        assert_eq!(stat(&path).unwrap(), before);
+        assert!(!looks_up_twice(folder.path()), "a local disk");
+    }
 
     #[test]
     fn links_are_followed_up_to_a_network_mount_and_not_beyond() {

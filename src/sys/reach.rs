@@ -2,20 +2,23 @@
 //!
 //! A Linux SMB client asks the server about every folder of a path again when it last did so a second ago: a look at
 //! `messages/to-lab/bell` cost three round trips by its path and costs one through the open folder (measured, kernel
-//! 6.1). The files themselves are opened anew by every verb; only folders are held.
+//! 6.1). And it asks for a file twice, once for its name and once for its metadata: a file that is looked at or touched
+//! again and again is held, too, by its name and never opened on the server. To be read or written, files are opened
+//! anew by every verb.
 //!
 //! A held folder may be one of what was mounted before. So whoever looks at the share's identity, which is always
 //! done by the whole path, lets go of all of them ([`Folders::let_go`]); a folder that was deleted is noticed and
-//! reached by its path. A mount with held folders can't be unmounted while the daemon runs.
+//! reached by its path. Files are held only where the client asks for them by their path all the same (SMB), so that a
+//! replaced one is noticed. A mount with held folders can't be unmounted while the daemon runs.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::platform;
 use crate::model::layout::SharePath;
 
-/// Folders held open at once; more than a full mailbox round needs.
+/// Folders held open at once, and files; more than a full mailbox round needs.
 const HELD: usize = 256;
 
 /// How one file or folder of the share is reached now.
@@ -50,12 +53,15 @@ impl Place {
 pub struct Folders {
     root: PathBuf,
     held: Mutex<HashMap<SharePath, Arc<platform::Folder>>>,
+    known: Mutex<HashMap<SharePath, Arc<platform::Known>>>,
+    /// Whether holding a file saves a round trip; asked once, when it first matters.
+    looks_up_twice: OnceLock<bool>,
 }
 
 impl Folders {
     /// None held yet.
     pub fn new(root: PathBuf) -> Folders {
-        Folders { root, held: Mutex::default() }
+        Folders { root, held: Mutex::default(), known: Mutex::default(), looks_up_twice: OnceLock::new() }
     }
 
     /// The share's root.
@@ -88,24 +94,39 @@ impl Folders {
         }
     }
 
-    /// Lets go of all folders: what is reached next is reached by the path as it is mounted now.
+    /// A file that need not be looked up again; `None` where that saves nothing, or if it is not there.
+    pub fn known(&self, path: &SharePath) -> Option<Arc<platform::Known>> {
+        if !*self.looks_up_twice.get_or_init(|| platform::looks_up_twice(&self.root)) {
+            return None;
+        }
+        if let Some(known) = lock(&self.known).get(path) {
+            return Some(known.clone());
+        }
+        let known = Arc::new(platform::Known::open(self.file(path).path())?);
+        hold(&self.known, path, known.clone());
+        Some(known)
+    }
+
+    /// Lets go of a file: it is looked up again.
+    pub fn forget(&self, path: &SharePath) {
+        lock(&self.known).remove(path);
+    }
+
+    /// Lets go of everything: what is reached next is reached by the path as it is mounted now.
     pub fn let_go(&self) {
-        self.held().clear();
+        lock(&self.held).clear();
+        lock(&self.known).clear();
     }
 
     fn folder(&self, path: &SharePath) -> Option<Arc<platform::Folder>> {
         if path.as_str().is_empty() {
             return None;
         }
-        if let Some(folder) = self.held().get(path) {
+        if let Some(folder) = lock(&self.held).get(path) {
             return Some(folder.clone());
         }
         let folder = Arc::new(platform::Folder::open(&self.by_path(path))?);
-        let mut held = self.held();
-        if held.len() >= HELD {
-            held.clear();
-        }
-        held.insert(path.clone(), folder.clone());
+        hold(&self.held, path, folder.clone());
         Some(folder)
     }
 
@@ -115,10 +136,18 @@ impl Folders {
             relative => self.root.join(relative.replace('/', std::path::MAIN_SEPARATOR_STR)),
         }
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, HashMap<SharePath, Arc<platform::Folder>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hold<T>(held: &Mutex<HashMap<SharePath, Arc<T>>>, path: &SharePath, what: Arc<T>) {
+    let mut held = lock(held);
+    if held.len() >= HELD {
+        held.clear();
     }
+    held.insert(path.clone(), what);
 }
 
 #[cfg(test)]

@@ -271,6 +271,31 @@ fn a_touch_changes_the_stamp_and_nothing_else() {
 }
 
 #[test]
+fn a_file_that_another_puts_in_the_place_of_one_that_was_looked_at_is_what_is_seen_and_touched() {
+    on_every_share(|share, another| {
+        let path = furnished(share);
+        for round in 0..3 {
+            append(share, &path, b"first");
+            share.touch(&path).unwrap();
+            assert_eq!(share.stat(&path).unwrap().unwrap().len, 5);
+            match round {
+                0 => another().replace(&path, b"of another").unwrap(),
+                _ => {
+                    another().remove(&path).unwrap();
+                    append(&*another(), &path, b"of another");
+                }
+            }
+            share.touch(&path).unwrap();
+            assert_eq!(share.stat(&path).unwrap().unwrap().len, 10);
+            another().remove(&path).unwrap();
+            assert_eq!(share.stat(&path).unwrap(), None);
+        }
+        share.touch(&path).unwrap();
+        assert_eq!(share.stat(&path).unwrap().unwrap().len, 0, "what is missing is made");
+    });
+}
+
+#[test]
 fn a_change_of_content_changes_what_stat_says() {
     on_every_share(|share, another| {
         let path = furnished(share);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::Bench;
-use crate::pair::{ANN, BOTH, Pair};
+use crate::pair::{ANN, BOTH, Pair, until};
 use crate::{Case, Outcome, Run};
 
 pub const CASES: [Case; 11] = [
@@ -37,15 +37,11 @@ pub const CASES: [Case; 11] = [
     Case { name: "client-powercut", run: client_powercut },
     Case {
         name: "disk-full",
-        run: |run| {
-            through(run, "disk-full", |bench, pause| between(bench, ["disk full", "disk free"], pause(10)))
-        },
+        run: |run| until_told(run, "disk-full", ["disk full", "disk free"], "make room on that disk"),
     },
     Case {
         name: "read-only",
-        run: |run| {
-            through(run, "read-only", |bench, pause| between(bench, ["perm ro", "perm rw"], pause(10)))
-        },
+        run: |run| until_told(run, "read-only", ["perm ro", "perm rw"], "let this user"),
     },
     Case {
         name: "clock-ahead",
@@ -86,6 +82,37 @@ fn through(
     case: &str,
     fault: impl Fn(&Bench, &dyn Fn(u64) -> Duration) -> Outcome<()>,
 ) -> Outcome<()> {
+    let pairs = in_full_flow(run, case)?;
+    let seconds = |seconds: u64| Duration::from_secs(if run.quick { seconds.min(10) } else { seconds });
+    fault(&run.bench, &seconds)?;
+    settled(&pairs, MESSAGES)
+}
+
+/// The same, with a fault that lasts until `status` on both ends tells of it and of the step to take.
+fn until_told(run: &Run, case: &str, [before, after]: [&str; 2], step: &str) -> Outcome<()> {
+    let pairs = in_full_flow(run, case)?;
+    order(&run.bench, before)?;
+    let told = pairs.iter().try_for_each(|pair| {
+        BOTH.iter().try_for_each(|at| {
+            let what = format!("status of {} on {} to say {step:?}", at.name, pair.kind.word());
+            until(&what, || Ok(pair.status(at)?["problems"].to_string().contains(step)))
+        })
+    });
+    order(&run.bench, after)?;
+    told?;
+    for pair in &pairs {
+        BOTH.iter().try_for_each(|from| pair.await_accepted(from, MESSAGES))?;
+        BOTH.iter().try_for_each(|from| pair.settled(from, MESSAGES))?;
+        for at in BOTH {
+            let what = format!("status of {} on {} to forget {step:?}", at.name, pair.kind.word());
+            until(&what, || Ok(!pair.status(at)?["problems"].to_string().contains(step)))?;
+        }
+    }
+    pairs.iter().try_for_each(Pair::end)
+}
+
+/// A pair on each kind of share, after a hundred messages each way and with more to come.
+fn in_full_flow<'a>(run: &'a Run, case: &str) -> Outcome<Vec<Pair<'a>>> {
     let pairs = Pair::on_each_kind(run, case)?;
     for pair in &pairs {
         BOTH.iter().try_for_each(|from| pair.send(from, MESSAGES, APART))?;
@@ -93,9 +120,7 @@ fn through(
     for pair in &pairs {
         BOTH.iter().try_for_each(|from| pair.await_accepted(from, MESSAGES / 3))?;
     }
-    let seconds = |seconds: u64| Duration::from_secs(if run.quick { seconds.min(10) } else { seconds });
-    fault(&run.bench, &seconds)?;
-    settled(&pairs, MESSAGES)
+    Ok(pairs)
 }
 
 /// A thousand messages each way, as fast as `send` takes them.
@@ -110,13 +135,7 @@ fn thousand(run: &Run) -> Outcome<()> {
 
 /// A loses its power while it sends and receives; its daemons start again on what its disk kept.
 fn client_powercut(run: &Run) -> Outcome<()> {
-    let pairs = Pair::on_each_kind(run, "client-powercut")?;
-    for pair in &pairs {
-        BOTH.iter().try_for_each(|from| pair.send(from, MESSAGES, APART))?;
-    }
-    for pair in &pairs {
-        BOTH.iter().try_for_each(|from| pair.await_accepted(from, MESSAGES / 3))?;
-    }
+    let pairs = in_full_flow(run, "client-powercut")?;
     order(&run.bench, "kill A")?;
     order(&run.bench, "boot A")?;
     for pair in &pairs {

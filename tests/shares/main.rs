@@ -14,6 +14,7 @@ mod guest;
 mod pair;
 mod slot;
 mod suite;
+mod watcher;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -41,6 +42,8 @@ fn cases() -> Vec<Case> {
     cases.extend(faults::CASES);
     cases.push(Case { name: "slot", run: slot::run });
     cases.push(Case { name: "slot-script", run: slot::with_script });
+    cases.push(Case { name: "slot-dotlockfile", run: slot::with_dotlockfile });
+    cases.push(Case { name: "watcher", run: watcher::run });
     cases.push(Case { name: "figures", run: figures::run });
     cases
 }

@@ -1,6 +1,6 @@
 //! The open slot: two clients append to the slot of a third instance, which has no lanpost. None lost, none torn.
 //!
-//! Once by two daemons, once by a daemon and a shell script that takes the lockfile as `lockfile` and `dotlockfile` do.
+//! Once by two daemons, and by a daemon and a script that takes the lockfile, with O_EXCL and with `dotlockfile`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,19 +25,34 @@ pub fn run(run: &Run) -> Outcome<()> {
     Ok(())
 }
 
-/// Ann's daemon, and a script in Bob's name.
+/// Ann's daemon, and a script in Bob's name that makes the lockfile with the shell's own O_EXCL.
 pub fn with_script(run: &Run) -> Outcome<()> {
+    beside(
+        run,
+        "slot-script",
+        "until (set -C; echo $$ >$lock) 2>/dev/null; do sleep 0.02; done",
+        "rm -f $lock",
+    )
+}
+
+/// Ann's daemon, and a script in Bob's name that takes the lockfile with liblockfile's `dotlockfile`.
+pub fn with_dotlockfile(run: &Run) -> Outcome<()> {
+    // A minute of tries: it pauses for 5 s and more after each.
+    beside(run, "slot-dotlockfile", "until dotlockfile -l -r 12 $lock; do :; done", "dotlockfile -u $lock")
+}
+
+fn beside(run: &Run, case: &str, take: &str, give: &str) -> Outcome<()> {
     let count = lines(run);
-    for pair in Pair::on_each_kind(run, "slot-script")? {
+    for pair in Pair::on_each_kind(run, case)? {
         pair.send_to(&ANN, GUEST, count, Duration::ZERO)?;
         let slot = format!("{}/messages/to-{GUEST}.jsonl", pair.share());
         run.bench.on(
             BOB.machine,
             &format!(
-                r#"for n in $(seq {count}); do
-                  until (set -C; echo $$ >{slot}.lock) 2>/dev/null; do sleep 0.02; done
+                r#"lock={slot}.lock; for n in $(seq {count}); do
+                  {take}
                   echo "{{\"from\":\"bob\",\"to\":\"{GUEST}\",\"type\":\"message\",\"content\":\"$n\"}}" >>{slot}
-                  rm -f {slot}.lock
+                  {give}
                 done"#
             ),
         )?;
