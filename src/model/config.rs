@@ -221,6 +221,9 @@ fn is_windows_absolute(path: &str) -> bool {
 fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
     let message = error.message().to_owned();
     let span = error.span();
+    // It says where, but not which.
+    let twice =
+        message.starts_with("duplicate key").then(|| span.clone().and_then(|span| text.get(span))).flatten();
     // The keys are shown only by an error that has no input to quote.
     error.set_input(None);
     let shown = error.to_string();
@@ -230,6 +233,7 @@ fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
     let missing = message.starts_with("missing field");
     let start = span.map(|span| span.start.min(text.len())).filter(|_| !missing || key.is_some());
     let mut cause = String::new();
+    let key = key.or(twice.map(str::trim).filter(|key| !key.contains('\n')));
     if let Some(start) = start {
         let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
         cause = format!("line {line}: ");

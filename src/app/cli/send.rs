@@ -117,7 +117,11 @@ fn accept(cx: &mut Cx, node: &mut Node, draft: Draft) -> Result<Message> {
     match ops::send(node, draft.clone()) {
         Err(unknown) if unknown.is_not_found() => {
             scan(cx, node)?;
-            ops::send(node, draft)
+            ops::send(node, draft).map_err(|still| match condition::hindrance(&node.db) {
+                Ok(Some(cause)) if still.is_not_found() => still
+                    .next(format!("{cause}; so who joined lately is not known: try later, or add --create")),
+                _ => still,
+            })
         }
         other => other,
     }

@@ -104,7 +104,7 @@ pub fn status(node: &Node) -> Result<Status> {
         id: node.db.meta("share")?,
         mount: condition.mount.clone(),
         available: condition.share_away.is_none() && stalled.is_none(),
-        since: since.map(format_time),
+        since: stalled.as_ref().map(|stall| stall.since.clone()).or(since.map(format_time)),
         cause: condition.share_away.clone(),
         stalled,
         census: condition.census.clone(),
