@@ -58,6 +58,8 @@ pub struct Engine {
     last_scan: Option<Duration>,
     status_hinted: bool,
     alone: bool,
+    /// The last heartbeat could not be written, which stays a trouble until one can.
+    silent: bool,
 }
 
 impl Engine {
@@ -93,6 +95,7 @@ impl Engine {
             last_scan: None,
             status_hinted: false,
             alone: true,
+            silent: false,
             node,
         })
     }
@@ -205,7 +208,7 @@ impl Engine {
             let beaten = self.tenure.check(&*self.share, &self.node);
             let beaten = beaten
                 .and_then(|()| beat::write(&*self.share, &mut self.node, Activity::Online, None, lease));
-            self.sort(beaten, step)?;
+            self.silent = self.sort(beaten, step)?.is_none();
         }
         let found = self.look(now, hints);
         let found = self.sort(found, step)?;
@@ -354,7 +357,8 @@ impl Engine {
     fn note_condition(&mut self, step: &Step) -> Result<()> {
         match step.problems.first() {
             Some(problem) => self.condition.trouble = Some(problem.to_string()),
-            None if self.gate.is_open() && !self.outbox.is_troubled() => self.condition.trouble = None,
+            None if self.silent || self.outbox.is_troubled() => {}
+            None if self.gate.is_open() => self.condition.trouble = None,
             None => {}
         }
         for what in &step.incidents {

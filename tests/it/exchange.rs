@@ -1293,6 +1293,22 @@ mod away {
         assert_eq!(pair.b.texts()[1..], texts("a", 10));
     }
 
+    #[test]
+    fn a_heartbeat_that_cannot_be_written_is_told_of_until_one_can() {
+        let mut pair = Pair::new();
+        pair.settle();
+        let told = |pair: &mut Pair| pair.a.status().problems.iter().any(|it| it.contains("storage"));
+        pair.a.faults.full(true);
+        pair.until("the heartbeat to fail", told);
+        // Nothing is sent meanwhile: most steps only look, and find nothing wrong.
+        for _ in 0..60 {
+            pair.run(SECOND);
+            assert!(told(&mut pair), "{:?}", pair.a.status().problems);
+        }
+        pair.a.faults.full(false);
+        pair.until("the trouble to be over", |pair| !told(pair));
+    }
+
     /// A share that nobody ever set up.
     fn empty() -> Arc<dyn Share> {
         Arc::new(MemoryShare::new())
