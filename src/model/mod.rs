@@ -13,6 +13,7 @@ pub mod lockfile;
 pub mod mount;
 pub mod name;
 pub mod pace;
+pub mod paths;
 pub mod presence;
 pub mod receipt;
 pub mod report;
