@@ -50,11 +50,12 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     let (waker, mut watchman) = (Waker::new(another()?)?, another()?);
     let watchdog = Watchdog::new(&mut watchman)?;
     let places = Places {
+        // Where it is, is looked up each time that the watcher is set up.
         share: node.config.look.notify.then(|| node.config.share.path.clone()),
         state: Some(node.config.state.clone()),
         instance: Some(node.instance().clone()),
     };
-    let root = node.config.share.path.clone();
+    let root = node.root()?;
     let wake = WakeCommand {
         argv: node.config.wake.command.clone(),
         timeout: node.config.wake.timeout,
@@ -68,7 +69,7 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
         node.config.share.path.display()
     );
     let holder = node.db.meta("holder")?.unwrap_or_default();
-    let share = WatchedShare::new(Arc::new(DiskShare::new(&node.config.share.path, &holder)), clock.clone());
+    let share = WatchedShare::new(Arc::new(DiskShare::new(root.clone(), &holder)), clock.clone());
     let calls = share.calls();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
@@ -145,6 +146,7 @@ fn move_mail(
         let rest = match engine.step(&hints) {
             Ok(step) => {
                 step.problems.iter().for_each(|problem| log.problem(&problem.to_string()));
+                step.notes.iter().for_each(|note| log.info(note));
                 step.incidents.iter().for_each(|what| log.info(&format!("mended: {what}")));
                 for action in step.actions {
                     match action {

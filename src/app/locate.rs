@@ -1,13 +1,15 @@
 //! The config: where it lies, and what it says.
 //!
 //! Looked for at `--config`, else at `LANPOST_CONFIG`, else in the platform's usual folder; the first that is named is
-//! the one that counts, there or not. It may be UTF-8 with or without BOM, UTF-16 or GBK, as editors left it.
+//! the one that counts, there or not. It may be UTF-8 with or without BOM, UTF-16 or GBK, as editors left it. It and
+//! the state folder are looked for as [`seek`] does; the share is looked for by whoever works on it, since it may hang.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::config::{self, Config};
 use crate::model::text::decode_document;
+use crate::sys::seek::{self, Sought, seek};
 use crate::sys::{dirs, files};
 
 /// The environment variable that names the config.
@@ -20,6 +22,21 @@ pub struct Place {
     pub path: PathBuf,
     /// Whether it is the usual place, which nobody named.
     pub usual: bool,
+    /// What people are told, if it is called otherwise on disk than it was named.
+    pub note: Option<String>,
+    /// Why there is no file, if it can be said.
+    missing: Option<String>,
+}
+
+/// A config, and where it was found.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The config in force.
+    pub config: Config,
+    /// Its file.
+    pub path: PathBuf,
+    /// What people are told of paths that are called otherwise on disk.
+    pub notes: Vec<String>,
 }
 
 /// The place of the config, whether or not a file is there.
@@ -27,15 +44,21 @@ pub struct Place {
 /// # Errors
 /// None is named, and this user has no home.
 pub fn place(flag: Option<&Path>) -> Result<Place> {
-    choose(flag, dirs::env(VARIABLE), dirs::config_file())
-        .map(|place| Place { path: files::absolute(&place.path), ..place })
+    let place = choose(flag, dirs::env_path(VARIABLE), dirs::config_file())?;
+    let path = files::absolute(&place.path);
+    let (path, note, missing) = match seek(&path)? {
+        Sought::There => (path, None, None),
+        Sought::Found(found) => (found.path.clone(), Some(found.note(&path)), None),
+        Sought::Missing(missing) => (missing.path(), missing.note(&path), Some(missing.cause())),
+    };
+    Ok(Place { path, note, missing, ..place })
 }
 
-fn choose(flag: Option<&Path>, variable: Option<String>, usual: Option<PathBuf>) -> Result<Place> {
-    let named = flag.map(Path::to_owned).or_else(|| variable.map(PathBuf::from));
-    match (named, usual) {
-        (Some(path), _) => Ok(Place { path, usual: false }),
-        (None, Some(path)) => Ok(Place { path, usual: true }),
+fn choose(flag: Option<&Path>, variable: Option<PathBuf>, usual: Option<PathBuf>) -> Result<Place> {
+    let place = |path, usual| Ok(Place { path, usual, note: None, missing: None });
+    match (flag.map(Path::to_owned).or(variable), usual) {
+        (Some(path), _) => place(path, false),
+        (None, Some(path)) => place(path, true),
         (None, None) => Err(Error::usage("find the config", "", "this user has no config folder")
             .next(format!("name the file with --config or {VARIABLE}"))),
     }
@@ -46,18 +69,30 @@ fn choose(flag: Option<&Path>, variable: Option<String>, usual: Option<PathBuf>)
 /// # Errors
 /// There is none (the error says where it was looked for), or it says something that is not allowed.
 pub fn load(flag: Option<&Path>) -> Result<(Config, PathBuf)> {
-    let place = place(flag)?;
-    match read(&place.path)? {
-        Some(config) => Ok((config, place.path)),
-        None => Err(missing(flag, &place)),
-    }
+    locate(flag).map(|located| (located.config, located.path))
 }
 
-/// The config at `path`; `None` if no file is there.
+/// The same, with what there is to tell about where things lie.
+///
+/// # Errors
+/// As [`load`].
+pub fn locate(flag: Option<&Path>) -> Result<Located> {
+    let place = place(flag)?;
+    let Some(mut config) = read(&place.path)? else { return Err(missing(flag, &place)) };
+    let mut notes: Vec<String> = place.note.into_iter().collect();
+    if let Sought::Found(found) = seek(&config.state)? {
+        notes.push(found.note(&config.state));
+        config.state = found.path;
+    }
+    Ok(Located { config, path: place.path, notes })
+}
+
+/// The config at `path`, as it is written; `None` if no file is there.
 pub fn read(path: &Path) -> Result<Option<Config>> {
     let Some(bytes) = files::read(path)? else { return Ok(None) };
-    let (text, _) = decode_document(&bytes)
-        .map_err(|damage| Error::usage("read the config", path.display(), damage).next("save it as UTF-8"))?;
+    let (text, _) = decode_document(&bytes).map_err(|damage| {
+        Error::usage("read the config", seek::shown(path), damage).next("save it as UTF-8")
+    })?;
     config::parse(&text, path).map(Some)
 }
 
@@ -67,7 +102,11 @@ fn missing(flag: Option<&Path>, place: &Place) -> Error {
         (None, false) => "LANPOST_CONFIG names no file",
         (None, true) => "there is no such file, and neither --config nor LANPOST_CONFIG names another",
     };
-    Error::new(Kind::NotFound, "find the config", place.path.display(), named)
+    let cause = match place.missing.as_ref().filter(|_| !place.usual) {
+        Some(cause) => format!("{named}: {cause}"),
+        None => named.to_owned(),
+    };
+    Error::new(Kind::NotFound, "find the config", seek::shown(&place.path), cause)
         .next("make one with `lanpost init --share PATH --instance NAME`")
 }
 
@@ -79,7 +118,7 @@ mod tests {
     fn the_first_place_that_is_named_counts() {
         let (flag, usual) = (Path::new("a.toml"), Some(PathBuf::from("c.toml")));
         let chosen = |flag, variable: Option<&str>| {
-            let place = choose(flag, variable.map(str::to_owned), usual.clone()).unwrap();
+            let place = choose(flag, variable.map(PathBuf::from), usual.clone()).unwrap();
             (place.path.display().to_string(), place.usual)
         };
         assert_eq!(chosen(Some(flag), Some("b.toml")), ("a.toml".into(), false));

@@ -57,7 +57,7 @@ impl Passes {
         let Some(lock) = lock(node, role, deadline)? else { return Ok(Passed::DaemonRuns) };
         let own = Node::open(node.config.clone(), node.clock.clone())?;
         let holder = node.db.meta("holder")?.unwrap_or_default();
-        let share = Arc::new(DiskShare::new(&node.config.share.path, &holder));
+        let share = Arc::new(DiskShare::new(node.root()?, &holder));
         let work = Work::start(share, node.clock.clone(), move |share| {
             let _lock = lock;
             run(share, own, deadline)

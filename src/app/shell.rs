@@ -3,7 +3,6 @@
 //! It touches no share itself: even setting a watcher up hangs on a dead mount, so that has a thread of its own each
 //! time. A crash of it leaves nothing: what is due lies in the store.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::{Error, Kind, Result};
 use crate::model::mount::Announcer;
 use crate::sys::mount;
+use crate::sys::root::Root;
 
 /// How long a stop waits for the engine's last heartbeat.
 const GRACE: Duration = Duration::from_millis(1_500);
@@ -59,7 +59,7 @@ pub struct Shell {
     /// Where it says what it does.
     pub log: Log,
     /// The share's root.
-    pub root: PathBuf,
+    pub root: Root,
     /// What is watched.
     pub places: Places,
     /// How agents are woken.
@@ -155,13 +155,16 @@ impl Shell {
 
     /// Sets a watcher up in place of `old`, on a thread of its own; it comes back through `armed`.
     fn arm(&self, old: Option<Watch>, armed: &UnboundedSender<Option<Watch>>) {
-        let (root, places) = (self.root.clone(), self.places.clone());
+        let (root, mut places) = (self.root.clone(), self.places.clone());
         let (log, armed) = (self.log.clone(), armed.clone());
         let (to_engine, to_waker) = (self.to_engine.clone(), self.to_waker.clone());
         let ring = to_engine.clone();
         let body = move || {
             drop(old);
+            root.settle();
+            let root = root.path();
             let mount = mount::of(&root);
+            places.share = places.share.map(|_| root);
             let announcer = if places.share.is_some() { mount.announcer } else { Announcer::Nobody };
             let sentence = format!("{}; events: {}", mount.sentence(), announced(announcer));
             let _ = to_engine.send(Signal::Mount(sentence.clone()));

@@ -8,6 +8,7 @@ use crate::engine::stall;
 use crate::error::Result;
 use crate::model::layout;
 use crate::store::db::Db;
+use crate::sys::root::Choice;
 use crate::sys::share::Share;
 
 const KEY: &str = "condition";
@@ -24,6 +25,9 @@ pub struct Condition {
     pub trouble: Option<String>,
     /// Another daemon holds this lease number of our instance: we stopped writing.
     pub lease_lost_to: Option<u64>,
+    /// By which path the share is there, if not by the config's; kept for the next start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
     /// How the share is mounted and who announces its changes, in words; empty if no daemon ran yet.
     pub mount: String,
     /// How changes are noticed: `notifications` or `polling`.

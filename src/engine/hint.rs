@@ -48,4 +48,6 @@ pub struct Step {
     pub problems: Vec<Error>,
     /// What happened to the share and was mended, for the log.
     pub incidents: Vec<String>,
+    /// What is as it should be and yet worth a line, for the log.
+    pub notes: Vec<String>,
 }

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::engine::condition;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
 use crate::model::name::Name;
 use crate::store::db::Db;
 use crate::sys::clock::Clock;
 use crate::sys::files;
+use crate::sys::root::Root;
 
 /// One instance on this PC. Open one per process and thread; they meet in the store.
 pub struct Node {
@@ -50,6 +52,15 @@ impl Node {
     /// Our own instance.
     pub fn instance(&self) -> &Name {
         &self.config.instance
+    }
+
+    /// The share's root, knowing by which path it was there before.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn root(&self) -> Result<Root> {
+        let choice = condition::load(&self.db)?.choice;
+        Ok(Root::new(&self.config.share.path).with_choice(choice.as_ref()))
     }
 
     /// Tells a running daemon that there is something to do. It is a hint: a daemon that misses it looks by itself.

@@ -26,6 +26,7 @@ use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
 use crate::model::layout;
 use crate::model::pace::{Intervals, Pace};
+use crate::sys::root::Choice;
 use crate::sys::share::Share;
 
 /// The longest rest of an engine that has nothing to do.
@@ -49,6 +50,8 @@ pub struct Engine {
     pace: Pace,
     condition: Condition,
     gate: Gate,
+    /// By which path the share is there, as it was last told.
+    told: Option<Choice>,
     next_look: Duration,
     next_full: Duration,
     next_beat: Duration,
@@ -86,6 +89,7 @@ impl Engine {
             pace: Pace::new(intervals),
             condition,
             gate: Gate::default(),
+            told: None,
             next_look: now,
             next_full: now,
             next_beat: now,
@@ -175,6 +179,7 @@ impl Engine {
                     step.actions.push(Action::Rearm);
                     (self.next_full, self.next_beat, self.next_look) = (now, now, now);
                 }
+                self.note_place(step);
                 Ok(true)
             }
             Verdict::Closed(why) => {
@@ -186,6 +191,17 @@ impl Engine {
                 Ok(false)
             }
         }
+    }
+
+    /// The share is there by another path than the config's: it is told once, kept, and watched by that path.
+    fn note_place(&mut self, step: &mut Step) {
+        let choice = self.share.choice();
+        if choice != self.told {
+            step.notes.extend(choice.as_ref().map(Choice::note));
+            step.actions.push(Action::Rearm);
+            self.told.clone_from(&choice);
+        }
+        self.condition.choice = choice;
     }
 
     /// Everything that is done on the share. Each part's trouble is its own: a heartbeat that can't be written

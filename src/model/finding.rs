@@ -63,6 +63,13 @@ impl Finding {
     }
 }
 
+/// The share is there by another path than the one that was given.
+pub fn path(shown: &str, how: &str) -> Finding {
+    Finding::new("path", Grade::Warning, format!("on disk it is {shown}: {how}"))
+        .means("it works; but who looks for it by the same words may see another folder, or none")
+        .next("mount the share with iocharset=utf8 if it is SMB; else rename what is called so, or say it so in the config")
+}
+
 /// How the share is reached.
 pub fn mount(mount: &Mount) -> Finding {
     let finding = |grade| Finding::new("mount", grade, mount.sentence());

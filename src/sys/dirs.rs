@@ -13,7 +13,12 @@ pub fn state_folder(instance: &str) -> Option<PathBuf> {
     Some(dirs::state_dir().or_else(dirs::data_local_dir)?.join("lanpost").join(instance))
 }
 
-/// An environment variable, if set and not empty.
+/// An environment variable, if set and not empty; what is no text in it shows as U+FFFD, which nothing accepts.
 pub fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+}
+
+/// A path in an environment variable, if set and not empty.
+pub fn env_path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

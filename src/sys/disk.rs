@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use super::platform;
 use super::reach::{Folders, Place};
+use super::root::{Choice, Root};
+use super::seek::{self, is_absent};
 use super::share::{Append, Census, Entry, Meta, Share};
 use crate::error::{At, Error, Kind, Result};
 use crate::model::layout::{self, SharePath};
@@ -34,7 +36,7 @@ pub struct DiskShare {
 
 impl DiskShare {
     /// The share at `root`; nothing is touched yet. `holder` names us in the names of files written aside.
-    pub fn new(root: impl Into<PathBuf>, holder: &str) -> Self {
+    pub fn new(root: impl Into<Root>, holder: &str) -> Self {
         let aside = format!("{holder}-{}", std::process::id());
         DiskShare { folders: Folders::new(root.into()), aside, remembers_absence: OnceLock::new() }
     }
@@ -93,8 +95,19 @@ impl DiskShare {
         done
     }
 
+    /// Asks something that the root answers if it is there at all. If it isn't, it may be there by another name.
+    fn of_root<T>(&self, ask: impl Fn() -> Result<Option<T>>) -> Result<Option<T>> {
+        self.folders.root().settle();
+        let found = ask()?;
+        if found.is_some() || !self.folders.root().seek()? {
+            return Ok(found);
+        }
+        self.folders.let_go();
+        ask()
+    }
+
     fn remembers_absence(&self) -> bool {
-        *self.remembers_absence.get_or_init(|| platform::remembers_absence(self.folders.root()))
+        *self.remembers_absence.get_or_init(|| platform::remembers_absence(&self.folders.root().path()))
     }
 
     /// Has the server's view of a folder, where the client would list what it remembers.
@@ -116,8 +129,16 @@ impl DiskShare {
         Ok(Some(bytes))
     }
 
-    /// Reads a folder's entries; those of one that was deleted while it was held are asked for by its path.
+    /// Reads a folder's entries.
     fn entries(&self, folder: &SharePath) -> Result<Option<std::fs::ReadDir>> {
+        match *folder == layout::root() {
+            true => self.of_root(|| self.entries_now(folder)),
+            false => self.entries_now(folder),
+        }
+    }
+
+    /// Those of a folder that was deleted while it was held are asked for by its path.
+    fn entries_now(&self, folder: &SharePath) -> Result<Option<std::fs::ReadDir>> {
         let open = |place: &Place| {
             self.refresh(place.path());
             optional(std::fs::read_dir(place.path())).at("list", &place.shown)
@@ -168,7 +189,7 @@ fn again<T>(ask: impl Fn() -> Result<T>) -> Result<T> {
 fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if Kind::of(&error) == Kind::NotFound => Ok(None),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -184,7 +205,11 @@ fn regular(file: File, path: &Path) -> Result<File> {
 
 impl Share for DiskShare {
     fn describe(&self) -> String {
-        self.folders.root().display().to_string()
+        seek::shown(self.folders.root().typed())
+    }
+
+    fn choice(&self) -> Option<Choice> {
+        self.folders.root().choice()
     }
 
     fn stat(&self, path: &SharePath) -> Result<Option<Meta>> {
@@ -220,6 +245,7 @@ impl Share for DiskShare {
         if *path == layout::identity() {
             // Whether the share is the one we know is asked by the path, and so is everything after it.
             self.folders.let_go();
+            return self.of_root(|| again(|| self.read_once(path, from, max)));
         }
         again(|| self.read_once(path, from, max))
     }
@@ -309,9 +335,10 @@ impl Share for DiskShare {
 
     fn walk(&self, limit: usize) -> Result<Census> {
         let mut census = Census::default();
-        for entry in walkdir::WalkDir::new(self.folders.root()).min_depth(1).max_depth(4) {
+        let root = self.folders.root().path();
+        for entry in walkdir::WalkDir::new(&root).min_depth(1).max_depth(4) {
             let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(self.folders.root()).to_owned();
+                let path = error.path().unwrap_or(&root).to_owned();
                 Error::io("walk", &path, error.into())
             })?;
             if entry.file_type().is_dir() {
@@ -321,7 +348,7 @@ impl Share for DiskShare {
                 census.cut = true;
                 break;
             }
-            let relative = entry.path().strip_prefix(self.folders.root()).unwrap_or(entry.path());
+            let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
             let relative = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
             census.files.push((relative, entry.metadata().map_or(0, |meta| meta.len())));
         }

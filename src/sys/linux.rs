@@ -1,9 +1,11 @@
 //! What only Linux does: a `statx` that asks the server, opens that cannot hang or be led astray, the mount table, and
 //! the question to an SMB server for a folder's next change.
 
+use std::ffi::OsString;
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -212,6 +214,14 @@ fn resolve(path: &Path, remote: impl Fn(&Path) -> bool) -> PathBuf {
 pub fn rights(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::symlink_metadata(path).ok().map(|meta| meta.permissions().mode() & 0o7777)
+}
+
+/// Errors that mean: nothing here can have that name. EILSEQ, of a file system that knows only UTF-8.
+pub const NO_NAME: [i32; 1] = [84];
+
+/// A name made of the bytes that the system gave.
+pub fn os_string(bytes: Vec<u8>) -> Option<OsString> {
+    Some(OsString::from_vec(bytes))
 }
 
 /// What `CIFS_IOC_NOTIFY` answers where it can't work: ENOTTY, EINVAL, EOPNOTSUPP, EIO.

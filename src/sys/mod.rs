@@ -13,6 +13,8 @@ pub mod memory;
 pub mod mount;
 pub mod process;
 mod reach;
+pub mod root;
+pub mod seek;
 pub mod share;
 pub mod watched;
 

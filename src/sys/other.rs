@@ -1,5 +1,6 @@
 //! The fallback for platforms without an arm of their own (macOS, the BSDs): the standard library alone.
 
+use std::ffi::OsString;
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,14 @@ pub fn rights(_path: &Path) -> Option<u32> {
     None
 }
 
+/// Errors that mean: nothing here can have that name. EILSEQ as macOS and the BSDs number it.
+pub const NO_NAME: [i32; 2] = [92, 86];
+
+/// A name made of the bytes that the system gave, if they are Unicode.
+pub fn os_string(bytes: Vec<u8>) -> Option<OsString> {
+    String::from_utf8(bytes).ok().map(OsString::from)
+}
+
 /// Nothing: this system can't ask a server for changes.
 pub const NOT_ANNOUNCED: [i32; 0] = [];
 
@@ -201,7 +210,9 @@ mod tests {
         assert!(!host_name().is_empty());
         assert_eq!((mount(folder.path()), rights(folder.path())), (Mount::default(), None));
         assert!(ChangeNotify::open(folder.path()).is_err() && ChangeNotify.wait().is_err());
-        assert!(NOT_ANNOUNCED.is_empty());
+        assert!(NOT_ANNOUNCED.is_empty() && !NO_NAME.contains(&0));
+        assert_eq!(os_string("é".into()), Some("é".into()));
+        assert_eq!(os_string(vec![0xE9]), None, "other systems have no such names");
         isolate(&mut Command::new("true"));
         kill_tree(0);
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::platform;
+use super::root::Root;
 use crate::model::layout::SharePath;
 
 /// Folders held open at once, and files; more than a full mailbox round needs.
@@ -51,7 +52,7 @@ impl Place {
 /// The folders of one share that are held open.
 #[derive(Debug)]
 pub struct Folders {
-    root: PathBuf,
+    root: Root,
     held: Mutex<HashMap<SharePath, Arc<platform::Folder>>>,
     known: Mutex<HashMap<SharePath, Arc<platform::Known>>>,
     /// Whether holding a file saves a round trip; asked once, when it first matters.
@@ -60,12 +61,12 @@ pub struct Folders {
 
 impl Folders {
     /// None held yet.
-    pub fn new(root: PathBuf) -> Folders {
+    pub fn new(root: Root) -> Folders {
         Folders { root, held: Mutex::default(), known: Mutex::default(), looks_up_twice: OnceLock::new() }
     }
 
     /// The share's root.
-    pub fn root(&self) -> &Path {
+    pub fn root(&self) -> &Root {
         &self.root
     }
 
@@ -96,7 +97,7 @@ impl Folders {
 
     /// A file that need not be looked up again; `None` where that saves nothing, or if it is not there.
     pub fn known(&self, path: &SharePath) -> Option<Arc<platform::Known>> {
-        if !*self.looks_up_twice.get_or_init(|| platform::looks_up_twice(&self.root)) {
+        if !*self.looks_up_twice.get_or_init(|| platform::looks_up_twice(&self.root.path())) {
             return None;
         }
         if let Some(known) = lock(&self.known).get(path) {
@@ -132,8 +133,8 @@ impl Folders {
 
     fn by_path(&self, path: &SharePath) -> PathBuf {
         match path.as_str() {
-            "" => self.root.clone(),
-            relative => self.root.join(relative.replace('/', std::path::MAIN_SEPARATOR_STR)),
+            "" => self.root.path(),
+            relative => self.root.path().join(relative.replace('/', std::path::MAIN_SEPARATOR_STR)),
         }
     }
 }
@@ -161,7 +162,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, bell) = (folder.path().join("share"), layout::bell(&Name::parse("a").unwrap()));
         std::fs::create_dir_all(root.join("messages/to-a")).unwrap();
-        let folders = Folders::new(root.clone());
+        let folders = Folders::new(root.clone().into());
         let place = folders.file(&bell);
         assert_eq!(place.shown, root.join("messages/to-a/bell"));
         assert!(!place.path().exists() && !place.is_void());

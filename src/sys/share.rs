@@ -10,6 +10,7 @@
 //!
 //! Each verb's cost in file operations stands at the verb; a round trip is at most one of them.
 
+use super::root::Choice;
 use crate::error::Result;
 use crate::model::layout::SharePath;
 
@@ -47,6 +48,11 @@ pub struct Census {
 pub trait Share: Send + Sync {
     /// How people know it: the path in the config.
     fn describe(&self) -> String;
+
+    /// By which path it is there, if not by the one in the config. Asks nobody.
+    fn choice(&self) -> Option<Choice> {
+        None
+    }
 
     /// A file's metadata, fresh from the server. Cost: 1 stat.
     fn stat(&self, path: &SharePath) -> Result<Option<Meta>>;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::root::Choice;
 use super::share::{Append, Census, Entry, Meta, Share};
 use crate::error::Result;
 use crate::model::layout::{self, SharePath};
@@ -82,6 +83,10 @@ impl WatchedShare {
 impl Share for WatchedShare {
     fn describe(&self) -> String {
         self.share.describe()
+    }
+
+    fn choice(&self) -> Option<Choice> {
+        self.share.choice()
     }
 
     fn stat(&self, path: &SharePath) -> Result<Option<Meta>> {

@@ -2,6 +2,7 @@
 //!
 //! The standard library opens with all three share modes, so our readers never block a writer or a delete.
 
+use std::ffi::OsString;
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
 use std::os::windows::process::CommandExt;
@@ -166,6 +167,14 @@ pub fn mount(path: &Path) -> Mount {
 /// Not known: Windows has lists of rights, which the server judges.
 pub fn rights(_path: &Path) -> Option<u32> {
     None
+}
+
+/// Errors that mean: nothing here can have that name. ERROR_INVALID_NAME: a character that no name may have.
+pub const NO_NAME: [i32; 1] = [123];
+
+/// A name made of the bytes that the system gave, if they are Unicode.
+pub fn os_string(bytes: Vec<u8>) -> Option<OsString> {
+    String::from_utf8(bytes).ok().map(OsString::from)
 }
 
 /// Nothing: its own notifications do it.

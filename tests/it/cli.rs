@@ -184,7 +184,7 @@ fn send_while_the_share_is_away_spools() {
     assert!(said.starts_with("queued: ") && said.contains("waits in the spool"), "{said}");
     let sent = office.json(&["send", "lab", "two"]);
     assert_eq!(sent["state"], "queued");
-    assert!(text_of(&sent, "spooled").contains("lanpost.json"), "{sent}");
+    assert!(text_of(&sent, "spooled").contains("there is no such folder"), "{sent}");
     let status = office.json(&["status"]);
     assert_eq!((&status["share"]["available"], &status["spooled"]), (&json!(false), &json!(2)));
     assert!(status["problems"].to_string().contains("the share is away"), "{status}");

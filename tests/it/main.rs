@@ -15,6 +15,8 @@ mod hung;
 mod layers;
 mod model;
 mod moved;
+#[cfg(unix)] // elsewhere names are Unicode
+mod paths;
 mod reports;
 mod restored;
 mod retention;

@@ -19,7 +19,8 @@ use crate::model::config::parse_duration;
 use crate::model::finding::{Finding, Grade};
 use crate::sys::clock::SystemClock;
 use crate::sys::disk::DiskShare;
-use crate::sys::{files, mount, process};
+use crate::sys::root::Root;
+use crate::sys::{files, mount, process, seek};
 
 /// How long one check may take before the share is said to hang.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -55,7 +56,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let worker =
         std::thread::Builder::new().name("doctor".into()).spawn(move || probe(path, known, wait, &tell));
     worker.map_err(|error| Error::new(Kind::Io, "start the probes", "", error))?;
-    let mut report = Report { share: root.display().to_string(), sound: true, findings: vec![] };
+    let mut report = Report { share: seek::shown(root.typed()), sound: true, findings: vec![] };
     if !cx.json {
         cx.out.line(print::line(&format!("share    {}", report.share)));
     }
@@ -77,26 +78,30 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 }
 
 /// The share that is meant, and the id by which the config's store knows it.
-fn patient(args: &Args, cx: &Cx) -> Result<(PathBuf, Option<String>)> {
+fn patient(args: &Args, cx: &Cx) -> Result<(Root, Option<String>)> {
     let config = match (&args.share, locate::load(cx.config.as_deref())) {
         // Before `init` there is no config, and none is needed.
-        (Some(path), Err(_)) => return Ok((files::absolute(path), None)),
+        (Some(path), Err(_)) => return Ok((Root::new(files::absolute(path)), None)),
         (_, config) => config?.0,
     };
     let own = files::absolute(&config.share.path);
     let asked = args.share.as_deref().map_or(own.clone(), files::absolute);
-    if asked != own {
-        return Ok((asked, None));
+    if seek::readable(&asked).as_ref() != Some(&own) {
+        return Ok((Root::new(asked), None));
     }
     // A store that can't be opened is not the share's fault, and `status` says so.
-    let node = Node::open(config, Arc::new(SystemClock::new()));
-    Ok((asked, node.ok().and_then(|node| node.db.meta("share").ok().flatten())))
+    let Ok(node) = Node::open(config, Arc::new(SystemClock::new())) else {
+        return Ok((Root::new(asked), None));
+    };
+    let root = node.root().ok().filter(|_| asked == own).unwrap_or_else(|| Root::new(asked));
+    Ok((root, node.db.meta("share").ok().flatten()))
 }
 
 /// Works on the share, on the thread that may hang with it.
-fn probe(root: PathBuf, known: Option<String>, wait: Duration, tell: &Sender<Finding>) {
-    let mount = mount::of(&root);
-    let share = DiskShare::new(&root, "doctor");
+fn probe(root: Root, known: Option<String>, wait: Duration, tell: &Sender<Finding>) {
+    root.settle();
+    let mount = mount::of(&root.path());
+    let share = DiskShare::new(root.clone(), "doctor");
     let refused = Arc::new(Mutex::new(None));
     let (ring, rung) = channel();
     let place = root.clone();
@@ -107,7 +112,7 @@ fn probe(root: PathBuf, known: Option<String>, wait: Duration, tell: &Sender<Fin
         // Not before it is needed: a folder that is not there has no changes.
         watch.get_or_insert_with(|| {
             let (ring, note) = (ring.clone(), note.clone());
-            let places = Places { share: Some(place.clone()), state: None, instance: None };
+            let places = Places { share: Some(place.path()), state: None, instance: None };
             let hint = move |_| {
                 let _ = ring.send(());
             };
@@ -123,8 +128,8 @@ fn probe(root: PathBuf, known: Option<String>, wait: Duration, tell: &Sender<Fin
         known,
         host: process::host_name(),
         wait,
-        room: &|| mount::room(&root),
-        rights: &|path| mount::rights(&root.join(path.as_str())),
+        room: &|| mount::room(&root.path()),
+        rights: &|path| mount::rights(&root.path().join(path.as_str())),
         hear: &mut hear,
         refused: &|| refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
     };

@@ -16,11 +16,14 @@ use crate::app::print;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::{self, Config, split_command};
+use crate::model::layout;
 use crate::model::name::Name;
 use crate::sys::clock::SystemClock;
 use crate::sys::disk::DiskShare;
 use crate::sys::flock::LocalLock;
-use crate::sys::{dirs, files};
+use crate::sys::root::{Choice, Root};
+use crate::sys::share::Share;
+use crate::sys::{dirs, files, seek};
 
 /// Set up an instance on this PC and join the share; a second run changes nothing without --force
 #[derive(clap::Args, Debug)]
@@ -66,9 +69,11 @@ struct Report<'a> {
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let place = locate::place(cx.config.as_deref())?;
     let command = args.wake_command.as_deref().map(split_command).transpose()?;
+    let share = absolute(&args.share);
     let asked = Asked {
-        share: absolute(&args.share),
-        state: args.state.as_deref().map(absolute),
+        share: readable(&share)?,
+        typed: share,
+        state: args.state.as_deref().map(absolute).as_deref().map(readable).transpose()?,
         instance: args.instance,
         agents: args.agents,
         command,
@@ -90,7 +95,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 
 /// What the arguments say.
 struct Asked {
+    /// As the config can hold it.
     share: PathBuf,
+    /// As it was typed, which may be no text.
+    typed: PathBuf,
     state: Option<PathBuf>,
     instance: Name,
     agents: Vec<Name>,
@@ -118,17 +126,18 @@ fn leave(cx: &mut Cx, place: &Place, asked: &Asked, old: &Config) -> Result<u8> 
         let (had, wanted) = (format!("{:?}", old.wake.command), format!("{command:?}"));
         differ(place, "wake command", &had, &wanted, old.wake.command == *command)?;
     }
-    if !files::is_folder(&old.state) {
+    let state = seek::on_disk(&old.state)?;
+    if !files::is_folder(&state) {
         let cause = "the config is there, but this folder is not";
         return Err(Error::new(Kind::NotFound, "use the state folder", old.state.display(), cause)
             .next("bring it back (it holds the key), or start anew with --force"));
     }
-    let key = files::read(&old.state.join("key.pub"))?;
+    let key = files::read(&state.join("key.pub"))?;
     let report = Report {
         changed: false,
         instance: &old.instance,
-        config: place.path.display().to_string(),
-        state: old.state.display().to_string(),
+        config: seek::shown(&place.path),
+        state: seek::shown(&old.state),
         share: old.share.path.display().to_string(),
         share_id: None,
         key: key.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
@@ -178,28 +187,55 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
     let command = asked.command.unwrap_or(old.1);
     let text = config::template(&asked.instance, &agents, &state, &asked.share, &command)?;
     // Parsed back: nothing is made that the daemon would refuse to read.
-    let config = config::parse(&text, &place.path)?;
+    let mut config = config::parse(&text, &place.path)?;
     if state.starts_with(&asked.share) {
         let cause = "it lies on the share; database and key belong on a local disk";
         return Err(
             Error::usage("use the state folder", state.display(), cause).next("name another with --state")
         );
     }
+    config.state = seek::on_disk(&config.state)?;
     if let Some(holder) = LocalLock::holder(&config.state).filter(|holder| holder.role == "daemon") {
         let cause = format!("its daemon runs (process {})", holder.pid);
         return Err(Error::new(Kind::Busy, "set up", &config.instance, cause).next("stop it first"));
     }
-    let made = join(&config, force)?;
+    let made = join(&config, asked.typed, force)?;
     let kept = write(&place.path, &text)?;
+    let notes = place.note.clone().into_iter().chain(made.choice.as_ref().map(Choice::note));
+    notes.for_each(|note| cx.note(&note));
     report(cx, place, &config, made, kept.as_deref())
 }
 
 /// The engine's part, given up when the share hangs: running init again goes on.
-fn join(config: &Config, force: bool) -> Result<ops::Init> {
-    let share = Arc::new(DiskShare::new(&config.share.path, "init"));
+fn join(config: &Config, typed: PathBuf, force: bool) -> Result<ops::Init> {
+    let root = Root::new(&config.share.path);
+    let share = Arc::new(DiskShare::new(root.clone(), "init"));
     let (config, clock) = (config.clone(), Arc::new(SystemClock::new()));
-    let work = Work::start(share, clock.clone(), move |share| ops::init(&config, &*share, clock, force))?;
+    let work = Work::start(share, clock.clone(), move |share| {
+        if typed != root.typed() {
+            same(&*share, &root, &typed)?;
+        }
+        ops::init(&config, &*share, clock, force)
+    })?;
     work.wait().unwrap_or_else(|| Err(work.error()))
+}
+
+/// Refuses a path that is no text if the text which the config would hold leads to another folder.
+fn same(share: &dyn Share, root: &Root, typed: &Path) -> Result<()> {
+    share.names(&layout::root())?;
+    if root.path() == typed || !seek::is_there(typed)? {
+        return Ok(());
+    }
+    let cause = format!("a config is UTF-8, and {} is there, too", root.typed().display());
+    Err(Error::usage("name the share", seek::shown(typed), cause).next("rename one of the two"))
+}
+
+/// A path as the config can hold it.
+fn readable(path: &Path) -> Result<PathBuf> {
+    seek::readable(path).ok_or_else(|| {
+        Error::usage("write the config for", seek::shown(path), "it is text in no encoding that is known")
+            .next("rename it")
+    })
 }
 
 /// Writes the config; a former one that says something else is kept beside it.
@@ -220,8 +256,8 @@ fn report(cx: &mut Cx, place: &Place, config: &Config, made: ops::Init, kept: Op
     let report = Report {
         changed: true,
         instance: &config.instance,
-        config: place.path.display().to_string(),
-        state: config.state.display().to_string(),
+        config: seek::shown(&place.path),
+        state: seek::shown(&config.state),
         share: config.share.path.display().to_string(),
         share_id: Some(made.share),
         key: Some(made.key),

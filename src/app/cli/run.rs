@@ -10,7 +10,8 @@ use crate::error::Result;
 pub struct Args {}
 
 pub fn run(cx: &mut Cx) -> Result<u8> {
-    let (config, path) = locate::load(cx.config.as_deref())?;
-    daemon::run(config, &path)?;
+    let located = locate::locate(cx.config.as_deref())?;
+    located.notes.iter().for_each(|note| cx.note(note));
+    daemon::run(located.config, &located.path)?;
     Ok(exit::DONE)
 }

@@ -45,6 +45,7 @@ fn lines(status: &Status) -> Vec<String> {
     let since = since.map(|at| format!(" since {}", print::local_time(at))).unwrap_or_default();
     let id = share.id.as_deref().unwrap_or("not known yet");
     lines.push(format!("share     {} (id {id}), {usable}{since}", share.path));
+    lines.extend(share.found.iter().map(|found| format!("found as  {found}")));
     if !share.mount.is_empty() {
         lines.push(format!("mount     {}", share.mount));
     }

@@ -55,6 +55,9 @@ pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(
     if stop {
         return;
     }
+    if let Some(choice) = share.choice() {
+        tell(finding::path(&choice.shown, &choice.how));
+    }
     let identity = whose(share, patient.known.as_deref());
     let stop = identity.grade == Grade::Wrong;
     tell(identity);
@@ -97,6 +100,7 @@ fn folder(share: &dyn Share) -> Finding {
                 .next("mount the share, or mend the path"),
             Err(error) => broken("folder", &error),
         },
+        Err(error) if error.is_away() => broken("folder", &error).next("mount the share, or mend the path"),
         Err(error) => broken("folder", &error),
     }
 }

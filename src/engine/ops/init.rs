@@ -3,6 +3,7 @@
 //! Every step may be repeated: a crash in the middle is mended by running it again.
 
 use crate::engine::beat;
+use crate::engine::condition::{self, Condition};
 use crate::engine::node::{self, Node, store_path};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
@@ -14,6 +15,7 @@ use crate::store::db::Db;
 use crate::store::{identity, key};
 use crate::sys::clock::{Clock, secret};
 use crate::sys::files;
+use crate::sys::root::Choice;
 use crate::sys::share::Share;
 
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub struct Init {
     pub first: bool,
     /// The public key.
     pub key: String,
+    /// By which path the share is there, if not by the one that was asked for.
+    pub choice: Option<Choice>,
 }
 
 /// Makes the state folder and joins the share. `force` takes a name over that another state folder used, and
@@ -65,7 +69,12 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
         // Peers learn from it that we speak lanpost, before a daemon ever ran.
         beat::write(share, &mut node, Activity::Stopped, Some("init"), 0)?;
     }
-    Ok(Init { first: in_force == fresh, share: in_force.share, key })
+    let choice = share.choice();
+    let known = condition::load(&node.db)?;
+    if known.choice != choice {
+        condition::store(&mut node.db, &Condition { choice: choice.clone(), ..known })?;
+    }
+    Ok(Init { first: in_force == fresh, share: in_force.share, key, choice })
 }
 
 fn share_is_there(share: &dyn Share, config: &Config) -> Result<()> {
@@ -75,7 +84,10 @@ fn share_is_there(share: &dyn Share, config: &Config) -> Result<()> {
         Ok(None) => Err(Error::new(Kind::Away, "use the share", place, "there is no such folder").next(
             "mount it, or make the folder; lanpost does not make it, so that an unmounted share is noticed",
         )),
-        Err(error) => Err(error.next("the share must be a folder that this user may list")),
+        Err(error) if error.kind() == Kind::Io => {
+            Err(error.next("the share must be a folder that this user may list"))
+        }
+        Err(error) => Err(error),
     }
 }
 

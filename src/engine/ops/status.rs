@@ -13,6 +13,7 @@ use crate::model::name::Name;
 use crate::model::presence::Presence;
 use crate::store::db::Wake;
 use crate::sys::flock::{Holder, LocalLock};
+use crate::sys::seek;
 
 /// How long mail may wait in the spool beside a running daemon before a person should look, in seconds.
 const STUCK: i64 = 60;
@@ -60,6 +61,9 @@ pub struct Status {
 pub struct ShareView {
     /// Where it is mounted.
     pub path: String,
+    /// By which path it is there, if not by that one: bytes that are no text as `\xNN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
     /// Its id; `None` before `init` saw it.
     pub id: Option<String>,
     /// How it is mounted and who announces its changes, in words, as the daemon found it at its start.
@@ -100,7 +104,8 @@ pub fn status(node: &Node) -> Result<Status> {
     let runs = daemon.as_ref().is_some_and(|holder| holder.role == "daemon");
     let stalled = if runs { stall::load(&node.db)? } else { None };
     let share = ShareView {
-        path: node.config.share.path.display().to_string(),
+        path: seek::shown(&node.config.share.path),
+        found: condition.choice.as_ref().map(|choice| choice.shown.clone()),
         id: node.db.meta("share")?,
         mount: condition.mount.clone(),
         available: condition.share_away.is_none() && stalled.is_none(),
@@ -114,7 +119,7 @@ pub fn status(node: &Node) -> Result<Status> {
         version: env!("CARGO_PKG_VERSION").into(),
         daemon,
         share,
-        state_folder: node.config.state.display().to_string(),
+        state_folder: seek::shown(&node.config.state),
         incoming,
         outgoing,
         spooled: node.db.spooled()?,
