@@ -6,10 +6,9 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use super::platform;
-use super::reach::{Folders, Place};
+use super::reach::{Client, Folders, Place};
 use super::root::{Choice, Root};
 use super::seek::{self, is_absent};
 use super::share::{Append, Census, Entry, Meta, Share};
@@ -30,15 +29,13 @@ pub struct DiskShare {
     folders: Folders,
     /// Distinguishes what this process writes aside from what another daemon does.
     aside: String,
-    /// Whether "not there" may be an old answer; asked once, when it first matters.
-    remembers_absence: OnceLock<bool>,
 }
 
 impl DiskShare {
     /// The share at `root`; nothing is touched yet. `holder` names us in the names of files written aside.
     pub fn new(root: impl Into<Root>, holder: &str) -> Self {
         let aside = format!("{holder}-{}", std::process::id());
-        DiskShare { folders: Folders::new(root.into()), aside, remembers_absence: OnceLock::new() }
+        DiskShare { folders: Folders::new(root.into()), aside }
     }
 
     /// Where a verb that changes something works: a folder that was deleted meanwhile is let go of first.
@@ -51,8 +48,8 @@ impl DiskShare {
         self.folders.file(path)
     }
 
-    /// Asks for something that may not be there. An NFS client believes that a name is missing for as long as it
-    /// believes the folder's attributes, up to a minute; so there the folder's are asked for anew, and then again.
+    /// Asks for something that may not be there. Where "not there" may be an old answer, the folder's attributes are
+    /// asked for anew, and then it again.
     fn present<T>(&self, place: &Place, ask: impl Fn(&Path) -> io::Result<T>) -> io::Result<Option<T>> {
         let found = optional(ask(place.path()))?;
         if found.is_some() || !self.remembers_absence() {
@@ -106,8 +103,9 @@ impl DiskShare {
         ask()
     }
 
+    /// Whether "not there" may be an old answer.
     fn remembers_absence(&self) -> bool {
-        *self.remembers_absence.get_or_init(|| platform::remembers_absence(&self.folders.root().path()))
+        self.folders.client() == Client::Nfs
     }
 
     /// Has the server's view of a folder, where the client would list what it remembers.

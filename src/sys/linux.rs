@@ -13,6 +13,7 @@ use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
 
+use super::reach::Client;
 use super::share::Meta;
 use crate::model::mount::{self, Mount, Protocol};
 
@@ -86,18 +87,14 @@ impl Known {
     }
 }
 
-/// Whether a file is asked for by its path each time, and for its name apart: then holding it saves a round trip, and
-/// one that was replaced is noticed. So does the kernel's SMB client (measured, Linux 6.1: statfs(2) for its types).
-pub fn looks_up_twice(root: &Path) -> bool {
-    const SMB: [u32; 2] = [0xFF53_4D42, 0xFE53_4D42]; // linux/magic.h: CIFS, SMB2
-    rustix::fs::statfs(root).is_ok_and(|found| SMB.contains(&(found.f_type as u32)))
-}
-
-/// Whether "not there" may be an old answer: an NFS client (nfs(5), `lookupcache`) asks the server again only when the
-/// folder's attributes are due, after 30 to 60 s by default.
-pub fn remembers_absence(root: &Path) -> bool {
-    const NFS_SUPER_MAGIC: rustix::fs::FsWord = 0x6969; // linux/magic.h
-    rustix::fs::statfs(root).is_ok_and(|found| found.f_type == NFS_SUPER_MAGIC)
+/// What brings the files below `root` here (linux/magic.h has the numbers).
+pub fn client(root: &Path) -> Client {
+    // The word is signed on some machines.
+    match rustix::fs::statfs(root).map(|found| found.f_type as u32) {
+        Ok(0xFF53_4D42 | 0xFE53_4D42) => Client::Smb,
+        Ok(0x6969) => Client::Nfs,
+        _ => Client::Plain,
+    }
 }
 
 /// A listing carries no sizes here, so each entry is asked for.
@@ -274,7 +271,7 @@ mod tests {
         let before = stat(&path).unwrap();
         let _ = Known::open(&link).unwrap().touch();
         assert_eq!(stat(&path).unwrap(), before);
-        assert!(!looks_up_twice(folder.path()), "a local disk");
+        assert_eq!(client(folder.path()), Client::Plain, "a local disk");
     }
 
     #[test]

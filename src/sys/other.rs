@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::reach::Client;
 use super::share::Meta;
 use crate::model::mount::Mount;
 
@@ -59,14 +60,9 @@ impl Known {
     }
 }
 
-/// Whether holding a file saves a round trip: not known to.
-pub fn looks_up_twice(_root: &Path) -> bool {
-    false
-}
-
-/// Whether "not there" may be an old answer: not known of any client here.
-pub fn remembers_absence(_root: &Path) -> bool {
-    false
+/// What brings the files here: not known.
+pub fn client(_root: &Path) -> Client {
+    Client::Plain
 }
 
 /// A listing carries no sizes here, so each entry is asked for.
@@ -194,10 +190,10 @@ mod tests {
         drop(open_append(&path).unwrap());
         touch(&path).unwrap();
         rename(&path, &folder.path().join("y")).unwrap();
-        assert!(!remembers_absence(folder.path()));
+        assert_eq!(client(folder.path()), Client::Plain);
         let held = Folder::open(folder.path());
         assert!(held.is_none_or(|held| held.is_deleted() && held.path().is_absolute()), "none is held");
-        let known = Known::open(&folder.path().join("y")).filter(|_| looks_up_twice(folder.path()));
+        let known = Known::open(&folder.path().join("y"));
         assert!(known.is_none_or(|known| known.stat().is_ok() && known.touch().is_ok()), "none is held");
         assert!(create_new(&folder.path().join("y")).is_err(), "must not exist yet");
         drop(create_new(&folder.path().join("z")).unwrap());

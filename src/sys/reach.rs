@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::platform;
 use super::root::Root;
@@ -21,6 +21,19 @@ use crate::model::layout::SharePath;
 
 /// Folders held open at once, and files; more than a full mailbox round needs.
 const HELD: usize = 256;
+
+/// What brings a share's files to this PC, as far as it makes a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// A client that answers as the server would now, or a plain folder.
+    Plain,
+    /// The kernel's SMB client: it asks for a file by its path each time, once for the name and once for the metadata.
+    /// Held by its name, a file costs one round trip, and one that was replaced is noticed (measured, Linux 6.1).
+    Smb,
+    /// The kernel's NFS client: it believes that a name is missing (nfs(5), `lookupcache`) for as long as it believes
+    /// the folder's attributes, 30 to 60 s by default.
+    Nfs,
+}
 
 /// How one file or folder of the share is reached now.
 #[derive(Debug)]
@@ -55,14 +68,14 @@ pub struct Folders {
     root: Root,
     held: Mutex<HashMap<SharePath, Arc<platform::Folder>>>,
     known: Mutex<HashMap<SharePath, Arc<platform::Known>>>,
-    /// Whether holding a file saves a round trip; asked once, when it first matters.
-    looks_up_twice: OnceLock<bool>,
+    /// Asked when it first matters, and again with a new mount.
+    client: Mutex<Option<Client>>,
 }
 
 impl Folders {
     /// None held yet.
     pub fn new(root: Root) -> Folders {
-        Folders { root, held: Mutex::default(), known: Mutex::default(), looks_up_twice: OnceLock::new() }
+        Folders { root, held: Mutex::default(), known: Mutex::default(), client: Mutex::default() }
     }
 
     /// The share's root.
@@ -97,7 +110,7 @@ impl Folders {
 
     /// A file that need not be looked up again; `None` where that saves nothing, or if it is not there.
     pub fn known(&self, path: &SharePath) -> Option<Arc<platform::Known>> {
-        if !*self.looks_up_twice.get_or_init(|| platform::looks_up_twice(&self.root.path())) {
+        if self.client() != Client::Smb {
             return None;
         }
         if let Some(known) = lock(&self.known).get(path) {
@@ -117,6 +130,13 @@ impl Folders {
     pub fn let_go(&self) {
         lock(&self.held).clear();
         lock(&self.known).clear();
+        // A plain folder may be what a share was not mounted on yet; asking one again costs nothing.
+        lock(&self.client).take_if(|client| *client == Client::Plain);
+    }
+
+    /// What brings the share's files here.
+    pub fn client(&self) -> Client {
+        *lock(&self.client).get_or_insert_with(|| platform::client(&self.root.path()))
     }
 
     fn folder(&self, path: &SharePath) -> Option<Arc<platform::Folder>> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::reach::Client;
 use super::share::Meta;
 use crate::model::mount::{self, Mount};
 
@@ -73,15 +74,10 @@ impl Known {
     }
 }
 
-/// Whether holding a file saves a round trip: not known to.
-pub fn looks_up_twice(_root: &Path) -> bool {
-    false
-}
-
-/// Whether "not there" may be an old answer: the SMB redirector remembers it for 5 s (`FileNotFoundCacheLifetime`),
+/// What brings the files here. The redirector remembers what is not there (`FileNotFoundCacheLifetime`), but for 5 s,
 /// which is short enough to wait for.
-pub fn remembers_absence(_root: &Path) -> bool {
-    false
+pub fn client(_root: &Path) -> Client {
+    Client::Plain
 }
 
 /// The listing itself brings sizes and times, from the server.
