@@ -5,6 +5,7 @@
 //! The text is one sentence of the form `could not DEED SUBJECT: CAUSE; NEXT STEP`.
 
 mod kind;
+mod windows;
 
 use std::fmt;
 use std::io;
@@ -49,11 +50,27 @@ impl Error {
 
     /// Wraps an I/O error with what was being done to which path; kind and next step follow from the error.
     pub fn io(deed: impl Into<String>, path: &Path, source: io::Error) -> Self {
-        let (kind, next) = kind::judge(&source);
-        let mut error = Error::new(kind, deed, path.display(), &source);
-        error.0.next = next.map(str::to_owned);
+        let verdict = kind::judge(&source);
+        let mut error = match verdict.meaning {
+            Some(meaning) => Error::new(verdict.kind, deed, path.display(), format!("{meaning} ({source})")),
+            None => Error::new(verdict.kind, deed, path.display(), &source),
+        };
+        error.0.next = verdict.next.map(str::to_owned);
         error.0.source = Some(Box::new(source));
         error
+    }
+
+    /// A login that Windows refused, by its number (winerror.h), explained; the same text on every system.
+    pub fn login(deed: impl Into<String>, subject: impl fmt::Display, number: i32) -> Self {
+        match windows::login(number) {
+            Some(verdict) => {
+                let meaning = verdict.meaning.unwrap_or("Windows refused");
+                let error = Error::new(verdict.kind, deed, subject, format!("{meaning} (error {number})"));
+                error.next(verdict.next.unwrap_or(kind::AWAY))
+            }
+            None => Error::new(Kind::Away, deed, subject, format!("error {number} of Windows"))
+                .next(format!("`net helpmsg {number}` tells more; it is tried again")),
+        }
     }
 
     /// Bad input or a bad config: the sentence says what is wrong.

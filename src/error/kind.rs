@@ -6,6 +6,8 @@
 
 use std::io;
 
+use super::windows;
+
 /// The class of a failure; it decides the exit code and whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -33,27 +35,13 @@ pub enum Kind {
 
 const DENIED: &str = "let this user read and write there";
 const CREDENTIALS: &str = "mount the share with a user and a password that the server accepts";
-const READ_ONLY: &str = "it is mounted read-only: mount it writable; let this user write there";
-const FULL: &str = "make room on that disk";
-const QUOTA: &str = "raise this user's quota, or delete files of this user there";
-const AWAY: &str = "look at the network and at the file server; it is tried again";
+pub(super) const READ_ONLY: &str = "it is mounted read-only: mount it writable; let this user write there";
+pub(super) const FULL: &str = "make room on that disk";
+pub(super) const QUOTA: &str = "raise this user's quota, or delete files of this user there";
+pub(super) const AWAY: &str = "look at the network and at the file server; it is tried again";
 const STALE: &str = "if it lasts, mount the share anew; it is tried again";
-const BUSY: &str = "another program has it open; it is tried again";
-const BROKEN: &str = "look at the file server's log and its disk; it is tried again";
-
-/// Numbers of Windows (winerror.h).
-const WINDOWS: &[(&[i32], Kind, &str)] = &[
-    (&[32, 33], Kind::Busy, BUSY),
-    // BAD_NETPATH to UNEXP_NET_ERR, NETNAME_DELETED, BAD_NET_NAME, REQ_NOT_ACCEP, SEM_TIMEOUT; 1201 to 1240: the
-    // network's; 2250 NOT_CONNECTED; 21 NOT_READY, 1167 DEVICE_NOT_CONNECTED: what was mounted there is gone.
-    (&[21, 51, 53, 54, 55, 58, 59, 64, 67, 71, 121, 1167, 2250], Kind::Away, AWAY),
-    (&[1201, 1203, 1222, 1225, 1231, 1232, 1233, 1236, 1240], Kind::Away, AWAY),
-    (&[39, 112], Kind::Full, FULL),
-    (&[1295], Kind::Full, QUOTA),
-    (&[19], Kind::Denied, READ_ONLY),
-    (&[65, 86, 1326, 1327, 1330, 1331], Kind::Denied, CREDENTIALS),
-    (&[1117], Kind::Io, BROKEN),
-];
+pub(super) const BUSY: &str = "another program has it open; it is tried again";
+pub(super) const BROKEN: &str = "look at the file server's log and its disk; it is tried again";
 
 /// Numbers of Linux (errno.h) that the standard library knows no kind for.
 const LINUX: &[(&[i32], Kind, &str)] = &[
@@ -68,23 +56,37 @@ const LINUX: &[(&[i32], Kind, &str)] = &[
 impl Kind {
     /// The class of an I/O error.
     pub fn of(error: &io::Error) -> Kind {
-        judge(error).0
+        judge(error).kind
     }
 }
 
-/// The class of an I/O error, and the step to take if one is known.
-pub(super) fn judge(error: &io::Error) -> (Kind, Option<&'static str>) {
-    let table = match std::env::consts::OS {
-        "windows" => WINDOWS,
-        "linux" => LINUX,
-        _ => &[],
-    };
-    error.raw_os_error().and_then(|number| by_number(table, number)).unwrap_or_else(|| by_kind(error.kind()))
+/// What is known of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub kind: Kind,
+    /// What the system means by it, where its own words say too little.
+    pub meaning: Option<&'static str>,
+    /// The step to take.
+    pub next: Option<&'static str>,
 }
 
-fn by_number(table: &[(&[i32], Kind, &'static str)], number: i32) -> Option<(Kind, Option<&'static str>)> {
-    let (_, kind, next) = table.iter().find(|(numbers, _, _)| numbers.contains(&number))?;
-    Some((*kind, Some(next)))
+/// What is known of an I/O error.
+pub(super) fn judge(error: &io::Error) -> Verdict {
+    let number = error.raw_os_error();
+    let known = match std::env::consts::OS {
+        "windows" => number.and_then(windows::judge),
+        "linux" => number.and_then(linux),
+        _ => None,
+    };
+    known.unwrap_or_else(|| {
+        let (kind, next) = by_kind(error.kind());
+        Verdict { kind, meaning: None, next }
+    })
+}
+
+fn linux(number: i32) -> Option<Verdict> {
+    let (_, kind, next) = LINUX.iter().find(|(numbers, _, _)| numbers.contains(&number))?;
+    Some(Verdict { kind: *kind, meaning: None, next: Some(next) })
 }
 
 fn by_kind(kind: io::ErrorKind) -> (Kind, Option<&'static str>) {
@@ -131,38 +133,16 @@ mod tests {
             (E::HostUnreachable, Kind::Away, Some(AWAY)),
             (E::InvalidData, Kind::Io, None),
         ] {
-            assert_eq!(judge(&io::Error::from(error)), (kind, next), "{error:?}");
+            let expected = Verdict { kind, meaning: None, next };
+            assert_eq!(judge(&io::Error::from(error)), expected, "{error:?}");
         }
     }
 
     #[test]
-    fn a_number_means_what_its_system_means_by_it() {
-        for (table, number, kind) in [
-            (WINDOWS, 32, Kind::Busy),
-            (WINDOWS, 33, Kind::Busy),
-            (WINDOWS, 53, Kind::Away),
-            (WINDOWS, 59, Kind::Away),
-            (WINDOWS, 64, Kind::Away),
-            (WINDOWS, 67, Kind::Away),
-            (WINDOWS, 112, Kind::Full),
-            (WINDOWS, 121, Kind::Away),
-            (WINDOWS, 1231, Kind::Away),
-            (WINDOWS, 1295, Kind::Full),
-            (WINDOWS, 1326, Kind::Denied),
-            (LINUX, 5, Kind::Io),
-            (LINUX, 112, Kind::Away),
-            (LINUX, 127, Kind::Denied),
-        ] {
-            assert_eq!(by_number(table, number).map(|(kind, _)| kind), Some(kind), "{number}");
+    fn a_number_means_what_linux_means_by_it() {
+        for (number, kind) in [(5, Kind::Io), (112, Kind::Away), (127, Kind::Denied)] {
+            assert_eq!(linux(number).map(|verdict| verdict.kind), Some(kind), "{number}");
         }
-        // No number stands in a table twice, and none of the plain "not there" stands in one at all.
-        for table in [WINDOWS, LINUX] {
-            let mut numbers: Vec<i32> = table.iter().flat_map(|(numbers, _, _)| numbers.to_vec()).collect();
-            let count = numbers.len();
-            numbers.sort_unstable();
-            numbers.dedup();
-            assert_eq!(numbers.len(), count);
-            assert!(!numbers.contains(&2) && !numbers.contains(&3));
-        }
+        assert_eq!(linux(2), None, "the plain \"not there\" is told by its kind");
     }
 }
