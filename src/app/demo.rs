@@ -15,7 +15,7 @@ use crate::adapt::signals;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Draft};
 use crate::error::{At, Error, Kind, Result};
-use crate::model::config::{self, Config};
+use crate::model::config::{self, Config, ShareConfig};
 use crate::model::layout;
 use crate::model::name::{Address, Name};
 use crate::model::state::State;
@@ -215,7 +215,8 @@ impl Stage {
         };
         let path = self.config(instance);
         let state = self.root.join(format!("{instance}.state"));
-        let text = config::template(&name(instance)?, &[], &state, &self.share, &command)?;
+        let share = ShareConfig::at(&self.share);
+        let text = config::template(&name(instance)?, &[], &state, &share, &command)?;
         let config = config::parse(&text, &path)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         ops::init(&config, &DiskShare::new(&self.share, "demo"), clock.clone(), false)?;

@@ -3,7 +3,8 @@
 //! Grammar: `instance`, `agents`, `state`, then the tables `share`, `look`, `wake`, `limits`, `keep`; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
-//! that nobody downstream overflows a clock or busy-loops; a secret has no key here.
+//! that nobody downstream overflows a clock or busy-loops; a secret is named by a reference ([`SecretRef`]), and what
+//! stands in its place is never repeated.
 //! Paths are only joined, never looked up: the same text gives the same value on every system.
 
 mod command;
@@ -18,6 +19,7 @@ use serde::de::{Deserializer, Error as _};
 
 use crate::error::{Error, Result};
 use crate::model::name::Name;
+use crate::model::secret::{SecretRef, WAY_OUT};
 
 pub use command::split_command;
 pub use template::template;
@@ -39,6 +41,7 @@ pub struct Config {
     #[serde(deserialize_with = "path")]
     pub state: PathBuf,
     /// The folder in common.
+    #[serde(deserialize_with = "share")]
     pub share: ShareConfig,
     /// How often to look.
     #[serde(default, deserialize_with = "look")]
@@ -61,6 +64,19 @@ pub struct ShareConfig {
     /// Where the share is mounted.
     #[serde(deserialize_with = "path")]
     pub path: PathBuf,
+    /// The user that Windows logs in to the server as; elsewhere the system mounts the share.
+    #[serde(default, deserialize_with = "user")]
+    pub user: Option<String>,
+    /// Where that user's password is kept.
+    #[serde(default, deserialize_with = "reference")]
+    pub password: Option<SecretRef>,
+}
+
+impl ShareConfig {
+    /// A share that is reached without a login.
+    pub fn at(path: impl Into<PathBuf>) -> ShareConfig {
+        ShareConfig { path: path.into(), user: None, password: None }
+    }
 }
 
 /// The table `look`.
@@ -203,7 +219,11 @@ impl Default for Keep {
 pub fn parse(text: &str, origin: &Path) -> Result<Config> {
     let mut config: Config = toml::from_str(text).map_err(|error| explain(error, text, origin))?;
     let folder = origin.parent().unwrap_or(Path::new(""));
-    for path in [&mut config.state, &mut config.share.path] {
+    let secret = match &mut config.share.password {
+        Some(SecretRef::File(path)) => Some(path),
+        _ => None,
+    };
+    for path in [&mut config.state, &mut config.share.path].into_iter().chain(secret) {
         if !is_windows_absolute(&path.to_string_lossy()) {
             *path = folder.join(&*path);
         }
@@ -253,6 +273,7 @@ fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
     let backslash =
         line.is_some_and(|(before, after)| before.contains('\\') || after.is_some_and(|a| a.contains('\\')));
     let step = match (key, start) {
+        (Some("share.password"), _) => WAY_OUT,
         (None, Some(_)) if backslash => "write Windows paths in single quotes, as in 'C:\\x'",
         (_, None) => "add it or run `lanpost init --force`",
         _ => "fix that line, or set up anew with `lanpost init --force`",
@@ -287,6 +308,30 @@ fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         )));
     }
     Ok(PathBuf::from(text))
+}
+
+fn user<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let user = String::deserialize(from)?;
+    if user.trim().is_empty() || user.chars().any(char::is_control) {
+        return Err(D::Error::custom("it is no user name; write it as 'SERVER\\user' in single quotes"));
+    }
+    Ok(Some(user))
+}
+
+fn reference<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretRef>, D::Error> {
+    SecretRef::deserialize(from).map(Some)
+}
+
+fn share<'de, D: Deserializer<'de>>(from: D) -> Result<ShareConfig, D::Error> {
+    let share = ShareConfig::deserialize(from)?;
+    match (&share.user, &share.password) {
+        (Some(_), None) => {
+            let cause = "`user` needs a `password`: 'keyring:NAME', 'file:PATH' or 'env:VARIABLE'";
+            Err(D::Error::custom(cause))
+        }
+        (None, Some(_)) => Err(D::Error::custom("`password` needs a `user`, as in 'SERVER\\user'")),
+        _ => Ok(share),
+    }
 }
 
 fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {

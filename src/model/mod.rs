@@ -18,5 +18,7 @@ pub mod presence;
 pub mod receipt;
 pub mod report;
 pub mod retry;
+pub mod sddl;
+pub mod secret;
 pub mod state;
 pub mod text;

@@ -14,6 +14,7 @@ pub mod mount;
 pub mod process;
 mod reach;
 pub mod root;
+pub mod secret;
 pub mod seek;
 pub mod share;
 pub mod watched;
@@ -31,3 +32,26 @@ mod platform;
 
 #[cfg(not(any(target_os = "linux", windows)))]
 use other as platform;
+
+#[cfg(windows)]
+#[path = "private_windows.rs"]
+mod private;
+
+#[cfg(not(windows))]
+#[path = "private_unix.rs"]
+mod private;
+
+#[cfg(any(all(test, unix), not(any(target_os = "linux", target_os = "macos", windows))))]
+mod no_keyring;
+
+#[cfg(target_os = "linux")]
+use linux_keyutils_keyring_store as keyring;
+
+#[cfg(target_os = "macos")]
+use apple_native_keyring_store::keychain as keyring;
+
+#[cfg(windows)]
+use windows_native_keyring_store as keyring;
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+use no_keyring as keyring;

@@ -97,7 +97,7 @@ impl Site {
             instance: Name::parse(name).unwrap(),
             agents: vec![],
             state: state.path().join(name),
-            share: ShareConfig { path: "simulated".into() },
+            share: ShareConfig::at("simulated"),
             look: Look::default(),
             wake: WakeConfig::default(),
             limits: Limits::default(),

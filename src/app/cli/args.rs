@@ -88,7 +88,7 @@ impl Body {
 }
 
 /// All of standard input as text, without its last newline. PowerShell pipes what it likes: UTF-16, GBK, a BOM.
-fn piped(from: &mut dyn Read, limit: u64) -> Result<String> {
+pub(super) fn piped(from: &mut dyn Read, limit: u64) -> Result<String> {
     // UTF-16 takes twice the room of the ASCII that it may hold; the exact limit is checked on the message.
     let most = limit.saturating_mul(2).saturating_add(4);
     let mut bytes = vec![];

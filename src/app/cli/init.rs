@@ -15,7 +15,7 @@ use crate::app::pass::Work;
 use crate::app::print;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
-use crate::model::config::{self, Config, split_command};
+use crate::model::config::{self, Config, ShareConfig, split_command};
 use crate::model::layout;
 use crate::model::name::Name;
 use crate::sys::clock::SystemClock;
@@ -185,7 +185,7 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
     let old = old.map(|old| (old.agents, old.wake.command)).unwrap_or_default();
     let agents = if asked.agents.is_empty() { old.0 } else { asked.agents };
     let command = asked.command.unwrap_or(old.1);
-    let text = config::template(&asked.instance, &agents, &state, &asked.share, &command)?;
+    let text = config::template(&asked.instance, &agents, &state, &ShareConfig::at(&asked.share), &command)?;
     // Parsed back: nothing is made that the daemon would refuse to read.
     let mut config = config::parse(&text, &place.path)?;
     if state.starts_with(&asked.share) {

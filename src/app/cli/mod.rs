@@ -17,6 +17,7 @@ mod peers;
 mod read;
 mod reply;
 mod run;
+mod secret;
 mod send;
 mod status;
 mod trace;
@@ -64,6 +65,7 @@ enum Command {
     Peers(peers::Args),
     Status(status::Args),
     Doctor(doctor::Args),
+    Secret(secret::Args),
     Demo(demo::Args),
     #[command(name = crate::app::demo::AGENT)]
     DemoAgent(demo::AgentArgs),
@@ -136,6 +138,7 @@ impl Command {
             Command::Peers(_) => peers::run(cx),
             Command::Status(_) => status::run(cx),
             Command::Doctor(args) => doctor::run(args, cx),
+            Command::Secret(args) => secret::run(args, cx),
             Command::Demo(_) => demo::run(cx),
             Command::DemoAgent(_) => demo::agent(cx),
         }
@@ -177,6 +180,10 @@ mod tests {
             "lanpost send lab/main hi --json-content --create --as main --json --config c",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
             "lanpost inbox --quarantine",
+            "lanpost secret set share-password",
+            "lanpost secret set file:C:\\x --service",
+            "lanpost secret check --json",
+            "lanpost secret remove keyring:x",
             "lanpost doctor --share /mnt/x --wait 1m --json",
             "lanpost read 01 --peek",
             "lanpost ack 01 02 --failed why",

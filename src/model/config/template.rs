@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::value::*;
-use super::{Keep, Limits, Look, WakeConfig};
+use super::{Keep, Limits, Look, ShareConfig, WakeConfig};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
 
@@ -16,7 +16,7 @@ pub fn template(
     instance: &Name,
     agents: &[Name],
     state: &Path,
-    share: &Path,
+    share: &ShareConfig,
     command: &[String],
 ) -> Result<String> {
     let path = |path: &Path| match path.to_str() {
@@ -28,13 +28,23 @@ pub fn template(
     };
     let mut out = Lines(String::from(
         "# lanpost: the config of one instance. Relative paths start at the folder of this file.\n\
-         # Defaults are commented out: take the `# ` away to change one. Secrets do not belong here.\n",
+         # Defaults are commented out: take the `# ` away to change one. Secrets are named here, and\n\
+         # kept elsewhere: see `lanpost secret --help`.\n",
     ));
     out.given("instance", quoted(instance.as_str()), "the name of this PC's mailbox, unique on the share");
     out.given("agents", list(&mut agents.iter().map(Name::as_str)), "the agents that work behind it");
     out.given("state", path(state)?, "the folder of the local database and keys; never on the share");
     out.table("share");
-    out.given("path", path(share)?, "the folder that all instances have in common");
+    out.given("path", path(&share.path)?, "the folder that all instances have in common");
+    match (&share.user, &share.password) {
+        (Some(user), Some(password)) => {
+            out.given("user", quoted(user), "the user that Windows logs in to the server as");
+            out.given("password", quoted(&password.to_string()), "where that user's password is kept");
+        }
+        _ => out.note(
+            "user, password: a login of Windows to the server, see docs/operations.md; none is needed here",
+        ),
+    }
 
     let look = Look::default();
     out.table("look");
@@ -97,6 +107,10 @@ impl Lines {
 
     fn default(&mut self, key: &str, value: impl Display, what: &str) {
         let _ = write!(self.0, "# {key}: {what}\n# {key} = {value}\n");
+    }
+
+    fn note(&mut self, text: &str) {
+        let _ = writeln!(self.0, "# {text}");
     }
 
     fn ranged(&mut self, key: &str, value: impl Display, min: impl Display, max: impl Display, what: &str) {

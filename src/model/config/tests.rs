@@ -93,6 +93,7 @@ fn each_bad_sample_says_what_is_wrong_and_where() {
         "missing-share",
         "missing-share-path",
         "no-unit",
+        "password-in-clear",
         "rest-too-long",
         "retry-over-max",
         "segment-too-small",
@@ -105,6 +106,7 @@ fn each_bad_sample_says_what_is_wrong_and_where() {
         "unclosed-text",
         "unknown-key",
         "unknown-table",
+        "user-alone",
         "windows-path-escape",
         "windows-path-tab",
     ] {
@@ -128,7 +130,8 @@ fn the_template_gives_back_what_it_was_given() {
         for command in [vec![], vec![r"C:\Program Files\oc.exe", "", "it's \"x\"", "a\tb\nc\u{7f}", "文"]] {
             let command: Vec<String> = command.into_iter().map(str::to_owned).collect();
             let (instance, agents) = (name("实验室"), [name("main"), name("b.2")]);
-            let text = template(&instance, &agents, Path::new(state), Path::new(share), &command).unwrap();
+            let text =
+                template(&instance, &agents, Path::new(state), &ShareConfig::at(share), &command).unwrap();
             let config = read(&text);
             assert_eq!((config.instance, config.agents.as_slice()), (instance, agents.as_slice()), "{text}");
             assert_eq!(
@@ -143,6 +146,18 @@ fn the_template_gives_back_what_it_was_given() {
     }
 }
 
+#[test]
+fn the_template_names_the_user_and_where_the_password_is() {
+    let reference = SecretRef::File(r"C:\ProgramData\lanpost\密码".into());
+    let share = ShareConfig {
+        user: Some(r"NAS\代理".into()),
+        password: Some(reference),
+        ..ShareConfig::at(r"\\nas\共享")
+    };
+    let text = template(&name("lab"), &[], Path::new("/s"), &share, &[]).unwrap();
+    assert_eq!(read(&text).share, share, "{text}");
+}
+
 /// The template's lines, with those of the commented-out defaults as `(line, key, comment above)`.
 fn defaults(text: &str) -> Vec<(usize, &str, &str)> {
     let lines: Vec<&str> = text.lines().collect();
@@ -153,7 +168,7 @@ fn defaults(text: &str) -> Vec<(usize, &str, &str)> {
 
 #[test]
 fn the_template_shows_the_true_defaults_and_ranges() {
-    let text = template(&name("lab"), &[], Path::new("/s"), Path::new("/m"), &[]).unwrap();
+    let text = template(&name("lab"), &[], Path::new("/s"), &ShareConfig::at("/m"), &[]).unwrap();
     let with = |replaced: &dyn Fn(usize, &str) -> String| {
         text.lines().enumerate().map(|(i, line)| replaced(i, line) + "\n").collect::<String>()
     };
@@ -289,7 +304,7 @@ proptest! {
     #[test]
     fn any_text_survives_the_template(words in prop::collection::vec("[^\0]{1,9}", 1..4)) {
         prop_assume!(!words[0].trim().is_empty());
-        let text = template(&name("lab"), &[], Path::new("/s"), Path::new("/m"), &words).unwrap();
+        let text = template(&name("lab"), &[], Path::new("/s"), &ShareConfig::at("/m"), &words).unwrap();
         prop_assert_eq!(read(&text).wake.command, words);
     }
 
@@ -309,4 +324,60 @@ fn deep_nesting_is_an_error() {
 fn eleven_digits_of_years_do_not_overflow() {
     assert!(parse_duration("99999999999y").is_ok());
     assert!(parse_duration("100000000000y").is_err());
+}
+
+#[test]
+fn a_secret_is_named_and_a_path_to_one_starts_at_the_folder_of_the_file() {
+    for (written, read_as) in [
+        ("env:X", SecretRef::Env("X".into())),
+        ("keyring:share-password", SecretRef::Keyring(name("share-password"))),
+        ("file:pw.txt", SecretRef::File("/etc/lanpost/pw.txt".into())),
+        (r"file:C:\pw.txt", SecretRef::File(r"C:\pw.txt".into())),
+    ] {
+        let config = read(&format!("{MINIMAL}share.user = 'PC1\\agents'\nshare.password = '{written}'\n"));
+        assert_eq!(
+            (config.share.user.as_deref(), config.share.password),
+            (Some(r"PC1\agents"), Some(read_as))
+        );
+    }
+    for (lines, says) in [
+        ("share.user = 'x'", "`user` needs a `password`"),
+        ("share.password = 'env:X'", "`password` needs a `user`"),
+        ("share.user = ' '", "no user name"),
+    ] {
+        let said = refuse(&format!("{MINIMAL}{lines}\n"));
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn a_password_in_clear_is_refused_with_the_way_out_and_never_repeated() {
+    let texts = [
+        "'hunter2'",
+        "'pass:hunter2'",
+        "'env:hunter 2'",
+        "'keyring:hunter/2'",
+        "\"hunter2\"",
+        "4711",
+        "47.11",
+    ];
+    let others = ["4711-01-01", "['hunter2']", "{ hunter2 = 4711 }"];
+    let slips = [
+        "hunter2",
+        "'hunter2",
+        "\"hunter2",
+        "\"hun\\ter2\"",
+        "'hunter2' 4711",
+        "'hunter2'4711",
+        "4711x",
+        "hunter 2",
+    ];
+    for clear in texts.into_iter().chain(others).chain(slips) {
+        for (start, end) in [("share.user = 'x'\nshare.password = ", "\n"), ("share.password = ", "")] {
+            let said = refuse(&format!("{MINIMAL}{start}{clear}{end}"));
+            let leaks = ["hunter", "4711", "47.11", "ter2"].iter().any(|part| said.contains(part));
+            assert!(!leaks, "{clear}: {said}");
+            assert!(!texts.contains(&clear) || said.contains("lanpost secret set"), "{clear}: {said}");
+        }
+    }
 }

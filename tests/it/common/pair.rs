@@ -48,7 +48,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         instance: name(instance),
         agents: vec![],
         state: state.join(instance),
-        share: ShareConfig { path: "a share without a path".into() },
+        share: ShareConfig::at("a share without a path"),
         look: Look::default(),
         wake: WakeConfig::default(),
         limits: Limits::default(),
