@@ -19,7 +19,9 @@ use crate::adapt::signals;
 use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen};
 use crate::app::log::Log;
+use crate::app::share;
 use crate::app::shell::{Nudge, Said, Shell, Signal};
+use crate::engine::login::Asks;
 use crate::engine::node::Node;
 use crate::engine::stall::{self, Change, Watchdog};
 use crate::engine::wake::{WakeResult, Waker};
@@ -28,7 +30,6 @@ use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
 use crate::model::envelope::format_time;
 use crate::sys::clock::{Clock, SystemClock, pause};
-use crate::sys::disk::DiskShare;
 use crate::sys::flock::LocalLock;
 use crate::sys::watched::{Calls, WatchedShare};
 
@@ -69,7 +70,8 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
         node.config.share.path.display()
     );
     let holder = node.db.meta("holder")?.unwrap_or_default();
-    let share = WatchedShare::new(Arc::new(DiskShare::new(root.clone(), &holder)), clock.clone());
+    let reached = share::reach(&node.config, root.clone(), &holder, &clock, Asks::ByHand)?;
+    let share = WatchedShare::new(reached.share.clone(), clock.clone());
     let calls = share.calls();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
@@ -89,7 +91,7 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     let noted = log.clone();
     spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, &noted))?;
 
-    let shell = Shell { log, root, places, wake: Arc::new(wake), to_engine, to_waker };
+    let shell = Shell { log, root, reached, places, wake: Arc::new(wake), to_engine, to_waker };
     let ended = runtime.block_on(shell.run(stop, for_shell));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();

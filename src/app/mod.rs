@@ -10,4 +10,5 @@ pub mod locate;
 pub mod log;
 pub mod pass;
 pub mod print;
+pub mod share;
 mod shell;

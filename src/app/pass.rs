@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use crate::app::share::reach;
+use crate::engine::login::Asks;
 use crate::engine::node::Node;
 use crate::engine::{Engine, Hints, Role, stall};
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::format_time;
 use crate::sys::clock::{Clock, pause};
-use crate::sys::disk::DiskShare;
 use crate::sys::flock::LocalLock;
 use crate::sys::share::Share;
 use crate::sys::watched::{Calls, WatchedShare};
@@ -57,7 +58,7 @@ impl Passes {
         let Some(lock) = lock(node, role, deadline)? else { return Ok(Passed::DaemonRuns) };
         let own = Node::open(node.config.clone(), node.clock.clone())?;
         let holder = node.db.meta("holder")?.unwrap_or_default();
-        let share = Arc::new(DiskShare::new(node.root()?, &holder));
+        let share = reach(&node.config, node.root()?, &holder, &node.clock, Asks::Automatically)?.share;
         let work = Work::start(share, node.clock.clone(), move |share| {
             let _lock = lock;
             run(share, own, deadline)

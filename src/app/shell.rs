@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen, Watch};
 use crate::app::log::Log;
+use crate::app::share::Reached;
 use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::{Error, Kind, Result};
 use crate::model::mount::Announcer;
@@ -60,6 +61,8 @@ pub struct Shell {
     pub log: Log,
     /// The share's root.
     pub root: Root,
+    /// The way to it, which may need a login before a watcher touches it.
+    pub reached: Reached,
     /// What is watched.
     pub places: Places,
     /// How agents are woken.
@@ -155,13 +158,17 @@ impl Shell {
 
     /// Sets a watcher up in place of `old`, on a thread of its own; it comes back through `armed`.
     fn arm(&self, old: Option<Watch>, armed: &UnboundedSender<Option<Watch>>) {
-        let (root, mut places) = (self.root.clone(), self.places.clone());
+        let (root, mut places, reached) = (self.root.clone(), self.places.clone(), self.reached.clone());
         let (log, armed) = (self.log.clone(), armed.clone());
         let (to_engine, to_waker) = (self.to_engine.clone(), self.to_waker.clone());
         let ring = to_engine.clone();
         let body = move || {
             drop(old);
-            root.settle();
+            match reached.ensure() {
+                Ok(()) => root.settle(),
+                // The engine says why, and asks for a new watcher when the share is there.
+                Err(_) => places.share = None,
+            }
             let root = root.path();
             let mount = mount::of(&root);
             places.share = places.share.map(|_| root);

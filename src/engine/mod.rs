@@ -13,6 +13,7 @@ mod deliver;
 mod gate;
 mod hint;
 mod intake;
+pub mod login;
 mod mend;
 pub mod node;
 pub mod ops;

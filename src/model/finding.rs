@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::mount::{Announcer, Mount, Protocol};
+use crate::error::Error;
 
 pub use options::options;
 
@@ -70,6 +71,15 @@ pub fn path(shown: &str, how: &str) -> Finding {
         .next("mount the share with iocharset=utf8 if it is SMB; else rename what is called so, or say it so in the config")
 }
 
+/// Whether the login to the server, as the config has it, was accepted.
+pub fn login(user: &str, refused: Option<&Error>) -> Finding {
+    match refused {
+        None => Finding::new("login", Grade::Good, format!("the server accepted {user}")),
+        Some(error) => Finding::new("login", Grade::Wrong, error.to_string())
+            .means("nothing else was probed: reached as somebody else, the share would say little"),
+    }
+}
+
 /// How the share is reached.
 pub fn mount(mount: &Mount) -> Finding {
     let finding = |grade| Finding::new("mount", grade, mount.sentence());
@@ -77,6 +87,9 @@ pub fn mount(mount: &Mount) -> Finding {
         Protocol::Smb if mount.kind == "drive" => finding(Grade::Warning)
             .means("a mapped drive letter belongs to one login: a service does not see it")
             .next(format!("name the share by its server: {}", mount.source)),
+        Protocol::Local if mount.kind == "subst" => finding(Grade::Warning)
+            .means("a drive made by `subst` belongs to one login: a service does not see it")
+            .next(format!("name the folder itself: {}", mount.source)),
         Protocol::Smb | Protocol::Nfs => finding(Grade::Good),
         Protocol::Local => finding(Grade::Good)
             .means("other PCs share it only if this PC serves it to them; if a share should be mounted here, it is not"),

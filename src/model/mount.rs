@@ -204,7 +204,18 @@ pub fn windows(path: &str, full: Option<&str>) -> Mount {
             ..Mount::default()
         },
         _ if letter && full.is_some() => {
-            Mount { protocol: Protocol::Local, kind: "drive".into(), point: path.into(), ..Mount::default() }
+            let real = full.map(|full| full.trim_start_matches(r"\\?\")).unwrap_or_default();
+            let same = real
+                .get(..1)
+                .is_some_and(|drive| path.get(..1).is_some_and(|letter| letter.eq_ignore_ascii_case(drive)));
+            let kind = if same { "drive" } else { "subst" }.into();
+            Mount {
+                protocol: Protocol::Local,
+                kind,
+                source: real.into(),
+                point: path.into(),
+                ..Mount::default()
+            }
         }
         _ => Mount { point: path.into(), ..Mount::default() },
     }
@@ -278,6 +289,8 @@ mod tests {
             (r"\\?\UNC\nas\agents", None, Protocol::Smb, "unc"),
             (r"Z:\agents", Some(r"\\?\UNC\nas\all\agents"), Protocol::Smb, "drive"),
             (r"C:\agents", Some(r"\\?\C:\agents"), Protocol::Local, "drive"),
+            (r"c:\agents", Some(r"\\?\C:\agents"), Protocol::Local, "drive"),
+            (r"X:\agents", Some(r"\\?\C:\work\agents"), Protocol::Local, "subst"),
             (r"C:\agents", None, Protocol::Unknown, ""),
         ] {
             let mount = windows(path, full);

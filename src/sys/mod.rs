@@ -9,6 +9,7 @@ pub mod dirs;
 pub mod disk;
 pub mod files;
 pub mod flock;
+pub mod login;
 pub mod memory;
 pub mod mount;
 pub mod process;
@@ -32,6 +33,14 @@ mod platform;
 
 #[cfg(not(any(target_os = "linux", windows)))]
 use other as platform;
+
+#[cfg(windows)]
+#[path = "net_windows.rs"]
+mod net;
+
+#[cfg(not(windows))]
+#[path = "net_other.rs"]
+mod net;
 
 #[cfg(windows)]
 #[path = "private_windows.rs"]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::login;
 use super::reach::Client;
 use super::share::Meta;
 use crate::model::mount::{self, Mount};
@@ -155,8 +156,9 @@ pub fn terminate(pid: u32) {
 /// Where an absolute path lies: what a mapped drive letter stands for, the system itself spells out.
 pub fn mount(path: &Path) -> Mount {
     let text = path.to_string_lossy();
-    // A server's own name needs no question, and a question could hang.
-    let full = (!text.starts_with("\\\\")).then(|| std::fs::canonicalize(path).ok()).flatten();
+    // A server's own name needs no question, and a question could hang; so does that of a connected drive.
+    let asked = || login::behind_drive(path).or_else(|| std::fs::canonicalize(path).ok());
+    let full = (!text.starts_with("\\\\")).then(asked).flatten();
     mount::windows(&text, full.as_ref().map(|full| full.to_string_lossy()).as_deref())
 }
 

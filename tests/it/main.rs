@@ -20,6 +20,7 @@ mod paths;
 mod reports;
 mod restored;
 mod retention;
+mod secret;
 mod share_suite;
 
 use std::path::Path;

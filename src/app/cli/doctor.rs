@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use super::{Cx, exit};
 use crate::adapt::watch::{Places, Watch};
+use crate::app::share::{Reached, reach};
 use crate::app::{locate, print};
+use crate::engine::login::Asks;
 use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
-use crate::model::finding::{Finding, Grade};
-use crate::sys::clock::SystemClock;
+use crate::model::finding::{self, Finding, Grade};
+use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk::DiskShare;
 use crate::sys::root::Root;
 use crate::sys::{files, mount, process, seek};
@@ -50,11 +52,12 @@ struct Report {
 }
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
-    let (root, known) = patient(&args, cx)?;
+    let Asked { root, known, reached } = patient(&args, cx)?;
     let (tell, told) = channel();
     let (path, wait) = (root.clone(), args.wait);
-    let worker =
-        std::thread::Builder::new().name("doctor".into()).spawn(move || probe(path, known, wait, &tell));
+    let worker = std::thread::Builder::new()
+        .name("doctor".into())
+        .spawn(move || probe(path, known, &reached, wait, &tell));
     worker.map_err(|error| Error::new(Kind::Io, "start the probes", "", error))?;
     let mut report = Report { share: seek::shown(root.typed()), sound: true, findings: vec![] };
     if !cx.json {
@@ -77,31 +80,52 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     Ok(if report.sound { exit::DONE } else { exit::UNSOUND })
 }
 
-/// The share that is meant, and the id by which the config's store knows it.
-fn patient(args: &Args, cx: &Cx) -> Result<(Root, Option<String>)> {
+/// What is to be probed.
+struct Asked {
+    root: Root,
+    /// The id by which the config's store knows it.
+    known: Option<String>,
+    reached: Reached,
+}
+
+fn patient(args: &Args, cx: &Cx) -> Result<Asked> {
+    let plain = |root: PathBuf| {
+        let root = Root::new(root);
+        let share = Arc::new(DiskShare::new(root.clone(), "doctor"));
+        Asked { root, known: None, reached: Reached { share, login: None } }
+    };
     let config = match (&args.share, locate::load(cx.config.as_deref())) {
         // Before `init` there is no config, and none is needed.
-        (Some(path), Err(_)) => return Ok((Root::new(files::absolute(path)), None)),
+        (Some(path), Err(_)) => return Ok(plain(files::absolute(path))),
         (_, config) => config?.0,
     };
     let own = files::absolute(&config.share.path);
     let asked = args.share.as_deref().map_or(own.clone(), files::absolute);
     if seek::readable(&asked).as_ref() != Some(&own) {
-        return Ok((Root::new(asked), None));
+        return Ok(plain(asked));
     }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // A store that can't be opened is not the share's fault, and `status` says so.
-    let Ok(node) = Node::open(config, Arc::new(SystemClock::new())) else {
-        return Ok((Root::new(asked), None));
-    };
-    let root = node.root().ok().filter(|_| asked == own).unwrap_or_else(|| Root::new(asked));
-    Ok((root, node.db.meta("share").ok().flatten()))
+    let node = Node::open(config.clone(), clock.clone()).ok();
+    let remembered = node.as_ref().filter(|_| asked == own).and_then(|node| node.root().ok());
+    let root = remembered.unwrap_or_else(|| Root::new(asked));
+    let reached = reach(&config, root.clone(), "doctor", &clock, Asks::ByHand)?;
+    let known = node.and_then(|node| node.db.meta("share").ok().flatten());
+    Ok(Asked { root, known, reached })
 }
 
 /// Works on the share, on the thread that may hang with it.
-fn probe(root: Root, known: Option<String>, wait: Duration, tell: &Sender<Finding>) {
+fn probe(root: Root, known: Option<String>, reached: &Reached, wait: Duration, tell: &Sender<Finding>) {
+    if let Some(login) = &reached.login {
+        let stands = login.ensure();
+        let refused = stands.is_err();
+        let _ = tell.send(finding::login(login.user(), stands.err().as_ref()));
+        if refused {
+            return;
+        }
+    }
     root.settle();
     let mount = mount::of(&root.path());
-    let share = DiskShare::new(root.clone(), "doctor");
     let refused = Arc::new(Mutex::new(None));
     let (ring, rung) = channel();
     let place = root.clone();
@@ -123,7 +147,7 @@ fn probe(root: Root, known: Option<String>, wait: Duration, tell: &Sender<Findin
         rung.recv_timeout(wait).is_ok()
     };
     let patient = ops::Patient {
-        share: &share,
+        share: &*reached.share,
         mount: &mount,
         known,
         host: process::host_name(),

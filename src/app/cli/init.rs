@@ -13,22 +13,25 @@ use super::{Cx, exit};
 use crate::app::locate::{self, Place};
 use crate::app::pass::Work;
 use crate::app::print;
+use crate::app::share::reach;
+use crate::engine::login::Asks;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::{self, Config, ShareConfig, split_command};
 use crate::model::layout;
 use crate::model::name::Name;
-use crate::sys::clock::SystemClock;
-use crate::sys::disk::DiskShare;
+use crate::model::secret::SecretRef;
+use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::flock::LocalLock;
 use crate::sys::root::{Choice, Root};
 use crate::sys::share::Share;
-use crate::sys::{dirs, files, seek};
+use crate::sys::{dirs, files, login, seek};
 
 /// Set up an instance on this PC and join the share; a second run changes nothing without --force
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     lanpost init --share /mnt/agents --instance lab --agent main\n  \
+    lanpost init --share '\\\\nas\\agents' --instance office --user 'NAS\\agents' --password keyring:share-password\n  \
     lanpost init --share '\\\\nas\\agents' --instance office --wake-command \"python C:\\bots\\wake.py\"")]
 pub struct Args {
     /// The folder that all instances have in common
@@ -43,6 +46,12 @@ pub struct Args {
     /// What wakes the agent: a program and its arguments, run without a shell
     #[arg(long, value_name = "CMD")]
     wake_command: Option<String>,
+    /// The user that Windows logs in to the share's server as, as in NAS\\agents
+    #[arg(long, value_name = "USER", requires = "password")]
+    user: Option<String>,
+    /// Where that user's password is kept: keyring:NAME, file:PATH or env:VARIABLE (see `lanpost secret`)
+    #[arg(long, value_name = "REF", requires = "user")]
+    password: Option<String>,
     /// The local folder for database and key [default: in this user's state folder]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -69,10 +78,11 @@ struct Report<'a> {
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let place = locate::place(cx.config.as_deref())?;
     let command = args.wake_command.as_deref().map(split_command).transpose()?;
-    let share = absolute(&args.share);
+    let share = unmapped(cx, absolute(&args.share));
     let asked = Asked {
         share: readable(&share)?,
         typed: share,
+        login: args.user.zip(args.password.as_deref().map(reference).transpose()?),
         state: args.state.as_deref().map(absolute).as_deref().map(readable).transpose()?,
         instance: args.instance,
         agents: args.agents,
@@ -99,6 +109,7 @@ struct Asked {
     share: PathBuf,
     /// As it was typed, which may be no text.
     typed: PathBuf,
+    login: Option<(String, SecretRef)>,
     state: Option<PathBuf>,
     instance: Name,
     agents: Vec<Name>,
@@ -110,6 +121,12 @@ fn leave(cx: &mut Cx, place: &Place, asked: &Asked, old: &Config) -> Result<u8> 
     differ(place, "instance", &old.instance, &asked.instance, old.instance == asked.instance)?;
     let (had, wanted) = (old.share.path.display(), asked.share.display());
     differ(place, "share", &had, &wanted, files::absolute(&old.share.path) == files::absolute(&asked.share))?;
+    if let Some((user, password)) = &asked.login {
+        let share = &old.share;
+        let same = share.user.as_ref() == Some(user) && share.password.as_ref() == Some(password);
+        let had = share.user.as_deref().unwrap_or("none");
+        differ(place, "user or password of the share", &had, user, same)?;
+    }
     if let Some(state) = &asked.state {
         differ(place, "state", &old.state.display(), &state.display(), old.state == *state)?;
     }
@@ -182,10 +199,15 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
         (None, Some(old)) => old.state.clone(),
         (None, None) => default()?,
     };
+    // Another server has other users.
+    let known = old.as_ref().filter(|old| old.share.path == asked.share).map(|old| old.share.clone());
+    let known = known.and_then(|share| share.user.zip(share.password));
+    let (user, password) = asked.login.or(known).unzip();
+    let share = ShareConfig { path: asked.share.clone(), user, password };
     let old = old.map(|old| (old.agents, old.wake.command)).unwrap_or_default();
     let agents = if asked.agents.is_empty() { old.0 } else { asked.agents };
     let command = asked.command.unwrap_or(old.1);
-    let text = config::template(&asked.instance, &agents, &state, &ShareConfig::at(&asked.share), &command)?;
+    let text = config::template(&asked.instance, &agents, &state, &share, &command)?;
     // Parsed back: nothing is made that the daemon would refuse to read.
     let mut config = config::parse(&text, &place.path)?;
     if state.starts_with(&asked.share) {
@@ -209,8 +231,9 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
 /// The engine's part, given up when the share hangs: running init again goes on.
 fn join(config: &Config, typed: PathBuf, force: bool) -> Result<ops::Init> {
     let root = Root::new(&config.share.path);
-    let share = Arc::new(DiskShare::new(root.clone(), "init"));
-    let (config, clock) = (config.clone(), Arc::new(SystemClock::new()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let share = reach(config, root.clone(), "init", &clock, Asks::ByHand)?.share;
+    let config = config.clone();
     let work = Work::start(share, clock.clone(), move |share| {
         if typed != root.typed() {
             same(&*share, &root, &typed)?;
@@ -299,6 +322,29 @@ fn absolute(path: &Path) -> PathBuf {
     let text = path.to_string_lossy();
     let drive = matches!(text.as_bytes(), [d, b':', b'\\' | b'/', ..] if d.is_ascii_alphabetic());
     if text.starts_with(r"\\") || drive { path.to_owned() } else { files::absolute(path) }
+}
+
+/// A drive letter of the network as the server that it stands for: a service has none of a person's drives.
+fn unmapped(cx: &mut Cx, path: PathBuf) -> PathBuf {
+    let Some(unc) = login::behind_drive(&path) else { return path };
+    cx.note(&format!(
+        "{} is a drive of your login alone, which a service does not see; the config gets {}",
+        path.display(),
+        unc.display()
+    ));
+    unc
+}
+
+/// Where the password is; a file is named from the current folder here, from the config's there. Parsed here and not by
+/// clap, which repeats what it refuses.
+fn reference(text: &str) -> Result<SecretRef> {
+    match SecretRef::parse(text) {
+        Ok(SecretRef::File(path)) => Ok(SecretRef::File(absolute(&path))),
+        Ok(other) => Ok(other),
+        Err(cause) => Err(Error::usage("take the password from", "--password", cause).next(
+            "store it with `lanpost secret set share-password`, and give --password keyring:share-password",
+        )),
+    }
 }
 
 fn names(names: &[Name]) -> String {

@@ -180,6 +180,7 @@ mod tests {
             "lanpost send lab/main hi --json-content --create --as main --json --config c",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
             "lanpost inbox --quarantine",
+            "lanpost init --share x --instance lab --user nas\\agents --password env:X",
             "lanpost secret set share-password",
             "lanpost secret set file:C:\\x --service",
             "lanpost secret check --json",

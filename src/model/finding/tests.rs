@@ -92,4 +92,14 @@ fn a_drive_letter_is_no_place_for_a_service() {
     let said = mount(&mount::windows(r"Z:\a", Some(r"\\?\UNC\nas\all\a")));
     assert!(said.grade == Grade::Warning && said.next.unwrap().contains(r"\\nas\all\a"));
     assert_eq!(mount(&mount::windows(r"\\nas\a", None)).grade, Grade::Good);
+    let said = mount(&mount::windows(r"X:\a", Some(r"\\?\C:\work\a")));
+    assert!(said.grade == Grade::Warning && said.next.unwrap().contains(r"C:\work\a"));
+}
+
+#[test]
+fn a_refused_login_is_wrong_and_says_why() {
+    let refused = Error::login("log in to", r"\\nas\a", 1326);
+    let said = login("nas\\agents", Some(&refused));
+    assert!(said.grade == Grade::Wrong && said.found.contains("1326"), "{said:?}");
+    assert_eq!(login("nas\\agents", None).grade, Grade::Good);
 }
