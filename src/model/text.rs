@@ -200,7 +200,8 @@ pub fn scan_tail(buf: &[u8], before: Option<Encoding>) -> Option<Line<'_>> {
     if start.in_nuls(buf) {
         return None;
     }
-    let len = start.len(buf, true).or_else(|| start.inner_seam(buf)).unwrap_or(buf.len());
+    let seam = start.len(buf, true).or_else(|| start.torn(buf)).or_else(|| start.inner_seam(buf));
+    let len = seam.unwrap_or(buf.len());
     Some(start.read(0, &buf[..len])).filter(|line| !is_blank(line))
 }
 

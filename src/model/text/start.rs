@@ -1,7 +1,8 @@
 //! Where a line begins and ends: its encoding, judged at its first bytes, and the seams where another one begins.
 //!
 //! Nothing behind a line's end is looked at, and what a look costs is bounded: a stranger's file must not cost the
-//! square of its size.
+//! square of its size. Half a line (a full disk, a killed script) must not take the next one with it: a message begins
+//! where `{"key":` stands and no JSON could have it. In a line that is whole it never stands there.
 
 use std::str::from_utf8;
 
@@ -9,6 +10,8 @@ use super::{BOM_BE, BOM_LE, BOM8, Encoding, Line, decode, utf8, without_newline}
 
 /// Candidates for a seam in a line for which quotes are counted.
 const MAX_COUNTS: usize = 8;
+/// The most units of a message's opening that are looked at.
+const OPENING: usize = 64;
 
 /// The width and order of the units that a pattern is looked for in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,32 @@ fn opens(buf: &[u8], form: Form) -> bool {
     }
     let inner = (1..).map_while(|i| form.unit(buf, i)).find(|unit| !matches!(unit, 0x09 | 0x20));
     inner == Some(u16::from(b'"'))
+}
+
+/// Whether `buf` begins with `{"key":`, perhaps with blanks, which is more than chance makes of text in another form.
+fn opens_with_key(buf: &[u8], form: Form) -> bool {
+    let mut units = (0..OPENING).map_while(|i| form.unit(buf, i)).peekable();
+    let blanks =
+        |units: &mut std::iter::Peekable<_>| while units.next_if(|u| matches!(u, 0x09 | 0x20)).is_some() {};
+    let (quote, colon) = (Some(u16::from(b'"')), Some(u16::from(b':')));
+    if units.next() != Some(u16::from(b'{')) {
+        return false;
+    }
+    blanks(&mut units);
+    if units.next() != quote {
+        return false;
+    }
+    let in_key =
+        |unit: &u16| u8::try_from(*unit).is_ok_and(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c));
+    let mut len = 0;
+    while units.next_if(in_key).is_some() {
+        len += 1;
+    }
+    if len == 0 || units.next() != quote {
+        return false;
+    }
+    blanks(&mut units);
+    units.next() == colon
 }
 
 /// Whether `buf` begins like a line of UTF-16 that has no BOM: `{` and then ASCII, perhaps after blanks, or a blank
@@ -107,14 +136,15 @@ impl Start {
         let line = &buf[..newline.map_or(buf.len(), |at| at + 1)];
         // The common line ends here: valid UTF-8, no NUL, nothing glued in.
         let clean = !line.contains(&0) && utf8(line).is_some_and(|text| !text.contains("}\u{feff}{"));
-        if !clean
-            && seams
-            && let Some(seam) = self.seam8(line)
-        {
-            return Some(seam);
+        if !seams {
+            return newline.map(|_| line.len());
+        }
+        if !clean && let Some(seam) = self.seam8(line) {
+            return self.torn(&line[..seam]).or(Some(seam));
         }
         newline?;
-        if clean || !seams { Some(line.len()) } else { self.inner_seam(line).or(Some(line.len())) }
+        let inner = || if clean { None } else { self.inner_seam(line) };
+        self.torn(line).or_else(inner).or(Some(line.len()))
     }
 
     /// Where UTF-16 or a second BOM begins inside a line of bytes.
@@ -161,6 +191,30 @@ impl Start {
         })
     }
 
+    /// Where another message begins inside a string of one that was never finished.
+    pub fn torn(&self, line: &[u8]) -> Option<usize> {
+        let first = (self.bom + 1..line.len()).find(|at| line[*at..].starts_with(b"{\""))?;
+        let begins = |at: usize, inside: bool| match line[at] {
+            b'{' => inside && at >= first && opens_with_key(&line[at..], Form::Byte),
+            0xEF => line[at..].strip_prefix(BOM8).is_some_and(|text| opens_with_key(text, Form::Byte)),
+            _ => false,
+        };
+        // In GBK a backslash or a brace may be the second half of a character, unless the line was cut between them.
+        let pairs = utf8(line).is_none();
+        let (mut at, mut inside) = (self.bom, false);
+        while at < line.len() {
+            if at > self.bom && begins(at, inside) {
+                return Some(at);
+            }
+            let next = line.get(at + 1);
+            let paired = pairs && line[at] > 0x80 && next.is_some_and(|byte| *byte >= 0x40);
+            let escaped = inside && line[at] == b'\\' && next.is_some_and(|byte| *byte != b'\n');
+            inside ^= line[at] == b'"';
+            at += if escaped || paired && !begins(at + 1, inside) { 2 } else { 1 };
+        }
+        None
+    }
+
     /// Up to the aligned newline, or to where text in bytes or another BOM follows.
     fn len16(&self, buf: &[u8]) -> Option<usize> {
         let form = if self.encoding == Encoding::Utf16Le { Form::Le } else { Form::Be };
@@ -180,17 +234,50 @@ impl Start {
             let resync = head.last() == Some(&b'\n')
                 && rest.starts_with(b"{\"")
                 && rest.get(2).is_some_and(u8::is_ascii_graphic);
-            if at > self.bom && (message || resync) {
+            if at > self.bom && (message || resync || Start::cut16(form, at, rest)) {
+                return Some(at);
+            }
+            let again = rest.starts_with(&buf[..self.bom]);
+            if at == self.bom && at > 0 && !again && Start::cut16(form, at, rest) {
                 return Some(at);
             }
         }
         None
     }
 
+    /// Whether UTF-16 was cut off before `rest`, at `at` bytes, so that another message begins there.
+    fn cut16(form: Form, at: usize, rest: &[u8]) -> bool {
+        match rest[0] {
+            b'{' | 0 if at % 2 == 1 && opens_with_key(rest, form) => true,
+            b'{' => opens_with_key(rest, Form::Byte),
+            0xEF | 0xFE | 0xFF => Start::by_bom(rest).is_some_and(|start| {
+                let form = match start.encoding {
+                    Encoding::Utf16Le => Form::Le,
+                    Encoding::Utf16Be => Form::Be,
+                    _ => Form::Byte,
+                };
+                opens_with_key(&rest[start.bom..], form)
+            }),
+            _ => false,
+        }
+    }
+
     pub fn read<'a>(&self, at: usize, raw: &'a [u8]) -> Line<'a> {
-        let (encoding, text) = decode(self.encoding, &raw[self.bom..]);
+        let text = without_half_newline(&raw[self.bom..], self.encoding);
+        let (encoding, text) = decode(self.encoding, text);
         Line { at, raw, encoding, text: text.map(without_newline) }
     }
+}
+
+/// A line of UTF-16 without half a newline, or one in bytes that somebody added because he found none.
+fn without_half_newline(text: &[u8], encoding: Encoding) -> &[u8] {
+    let end: &[u8] = match (encoding, text.len() % 2) {
+        (Encoding::Utf16Le, 1) => b"\n",
+        (Encoding::Utf16Le, _) => b"\n\n",
+        (Encoding::Utf16Be, 1) => b"\0",
+        _ => b"",
+    };
+    text.strip_suffix(end).unwrap_or(text)
 }
 
 /// Whether JSON that ends here ends inside a string, where a brace and a BOM are just text.

@@ -71,6 +71,32 @@ fn files_as_the_tools_leave_them() {
     assert!(seen >= 20, "{seen} files");
 }
 
+/// Files in which somebody's line was cut off: the whole messages behind it are there, and the half ones are no JSON.
+#[test]
+fn files_with_half_a_line() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/cut");
+    let mut seen = 0;
+    for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|ext| ext != "jsonl") {
+            continue;
+        }
+        let raw = std::fs::read(&path).unwrap();
+        let expected = std::fs::read(path.with_extension("expected.json")).unwrap();
+        let expected: Vec<serde_json::Value> = serde_json::from_slice(&expected).unwrap();
+        let whole = |text: &String| serde_json::from_str::<serde_json::Value>(text).is_ok();
+        let lines: Vec<_> = read(&raw, None).0;
+        let told = lines.iter().filter_map(|(encoding, text)| Some((encoding, text.as_ref().ok()?)));
+        let told: Vec<_> = told
+            .filter(|(_, text)| whole(text))
+            .map(|(encoding, text)| serde_json::json!({"encoding": encoding.name(), "text": text}))
+            .collect();
+        assert_eq!(told, expected, "{path:?}");
+        assert!(lines.len() > expected.len(), "{path:?}: the half is told, too");
+        seen += 1;
+    }
+    assert!(seen >= 7, "{seen} files");
+}
+
 #[test]
 fn names_and_words() {
     for encoding in Encoding::ALL {
@@ -183,6 +209,47 @@ fn what_fits_no_encoding_is_told_and_stepped_over() {
     // An odd byte or half a pair at the end is in flight.
     assert_eq!(read(&bytes(&[&le("{\"a\":\""), b"\x3D"]), None), (vec![], Tail::Partial));
     assert_eq!(read(&bytes(&[&le("{\"a\":\""), b"\x3D\xD8"]), None), (vec![], Tail::Partial));
+}
+
+/// Half a message, cut anywhere, and behind it a whole one, in every pair of encodings.
+#[test]
+fn half_a_line_takes_no_other_one_with_it() {
+    let half = "{\"from\":\"手\",\"content\":\"第一算法 \\\"x\\\" 😀";
+    let whole = "{\"from\":\"hand\",\"content\":\"你好 {\\\"a\\\":1}\"}";
+    let marked = |encoding| [false, true].map(|bom| encode(half, encoding, bom));
+    for first in Encoding::ALL.into_iter().flat_map(marked) {
+        for cut in 1..=first.len() {
+            for (second, glue) in Encoding::ALL.into_iter().flat_map(|e| [(e, ""), (e, "\n")]) {
+                let own = encode(&format!("{whole}\r\n"), second, true);
+                let buf = bytes(&[&first[..cut], glue.as_bytes(), &own]);
+                // Half of one BOM before another one is a third; a lone `{` begins with a NUL, and is waited for.
+                if buf.starts_with(b"\xFF\xFE\xFF") || buf.starts_with(b"\0") && cut <= 3 {
+                    continue;
+                }
+                let lines = read(&buf, None).0;
+                // Two of a kind, and no newline, in the middle of a word: nothing tells where the second one begins.
+                let told = !glue.is_empty()
+                    || second != Encoding::Gb18030 && second != Encoding::Utf8
+                    || lines.len() > 1;
+                let taken = lines.last().is_some_and(|(_, text)| text.as_deref() == Ok(whole));
+                let opening = String::from_utf8_lossy(&buf);
+                assert!(taken || !told, "{cut} of {opening:?} then {second}: {lines:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_that_lacks_half_of_its_newline_is_whole() {
+    for (encoding, cut) in [(Encoding::Utf16Le, 1), (Encoding::Utf16Be, 1), (Encoding::Utf16Le, 2)] {
+        let line = encode("{\"a\":\"你\"}\r\n", encoding, true);
+        for glue in ["", "\n"] {
+            let buf = bytes(&[&line[..line.len() - cut], glue.as_bytes(), b"{\"b\":1}\n"]);
+            let texts: Vec<_> = read(&buf, None).0.into_iter().map(|(_, text)| text).collect();
+            let expected = ["{\"a\":\"你\"}", "{\"b\":1}"].map(|text| Ok(text.to_owned()));
+            assert_eq!(texts, expected, "{encoding} {glue:?}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanpost::model::layout;
+use lanpost::model::text::{Encoding, encode};
 
 use super::{STRANGER, World};
 use crate::clock::SimClock;
@@ -124,17 +125,9 @@ impl World {
         if server.what(lock.as_str()) != What::Gone {
             return;
         }
-        // Half a line in UTF-16 swallows the line after it: a known limit of files with several encodings.
-        let encodings = if server.room.is_some() { 2 } else { 4 };
-        let bytes = match self.rng.below(encodings) {
-            0 => format!("{line}\r\n").into_bytes(),
-            1 => format!("\u{feff}{line}\n").into_bytes(),
-            2 => [0xFF, 0xFE]
-                .into_iter()
-                .chain(format!("{line}\r\n").encode_utf16().flat_map(u16::to_le_bytes))
-                .collect(),
-            _ => format!("{line}\n").into_bytes(),
-        };
+        let encoding = Encoding::ALL[self.rng.below(Encoding::ALL.len())];
+        let newline = if self.rng.per_mille(500) { "\r\n" } else { "\n" };
+        let bytes = encode(&format!("{line}{newline}"), encoding, self.rng.per_mille(700));
         if server.what(slot.as_str()) == What::Gone && server.write(STRANGER, slot.as_str(), b"") != Ok(true)
         {
             return;
