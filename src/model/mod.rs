@@ -1,5 +1,6 @@
 //! Floor 0: values and rules. No I/O, no clock, no randomness; everything here is a function of its arguments.
 
+pub mod ascii;
 pub mod config;
 pub mod envelope;
 pub mod finding;

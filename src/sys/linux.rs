@@ -147,6 +147,9 @@ pub fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Pipes carry what the locale says, and that is UTF-8.
+pub const PIPES_ARE_UTF8: bool = true;
+
 /// The PC's name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -124,6 +124,9 @@ pub fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
+/// Pipes carry what the locale says, and that is UTF-8.
+pub const PIPES_ARE_UTF8: bool = true;
+
 /// The PC's name.
 pub fn host_name() -> String {
     std::env::var("HOSTNAME").unwrap_or_else(|_| "unknown".into())
@@ -203,7 +206,7 @@ mod tests {
             std::fs::read_dir(folder.path()).unwrap().map(|e| entry_meta(&e.unwrap())).collect();
         assert_eq!(names.len(), 2);
         assert!(open_read(&folder.path().join("new")).is_err(), "a folder is not a file");
-        assert!(!host_name().is_empty());
+        assert!(!host_name().is_empty() && PIPES_ARE_UTF8);
         assert_eq!((mount(folder.path()), rights(folder.path())), (Mount::default(), None));
         assert!(ChangeNotify::open(folder.path()).is_err() && ChangeNotify.wait().is_err());
         assert!(NOT_ANNOUNCED.is_empty() && !NO_NAME.contains(&0));

@@ -20,6 +20,11 @@ pub fn executable() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("lanpost"))
 }
 
+/// Whether programs here take what comes out of a pipe for UTF-8; else only ASCII is safe.
+pub fn pipes_are_utf8() -> bool {
+    platform::PIPES_ARE_UTF8
+}
+
 /// Prepares a child so that [`kill_tree`] can end it with all it started.
 pub fn isolate(command: &mut Command) {
     platform::isolate(command);

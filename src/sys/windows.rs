@@ -131,6 +131,9 @@ pub fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
+/// PowerShell 5.1 and Python read pipes in the ANSI code page, 936 on a Chinese Windows.
+pub const PIPES_ARE_UTF8: bool = false;
+
 /// The PC's name.
 pub fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())

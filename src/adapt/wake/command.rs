@@ -1,6 +1,7 @@
 //! Waking by a command: started once per batch, mail on stdin, judged by its exit code.
 //!
-//! - argv as configured, no shell; stdin is the JSON array of the messages, as `lanpost inbox --json` shows them.
+//! - argv as configured, no shell; stdin is the JSON array of the messages, as `lanpost inbox --json` shows them
+//!   (UTF-8; on Windows in ASCII, since programs there read pipes in the ANSI code page).
 //! - Environment: `LANPOST_INSTANCE`, `LANPOST_AGENT`, `LANPOST_WAKE`, `LANPOST_ATTEMPT`, `LANPOST_COUNT`,
 //!   `LANPOST_IDS` and `LANPOST_FROM` (separated by spaces), `LANPOST_CONFIG`, `LANPOST_BIN`.
 //! - Exit codes (sysexits.h): 0 done; 75 and anything unknown, a crash or a signal: try again; 64-78: never again.
@@ -19,6 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::engine::wake::{Outcome, WakeOrder, WakeResult};
+use crate::model::ascii;
 use crate::sys::process;
 
 /// How much of the end of stderr is kept.
@@ -84,12 +86,13 @@ impl WakeCommand {
 
     async fn attend(&self, mut child: Child, order: &WakeOrder) -> (Outcome, String) {
         let guard = Tree(child.id());
-        let mail = serde_json::to_vec(&order.messages).unwrap_or_default();
+        let mail = serde_json::to_string(&order.messages).unwrap_or_default();
+        let mail = if process::pipes_are_utf8() { mail } else { ascii::escaped(&mail) };
         let stdin = child.stdin.take();
         let feed = tokio::spawn(async move {
             if let Some(mut stdin) = stdin {
                 // A command that doesn't read its stdin is fine.
-                let _ = stdin.write_all(&mail).await;
+                let _ = stdin.write_all(mail.as_bytes()).await;
             }
         });
         let stdout = tokio::spawn(drain(child.stdout.take()));

@@ -47,6 +47,9 @@ struct Cli {
     /// Print JSON, of the shape that docs/cli.md promises
     #[arg(long, global = true)]
     json: bool,
+    /// Write JSON in ASCII alone, other characters as \uXXXX: for pipes that are not read as UTF-8 [default on Windows]
+    #[arg(long, global = true)]
+    ascii: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -99,7 +102,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let mut cx = Cx { config: cli.config, json: cli.json, out: Out::stdout(), passes: Passes::default() };
+    let mut cx =
+        Cx { config: cli.config, json: cli.json, out: Out::stdout(cli.ascii), passes: Passes::default() };
     let stores = matches!(cli.command, Command::Send(_) | Command::Reply(_));
     let done = cli.command.run(&mut cx);
     // The answer comes first, even when the command goes on to fail.

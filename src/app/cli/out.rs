@@ -11,6 +11,8 @@ use serde_json::json;
 
 use crate::app::print;
 use crate::error::{Error, Result};
+use crate::model::ascii;
+use crate::sys::process;
 
 /// Columns of whatever is not a terminal.
 const COLUMNS: usize = 100;
@@ -21,6 +23,8 @@ pub struct Out {
     /// Nobody reads any more, or nothing can be written.
     shut: bool,
     failed: Option<Error>,
+    /// JSON is written in ASCII alone.
+    ascii: bool,
     /// Whether a person is looking.
     pub terminal: bool,
     /// The width of a line for people.
@@ -28,12 +32,20 @@ pub struct Out {
 }
 
 impl Out {
-    /// Standard output.
-    pub fn stdout() -> Out {
+    /// Standard output; JSON in ASCII if that is asked for, or if whoever reads the pipe may not take it for UTF-8.
+    pub fn stdout(ascii: bool) -> Out {
         let terminal = io::stdout().is_terminal();
         let size = terminal_size::terminal_size().filter(|_| terminal);
         let columns = size.map_or(COLUMNS, |(width, _)| usize::from(width.0).max(40));
-        Out { to: Box::new(BufWriter::new(io::stdout())), shut: false, failed: None, terminal, columns }
+        let ascii = ascii || !terminal && !process::pipes_are_utf8();
+        Out {
+            to: Box::new(BufWriter::new(io::stdout())),
+            shut: false,
+            failed: None,
+            ascii,
+            terminal,
+            columns,
+        }
     }
 
     /// One line of text. It must be safe to print already.
@@ -44,7 +56,8 @@ impl Out {
 
     /// One line of JSON.
     pub fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.line(print::json(value)?);
+        let text = self.encoded(value)?;
+        self.line(text);
         Ok(())
     }
 
@@ -52,10 +65,16 @@ impl Out {
     pub fn array<T: Serialize>(&mut self, values: &[T]) -> Result<()> {
         for (i, value) in values.iter().enumerate() {
             self.bytes(if i == 0 { b"[" } else { b",\n " });
-            self.bytes(print::json(value)?.as_bytes());
+            let text = self.encoded(value)?;
+            self.bytes(text.as_bytes());
         }
         self.line(if values.is_empty() { "[]" } else { "]" });
         Ok(())
+    }
+
+    fn encoded<T: Serialize + ?Sized>(&self, value: &T) -> Result<String> {
+        let text = print::json(value)?;
+        Ok(if self.ascii { ascii::escaped(&text) } else { text })
     }
 
     /// Bytes as they are.
@@ -133,7 +152,10 @@ pub fn note(json: bool, text: &str) {
 }
 
 fn say(value: &serde_json::Value) {
+    // Whoever reads this may read it in any encoding; a person reads the text, not the JSON.
+    let ascii = !io::stderr().is_terminal() && !process::pipes_are_utf8();
     if let Ok(line) = print::json(value) {
+        let line = if ascii { ascii::escaped(&line) } else { line };
         let _ = writeln!(io::stderr(), "{line}");
     }
 }
@@ -155,7 +177,14 @@ mod tests {
     }
 
     fn out(kind: io::ErrorKind) -> Out {
-        Out { to: Box::new(Fails(kind)), shut: false, failed: None, terminal: false, columns: COLUMNS }
+        Out {
+            to: Box::new(Fails(kind)),
+            shut: false,
+            failed: None,
+            ascii: false,
+            terminal: false,
+            columns: COLUMNS,
+        }
     }
 
     #[test]
