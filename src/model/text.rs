@@ -12,6 +12,7 @@
 //! Known limit: a GBK line that happens to be valid UTF-8 (all its pairs in C2-DF 80-BF, such as a lone U+4E00) reads
 //! as UTF-8. What a crash leaves: a tail without newline or a run of NULs, both in flight and not consumed.
 
+pub mod mojibake;
 mod start;
 
 use std::borrow::Cow;

@@ -308,6 +308,31 @@ fn a_message_that_waited_too_long_expires() {
 }
 
 #[test]
+fn json_in_ascii_means_the_same() {
+    let lan = Lan::new();
+    let (lab, _) = (lan.join("lab"), lan.join("office"));
+    let id = lab.run(&["send", "office", "你好 😀", "--json", "--ascii"]).exits(0);
+    assert!(id.out.is_ascii() && id.out.contains("\\u4f60"), "{}", id.out);
+    let sent: serde_json::Value = serde_json::from_str(&id.out).unwrap();
+    assert_eq!(sent["content"], "你好 😀");
+}
+
+#[test]
+fn text_that_was_decoded_wrongly_stays_and_its_original_is_offered() {
+    let lan = Lan::new();
+    let (lab, office) = (lan.join("lab"), lan.join("office"));
+    lab.run(&["send", "office", "ÄãºÃ"]).exits(0);
+    lab.run(&["send", "office", "Grüße, 你好"]).exits(0);
+    office.run(&["inbox"]).exits(0);
+    let inbox = office.inbox();
+    assert_eq!((&inbox[0]["content"], &inbox[0]["likely"]), (&"ÄãºÃ".into(), &"你好".into()));
+    assert!(inbox[1].get("likely").is_none());
+    let id = inbox[0]["id"].as_str().unwrap().to_owned();
+    let shown = office.ok(&["read", &id]);
+    assert!(["ÄãºÃ", "Likely", "你好"].iter().all(|word| shown.contains(word)), "{shown}");
+}
+
+#[test]
 fn text_is_piped_in_any_encoding() {
     let (_lan, office, lab) = two();
     let text = "你好，编译通过了吗？\n第二行";

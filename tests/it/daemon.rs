@@ -457,8 +457,12 @@ fn the_sample_appended_by_hand_arrives_however_it_was_written() {
             let text = format!("你好 {n} {}", newline.len());
             let line = SAMPLE.replace("你好，我是A实例，收到请回复", &text);
             let bom = expected.is_empty();
-            append(&slot(&pc), &encode(&format!("{line}{newline}"), encoding, bom));
+            let bytes = encode(&format!("{line}{newline}"), encoding, bom);
+            append(&slot(&pc), &bytes);
             let got = pc.receives(&text);
+            let id = text_of(&got, "id");
+            let raw = pc.command(&["read", &id, "--raw", "--peek"]).output().unwrap().stdout;
+            assert_eq!(raw, bytes, "{encoding}: the very bytes");
             expected.push(text_of(&got, "id"));
             assert_eq!((&got["from"], &got["to"]), (&json!("instance-A"), &json!("instance-B")));
             assert_eq!(got["timestamp"], "2026-02-14T18:40:00+08:00");

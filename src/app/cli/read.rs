@@ -89,4 +89,9 @@ fn show(cx: &mut Cx, message: &Message) {
     header("State", message.state.as_str());
     cx.out.line("");
     cx.out.line(print::content(&message.content));
+    if let Some(likely) = &message.likely {
+        cx.out.line("");
+        cx.out.line("Likely, before it was decoded wrongly on its way to the share:");
+        cx.out.line(print::content(likely));
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::model::envelope::{Envelope, Priority, format_time};
 use crate::model::id::MessageId;
 use crate::model::state::State;
+use crate::model::text::mojibake;
 
 /// Whether a message came or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -76,6 +77,9 @@ pub struct Message {
     /// How the line was written, for mail that came through the open slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
+    /// What the content likely said before somebody decoded it wrongly; only where the evidence is strong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likely: Option<Value>,
     /// Fields of the envelope that this version doesn't know.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub rest: Map<String, Value>,
@@ -90,6 +94,7 @@ impl Message {
         let way: String = row.get(1)?;
         let expires: Option<i64> = row.get(14)?;
         let rest: Option<String> = row.get(18)?;
+        let content = serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default();
         Ok(Message {
             n: row.get(0)?,
             way: if way == "in" { Way::In } else { Way::Out },
@@ -98,7 +103,8 @@ impl Message {
             from: row.get(4)?,
             to: row.get(5)?,
             kind: row.get(6)?,
-            content: serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default(),
+            likely: mojibake::original_of(&content),
+            content,
             timestamp: row.get(8)?,
             state: parsed(row, 9)?,
             at: rfc3339(row.get(10)?),
@@ -187,6 +193,7 @@ impl NewMessage {
             outcome: self.outcome.clone(),
             wake: None,
             encoding: None,
+            likely: mojibake::original_of(&e.content),
             rest: e.rest.clone(),
         }
     }

@@ -1,0 +1,157 @@
+//! Text that was decoded wrongly before it reached us, and what it said before: `浣犲ソ` was `你好`.
+//!
+//! Such text is valid UTF-8 and stays as it is; the original is only offered beside it. The rule of evidence, all of it:
+//! 1. The way back is exact: the text in the wrong encoding gives bytes that are all valid in the right one, and the
+//!    same way forth gives the very same text again. What holds U+FFFD lost something, and is left alone.
+//! 2. The original is shorter, and every character of it is one that people write: letters of the common scripts,
+//!    CJK of the common range, punctuation, emoji; no controls, no private use, nothing unassigned.
+//! 3. It says enough that chance is out of the question ([`Weight`]): no sentence of a living language reads so.
+//! 4. There is one such original, not two. It may be two wrong turns away.
+
+use std::borrow::Cow;
+
+use encoding_rs::{BIG5, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use serde_json::Value;
+
+/// The wrong turns: what bytes of the second were read as.
+const TURNS: [(&Encoding, &Encoding); 5] =
+    [(WINDOWS_1252, UTF_8), (GBK, UTF_8), (BIG5, UTF_8), (SHIFT_JIS, UTF_8), (WINDOWS_1252, GBK)];
+
+/// What it takes to be believed, see [`weigh`].
+const ENOUGH: usize = 2;
+
+/// What a content said before it was decoded wrongly: of the same shape, with each such string mended. `None` unless
+/// the evidence is strong for at least one of them.
+pub fn original_of(content: &Value) -> Option<Value> {
+    match content {
+        Value::String(text) => original(text).map(Value::String),
+        Value::Array(values) => {
+            let mended: Vec<_> = values.iter().map(original_of).collect();
+            let all = || mended.iter().zip(values).map(|(new, old)| new.as_ref().unwrap_or(old).clone());
+            mended.iter().any(Option::is_some).then(|| Value::Array(all().collect()))
+        }
+        Value::Object(map) => {
+            let mended: Vec<_> = map.values().map(original_of).collect();
+            let pair = |(new, (key, old)): (&Option<Value>, (&String, &Value))| {
+                (key.clone(), new.as_ref().unwrap_or(old).clone())
+            };
+            mended
+                .iter()
+                .any(Option::is_some)
+                .then(|| Value::Object(mended.iter().zip(map).map(pair).collect()))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// What `text` said before it was decoded wrongly, once or twice.
+pub fn original(text: &str) -> Option<String> {
+    if text.is_ascii() || text.contains('\u{FFFD}') {
+        return None;
+    }
+    let mut found: Vec<String> = vec![];
+    for turn in TURNS {
+        // UTF-8 proves itself, GBK does not: it is a guess for what nothing else explains.
+        if turn.1 == GBK && !found.is_empty() {
+            break;
+        }
+        let Some(once) = back(text, turn) else { continue };
+        let before = found.len();
+        let twice = TURNS.iter().filter_map(|turn| believed(&once, *turn));
+        found.extend(twice);
+        if found.len() == before {
+            found.extend(Some(once).filter(|once| convinces(text, once, turn)));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    if found.len() == 1 { found.pop() } else { None }
+}
+
+fn believed(text: &str, turn: (&'static Encoding, &'static Encoding)) -> Option<String> {
+    back(text, turn).filter(|original| convinces(text, original, turn))
+}
+
+/// One turn back, if it is exact.
+fn back(text: &str, (wrong, right): (&'static Encoding, &'static Encoding)) -> Option<String> {
+    let bytes = bytes_of(text, wrong)?;
+    let original = right.decode_without_bom_handling_and_without_replacement(&bytes)?;
+    let (again, _, lossy) = right.encode(&original);
+    (!lossy && *again == *bytes && original != text).then(|| original.into_owned())
+}
+
+/// The bytes that read as exactly this in `wrong`.
+fn bytes_of<'a>(text: &'a str, wrong: &'static Encoding) -> Option<Cow<'a, [u8]>> {
+    let fits = |text: &str| !wrong.encode(text).2;
+    // Ordinary text fails with its first letters, before all of it is encoded.
+    let first: String = text.chars().filter(|c| !c.is_ascii()).take(4).collect();
+    if fits(&first) {
+        let (bytes, _, lossy) = wrong.encode(text);
+        let forth = wrong.decode_without_bom_handling_and_without_replacement(&bytes);
+        if !lossy && forth.is_some_and(|forth| forth == text) {
+            return Some(bytes);
+        }
+    }
+    // Programs that say 1252 often mean Latin-1, which has controls where 1252 has more letters.
+    let latin1 = || text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>();
+    if wrong == WINDOWS_1252 { latin1().map(Cow::Owned) } else { None }
+}
+
+/// Rules 2 and 3.
+fn convinces(text: &str, original: &str, turn: (&Encoding, &Encoding)) -> bool {
+    let foreign = || original.chars().filter(|c| !c.is_ascii());
+    let shorter = original.chars().count() < text.chars().count();
+    shorter
+        && original.chars().all(is_written)
+        && foreign().count() > 0
+        && weigh(text, original, turn) >= ENOUGH
+}
+
+/// How much there is that chance does not make. Two common Chinese characters in a row where GBK was read as 1252. Else
+/// the characters of UTF-8's multi-byte sequences: where they were read as CJK, those of three bytes and more; where
+/// they were read as letters, the second and further ones, unless people put such a one behind a letter.
+fn weigh(text: &str, original: &str, (wrong, right): (&Encoding, &Encoding)) -> usize {
+    if right == GBK {
+        // Capitals alone, as in ÁÉÍÓ or INFORMAÇÃO, are no evidence.
+        if text.chars().all(|c| c.is_ascii() || c.is_uppercase()) {
+            return 0;
+        }
+        let common =
+            |c: &char| matches!(GBK.encode(c.encode_utf8(&mut [0; 4])).0[..], [0xB0..=0xD7, 0xA1..=0xFE]);
+        let chinese: Vec<char> = original.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()).collect();
+        let ordinary = chinese.iter().filter(|c| common(c)).count();
+        let in_a_row = original.split(|c: char| !c.is_alphabetic() || c.is_ascii());
+        let runs: Vec<usize> = in_a_row.map(|run| run.chars().count()).filter(|len| *len > 0).collect();
+        let alone = runs.iter().filter(|len| **len == 1).count();
+        let trusted = ordinary * 5 >= chinese.len() * 4 && alone * 2 < runs.len();
+        return if trusted { runs.into_iter().max().unwrap_or(0) } else { 0 };
+    }
+    if wrong != WINDOWS_1252 {
+        return original.chars().filter(|c| c.len_utf8() > 2).count();
+    }
+    let behind_a_letter = |c: char| {
+        let typographic = matches!(c, '‚' | '„' | '…' | '‘' | '’' | '“' | '”' | '–' | '—' | '‹' | '›' | '®');
+        typographic || matches!(c, '\u{A0}' | '«' | '»' | '°' | 'º' | 'ª' | '·' | '²' | '³' | '´' | '¿' | '¡')
+    };
+    let continues =
+        |c: &char| matches!(u32::from(*c), 0x80..=0xBF | 0x100..) && !behind_a_letter(*c) && !c.is_ascii();
+    text.chars().filter(continues).count()
+}
+
+/// Whether it is a character that people write in mail.
+fn is_written(c: char) -> bool {
+    matches!(c,
+        '\t' | '\n' | '\r' | ' '..='~'
+        | '\u{A0}'..='\u{AC}' | '\u{AE}'..='\u{17F}' // Latin
+        | '\u{1A0}' | '\u{1A1}' | '\u{1AF}' | '\u{1B0}' | '\u{218}'..='\u{21B}' | '\u{1EA0}'..='\u{1EF9}'
+        | '\u{300}'..='\u{304}' | '\u{306}'..='\u{309}' | '\u{323}' | '\u{327}' | '\u{328}'
+        | '\u{386}'..='\u{3CE}' | '\u{400}'..='\u{45F}' | '\u{490}' | '\u{491}' // Greek, Cyrillic
+        | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205E}' | '\u{20AC}' | '\u{2100}'..='\u{214F}'
+        | '\u{2190}'..='\u{21FF}' | '\u{2200}'..='\u{22FF}' | '\u{2460}'..='\u{27BF}'
+        | '\u{3000}'..='\u{303F}' | '\u{3041}'..='\u{30FF}' | '\u{4E00}'..='\u{9FA5}' | '\u{AC00}'..='\u{D7A3}'
+        | '\u{FF01}'..='\u{FF5E}' | '\u{FFE0}'..='\u{FFE6}' | '\u{FE0F}' | '\u{200D}'
+        | '\u{1F300}'..='\u{1FAFF}')
+}
+
+#[cfg(test)]
+mod tests;
