@@ -1,6 +1,6 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
-//! Grammar: `instance`, `agents`, `state`, then the tables `share`, `look`, `wake`, `limits`, `keep`; see [`template`].
+//! Grammar: `instance`, `agents`, `state`, then the tables `share`, `look`, `wake`, `limits`, `keep`, `log`; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
 //! that nobody downstream overflows a clock or busy-loops; a secret is named by a reference ([`SecretRef`]), and what
@@ -55,6 +55,9 @@ pub struct Config {
     /// How long things are kept, and how much for whom.
     #[serde(default)]
     pub keep: Keep,
+    /// How much of the daemon's log is kept.
+    #[serde(default)]
+    pub log: LogConfig,
 }
 
 /// The table `share`.
@@ -212,6 +215,24 @@ impl Default for Keep {
             spool: 100_000,
             spool_bytes: Size(256 * MIB),
         }
+    }
+}
+
+/// The table `log`.
+#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// The log file is put aside at this size.
+    #[serde(deserialize_with = "size::<_, { LOG.0 }, { LOG.1 }>")]
+    pub size: Size,
+    /// Log files that are kept, with the one that is being written.
+    #[serde(deserialize_with = "number::<_, _, { LOGS.0 }, { LOGS.1 }>")]
+    pub files: u32,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { size: Size(5 * MIB), files: 5 }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod mount;
 pub mod process;
 mod reach;
 pub mod root;
+pub mod rotating;
 pub mod secret;
 pub mod seek;
 pub mod share;

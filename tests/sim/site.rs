@@ -102,6 +102,7 @@ impl Site {
             wake: WakeConfig::default(),
             limits: Limits::default(),
             keep: Default::default(),
+            log: Default::default(),
         };
         if manner != Manner::Absent {
             config.wake.command = vec!["agent".into()];

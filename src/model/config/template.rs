@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::value::*;
-use super::{Keep, Limits, Look, ShareConfig, WakeConfig};
+use super::{Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
 
@@ -90,6 +90,11 @@ pub fn template(
     out.time("gone_after", keep.gone_after, KEEP, "mail for a peer that has been gone for this long fails");
     out.ranged("spool", keep.spool, SPOOL.0, SPOOL.1, "messages that may wait for a peer that is not online");
     out.size("spool_bytes", keep.spool_bytes, SPOOL_BYTES, "and the bytes of their contents");
+
+    let log = LogConfig::default();
+    out.table("log");
+    out.size("size", log.size, LOG, "the daemon's log file in the state folder is put aside at this size");
+    out.ranged("files", log.files, LOGS.0, LOGS.1, "log files that are kept, with the one being written");
     Ok(out.0)
 }
 

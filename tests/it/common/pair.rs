@@ -11,7 +11,7 @@ use lanpost::engine::node::Node;
 use lanpost::engine::ops::{self, Draft};
 use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
 use lanpost::engine::{Engine, Hints, Role};
-use lanpost::model::config::{Config, Keep, Limits, Look, ShareConfig, WakeConfig};
+use lanpost::model::config::{Config, Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
 use lanpost::model::layout::{self, LaneFile};
 use lanpost::model::name::{Address, Name};
 use lanpost::model::report::REPORT;
@@ -53,6 +53,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         wake: WakeConfig::default(),
         limits: Limits::default(),
         keep: Keep::default(),
+        log: LogConfig::default(),
     }
 }
 
