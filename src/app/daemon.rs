@@ -2,7 +2,8 @@
 //!
 //! - The engine's thread moves mail. It blocks on the share and may hang with it.
 //! - The waker's thread decides about wakes, from the local store alone: they go on while the share hangs.
-//! - The watchdog's thread notices that the engine hangs, and says so in the log and in `status`.
+//! - The watchdog's thread notices that the engine hangs, and says so in the log and in `status`. It alone tells the
+//!   service manager that the daemon lives: as long as the engine does its work, or is known to wait for the share.
 //!
 //! Each has a store connection of its own. Nobody waits for the engine's thread longer than a stop's short grace.
 //! Errors are sorted here, in one place: the share's are reported and tried again, the local store's stop the daemon
@@ -15,10 +16,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::adapt::service::Keeper;
 use crate::adapt::signals;
 use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen};
 use crate::app::log::Log;
+use crate::app::pulse::Pulse;
 use crate::app::share;
 use crate::app::shell::{Nudge, Said, Shell, Signal};
 use crate::engine::login::Asks;
@@ -38,15 +41,27 @@ const STORE_FAILED: Duration = Duration::from_secs(2);
 /// The time between two looks of the watchdog.
 const WATCHDOG: Duration = Duration::from_secs(1);
 
-/// Runs the daemon until it is asked to stop.
+/// Runs the daemon until it, or its service manager, is asked to stop.
 ///
 /// # Errors
 /// Another process holds the state folder, or the local store can't be used.
-pub fn run(config: Config, config_path: &Path) -> Result<()> {
+pub fn run(config: Config, config_path: &Path, keeper: Keeper) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let log = Log::new(clock.clone());
     let node = Node::open(config, clock.clone())?;
     let _lock = lock(&node)?;
+    let log = Log::open(clock, keeper, &node.config.state, &node.config.log);
+    let ended = work(node, config_path, &log);
+    if let Err(error) = &ended {
+        log.failure(error);
+    }
+    log.flush();
+    ended
+}
+
+/// Does the daemon's work, in a state folder that is this process's own.
+fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
+    let clock = node.clock.clone();
+    let keeper = log.keeper().clone();
     let another = || Node::open(node.config.clone(), clock.clone());
     let (waker, mut watchman) = (Waker::new(another()?)?, another()?);
     let watchdog = Watchdog::new(&mut watchman)?;
@@ -76,26 +91,45 @@ pub fn run(config: Config, config_path: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
     // Before the engine says that we live: from then on a stop has to end with the last heartbeat.
-    let stop = runtime.block_on(async { signals::listen() });
-    let stop = stop.map_err(|error| Error::new(Kind::Io, "listen for", "signals", error))?;
+    let stop = runtime.block_on(async { listen(&keeper) })?;
     let engine = Engine::new(Arc::new(share), node, Role::Daemon)?;
-    log.info(&hello);
+    log.milestone(&hello);
 
     let (to_engine, for_engine) = channel();
     let (to_waker, for_waker) = channel();
     let (to_shell, for_shell) = tokio::sync::mpsc::unbounded_channel();
     let (nudge, said, noted) = (to_waker.clone(), to_shell.clone(), log.clone());
-    spawn("engine", &to_shell, move || move_mail(engine, &for_engine, &said, &nudge, &noted))?;
+    let pulse = Pulse::new(clock);
+    let beat = pulse.clone();
+    spawn("engine", &to_shell, move || move_mail(engine, &for_engine, &said, &nudge, &noted, &beat))?;
     let (said, noted) = (to_shell.clone(), log.clone());
     spawn("waker", &to_shell, move || see_to_wakes(waker, &for_waker, &said, &noted))?;
     let noted = log.clone();
-    spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, &noted))?;
+    spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, &noted, &pulse))?;
+    keeper.ready(&hello);
 
-    let shell = Shell { log, root, reached, places, wake: Arc::new(wake), to_engine, to_waker };
+    let shell = Shell { log: log.clone(), root, reached, places, wake: Arc::new(wake), to_engine, to_waker };
     let ended = runtime.block_on(shell.run(stop, for_shell));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
     ended
+}
+
+/// Listens for whoever may ask for a stop: the service manager if it does so by its own means, else signals.
+fn listen(keeper: &Keeper) -> Result<impl Future<Output = &'static str> + use<>> {
+    let signal = match keeper.asks() {
+        true => None,
+        false => {
+            Some(signals::listen().map_err(|error| Error::new(Kind::Io, "listen for", "signals", error))?)
+        }
+    };
+    let keeper = keeper.clone();
+    Ok(async move {
+        match signal {
+            Some(signal) => signal.await,
+            None => keeper.asked().await,
+        }
+    })
 }
 
 /// Takes the state folder, waiting a little for a command's engine pass.
@@ -142,9 +176,11 @@ fn move_mail(
     shell: &UnboundedSender<Said>,
     waker: &Sender<Nudge>,
     log: &Log,
+    pulse: &Pulse,
 ) -> Result<()> {
     let mut hints = Hints { everything: true, ..Hints::default() };
     loop {
+        pulse.works();
         let rest = match engine.step(&hints) {
             Ok(step) => {
                 step.problems.iter().for_each(|problem| log.problem(&problem.to_string()));
@@ -166,6 +202,7 @@ fn move_mail(
             }
             Err(error) => return Err(error),
         };
+        pulse.rests(rest);
         if let Some(reason) = rest_until(signals, rest, &mut hints) {
             return engine.stop(reason);
         }
@@ -237,13 +274,35 @@ fn see_to_wakes(
 }
 
 /// The watchdog's thread. It ends with the process.
-fn watch_engine(mut watchdog: Watchdog, mut node: Node, calls: &Calls, log: &Log) -> Result<()> {
+fn watch_engine(
+    mut watchdog: Watchdog,
+    mut node: Node,
+    calls: &Calls,
+    log: &Log,
+    pulse: &Pulse,
+) -> Result<()> {
+    let keeper = log.keeper();
+    let mut told = node.clock.now();
     loop {
+        let now = node.clock.now();
+        if let Some(patience) = keeper.patience()
+            && now.saturating_sub(told) >= patience / 3
+            && pulse.is_alive(calls.running().is_some(), calls.last(), patience / 3)
+        {
+            keeper.alive();
+            told = now;
+        }
         match watchdog.look(&mut node, calls.hanging(stall::AFTER)) {
             Ok(None) => {}
-            Ok(Some(Change::Hangs(stall))) => log.info(&format!("problem: the share is {stall}")),
+            Ok(Some(Change::Hangs(stall))) => {
+                let words = format!("the share is {stall}");
+                keeper.status(&words);
+                log.problem(&words);
+            }
             Ok(Some(Change::Answers(after))) => {
-                log.info(&format!("the share answers again, after {} s", after.as_secs()));
+                let words = format!("the share answers again, after {} s", after.as_secs());
+                keeper.status(&words);
+                log.info(&words);
             }
             Err(error) => log.problem(&error.to_string()),
         }

@@ -10,5 +10,6 @@ pub mod locate;
 pub mod log;
 pub mod pass;
 pub mod print;
+mod pulse;
 pub mod share;
 mod shell;

@@ -132,7 +132,8 @@ impl Shell {
 
     /// Gives the threads a short time to end.
     async fn stop(&self, reason: &'static str, mut threads: UnboundedReceiver<Said>) -> Result<()> {
-        self.log.info(&format!("stopping: {reason}"));
+        self.log.keeper().stopping(reason);
+        self.log.milestone(&format!("stopping: {reason}"));
         let _ = self.to_waker.send(Nudge::Stop);
         let _ = self.to_engine.send(Signal::Stop(reason));
         let mut waits_for = vec!["engine", "waker"];
@@ -147,7 +148,7 @@ impl Shell {
             }
         });
         match last.await {
-            Ok(()) => self.log.info("stopped"),
+            Ok(()) => self.log.milestone("stopped"),
             Err(_) if waits_for.contains(&"engine") => {
                 self.log.problem("the share does not answer: stopped without a last heartbeat");
             }

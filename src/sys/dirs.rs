@@ -7,6 +7,16 @@ pub fn config_file() -> Option<PathBuf> {
     Some(dirs::config_dir()?.join("lanpost").join("config.toml"))
 }
 
+/// The folder of this user's configs: `~/.config`, `%APPDATA%`.
+pub fn config_folder() -> Option<PathBuf> {
+    dirs::config_dir()
+}
+
+/// This user's home.
+pub fn home() -> Option<PathBuf> {
+    dirs::home_dir()
+}
+
 /// The state folder of `instance` when none is named: `~/.local/state/lanpost/<instance>`,
 /// `%LOCALAPPDATA%\lanpost\<instance>`.
 pub fn state_folder(instance: &str) -> Option<PathBuf> {

@@ -86,6 +86,19 @@ pub fn temporary_folder(label: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The number of the user whose file or folder this is; `None` where users have no numbers.
+pub fn owner(path: &Path) -> Option<u32> {
+    platform::owner(path)
+}
+
+/// Removes a file; one that is not there is removed already.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.at("remove", path),
+    }
+}
+
 /// Removes a folder and all in it.
 pub fn remove_folder(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).at("remove", folder)

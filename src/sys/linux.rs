@@ -150,6 +150,17 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// Pipes carry what the locale says, and that is UTF-8.
 pub const PIPES_ARE_UTF8: bool = true;
 
+/// The number of the user whose file or folder this is.
+pub fn owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|meta| meta.uid())
+}
+
+/// The number of the user who runs this process.
+pub fn user() -> Option<u32> {
+    Some(rustix::process::getuid().as_raw())
+}
+
 /// The PC's name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -127,6 +127,17 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// Pipes carry what the locale says, and that is UTF-8.
 pub const PIPES_ARE_UTF8: bool = true;
 
+/// The number of the user whose file or folder this is.
+pub fn owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|meta| meta.uid())
+}
+
+/// The number of the user who runs this process.
+pub fn user() -> Option<u32> {
+    Some(rustix::process::getuid().as_raw())
+}
+
 /// The PC's name.
 pub fn host_name() -> String {
     std::env::var("HOSTNAME").unwrap_or_else(|_| "unknown".into())
@@ -207,6 +218,7 @@ mod tests {
         assert_eq!(names.len(), 2);
         assert!(open_read(&folder.path().join("new")).is_err(), "a folder is not a file");
         assert!(!host_name().is_empty() && PIPES_ARE_UTF8);
+        assert_eq!(owner(folder.path()), user());
         assert_eq!((mount(folder.path()), rights(folder.path())), (Mount::default(), None));
         assert!(ChangeNotify::open(folder.path()).is_err() && ChangeNotify.wait().is_err());
         assert!(NOT_ANNOUNCED.is_empty() && !NO_NAME.contains(&0));

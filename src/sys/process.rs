@@ -25,8 +25,24 @@ pub fn pipes_are_utf8() -> bool {
     platform::PIPES_ARE_UTF8
 }
 
-/// Prepares a child so that [`kill_tree`] can end it with all it started.
+/// The number of the user who runs this process; `None` where users have no numbers.
+pub fn user() -> Option<u32> {
+    platform::user()
+}
+
+/// The name of a user, or the number again if it has none.
+pub fn user_name(number: u32) -> String {
+    let asked = Command::new("id").args(["-nu", &number.to_string()]).output();
+    let name =
+        asked.ok().filter(|done| done.status.success()).and_then(|done| String::from_utf8(done.stdout).ok());
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(number.to_string())
+}
+
+/// Prepares a child so that [`kill_tree`] can end it with all it started. What systemd says to us is not for it.
 pub fn isolate(command: &mut Command) {
+    for variable in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"] {
+        command.env_remove(variable);
+    }
     platform::isolate(command);
 }
 

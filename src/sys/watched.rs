@@ -28,6 +28,7 @@ pub struct Call {
 pub struct Calls {
     clock: Arc<dyn Clock>,
     running: Arc<Mutex<Option<Call>>>,
+    last: Arc<Mutex<Duration>>,
 }
 
 impl Calls {
@@ -42,6 +43,11 @@ impl Calls {
         self.running().filter(|call| now.saturating_sub(call.since) >= bound)
     }
 
+    /// When the last call began or ended, on the monotonic clock.
+    pub fn last(&self) -> Duration {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn begin(&self, deed: &'static str, path: &SharePath) -> Running<'_> {
         let call = Call { deed, path: path.as_str().to_owned(), since: self.clock.now() };
         self.set(Some(call));
@@ -50,6 +56,7 @@ impl Calls {
 
     fn set(&self, call: Option<Call>) {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = call;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.now();
     }
 }
 
@@ -71,7 +78,7 @@ pub struct WatchedShare {
 impl WatchedShare {
     /// `share`, watched; time is told by `clock`.
     pub fn new(share: Arc<dyn Share>, clock: Arc<dyn Clock>) -> WatchedShare {
-        WatchedShare { share, calls: Calls { clock, running: Arc::default() } }
+        WatchedShare { share, calls: Calls { clock, running: Arc::default(), last: Arc::default() } }
     }
 
     /// The view for others.

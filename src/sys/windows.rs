@@ -134,6 +134,16 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// PowerShell 5.1 and Python read pipes in the ANSI code page, 936 on a Chinese Windows.
 pub const PIPES_ARE_UTF8: bool = false;
 
+/// None: users have no numbers here.
+pub fn owner(_path: &Path) -> Option<u32> {
+    None
+}
+
+/// None, as above.
+pub fn user() -> Option<u32> {
+    None
+}
+
 /// The PC's name.
 pub fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())

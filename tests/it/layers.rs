@@ -125,9 +125,12 @@ fn from_above(found: &str) -> Option<(usize, &str)> {
     }
 }
 
-/// Whether `found` is, begins with, or holds the path `word` at the border of a segment.
+/// Whether `found` is, begins with, or holds the path `word` at the border of a segment; a crate, `word::`, stands first.
 fn mentions(found: &str, word: &str) -> bool {
     let path = format!("::{found}::");
+    if word.ends_with("::") {
+        return path.starts_with(&format!("::{word}"));
+    }
     path.contains(&format!("::{}::", word.trim_end_matches("::")))
 }
 
@@ -389,6 +392,7 @@ fn what_is_allowed_is_left_alone() {
         ("adapt/wake/command.rs", "use tokio::time::timeout;\nuse super::command;"),
         ("adapt/watch/native.rs", "use notify::Watcher;"),
         ("app/daemon.rs", "use crate::adapt::{signals, watch};"),
+        ("adapt/service/systemd.rs", "fn f() { sd_notify::notify(1) }"),
         ("app/daemon.rs", "fn f() { std::env::args_os() }"),
         ("error.rs", "#[cfg(test)]\nmod tests {\n    use super::*;\n}"),
         ("model/unix.rs", "fn unix() { windows(); }"),

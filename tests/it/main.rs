@@ -21,6 +21,7 @@ mod reports;
 mod restored;
 mod retention;
 mod secret;
+mod service;
 mod share_suite;
 
 use std::path::Path;

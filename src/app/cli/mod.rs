@@ -19,6 +19,7 @@ mod reply;
 mod run;
 mod secret;
 mod send;
+mod service;
 mod status;
 mod trace;
 mod wait;
@@ -67,6 +68,7 @@ enum Command {
     Trace(trace::Args),
     Peers(peers::Args),
     Status(status::Args),
+    Service(service::Args),
     Doctor(doctor::Args),
     Secret(secret::Args),
     Demo(demo::Args),
@@ -141,6 +143,7 @@ impl Command {
             Command::Trace(args) => trace::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Status(_) => status::run(cx),
+            Command::Service(args) => service::run(args, cx),
             Command::Doctor(args) => doctor::run(args, cx),
             Command::Secret(args) => secret::run(args, cx),
             Command::Demo(_) => demo::run(cx),
@@ -193,6 +196,9 @@ mod tests {
             "lanpost read 01 --peek",
             "lanpost ack 01 02 --failed why",
             "lanpost reply 01 - --ack",
+            "lanpost service install --user --now --print --account me",
+            "lanpost --json service status --instance lab",
+            "lanpost service logs --follow -n 20 --config c",
             "lanpost wait --timeout 5m --from lab --thread t",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();

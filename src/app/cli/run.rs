@@ -1,6 +1,7 @@
 //! `lanpost run`: the daemon in the foreground. Exit codes: 0 after a clean stop, 75 when another one runs here.
 
 use super::{Cx, exit};
+use crate::adapt::service::Keeper;
 use crate::app::{daemon, locate};
 use crate::error::Result;
 
@@ -12,6 +13,6 @@ pub struct Args {}
 pub fn run(cx: &mut Cx) -> Result<u8> {
     let located = locate::locate(cx.config.as_deref())?;
     located.notes.iter().for_each(|note| cx.note(note));
-    daemon::run(located.config, &located.path)?;
+    daemon::run(located.config, &located.path, Keeper::of_this_process())?;
     Ok(exit::DONE)
 }

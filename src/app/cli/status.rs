@@ -27,6 +27,17 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+/// The same in one line.
+pub fn summary(status: &Status) -> String {
+    let mut lines = lines(status).into_iter();
+    let first = lines.next().unwrap_or_default();
+    match status.problems.as_slice() {
+        [] => format!("{first}; all is well"),
+        [only] => format!("{first}; ! {only}"),
+        [one, more @ ..] => format!("{first}; ! {one} (and {} more: `lanpost status`)", more.len()),
+    }
+}
+
 fn lines(status: &Status) -> Vec<String> {
     let daemon = match &status.daemon {
         Some(holder) if holder.role == "daemon" => {

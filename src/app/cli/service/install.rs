@@ -1,0 +1,78 @@
+//! `lanpost service install`: sets the service up, or up anew after a change of its program, config path or account.
+
+use super::{Target, printed, take};
+use crate::adapt::service;
+use crate::app::cli::{Cx, exit};
+use crate::engine::node;
+use crate::error::{Error, Kind, Result};
+use crate::model::mount::Protocol;
+use crate::sys::{files, mount};
+
+/// Set the service up: it starts with the PC from then on, and now with --now; safe to repeat
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost service install --print\n  \
+    lanpost service install --account agents --now")]
+pub struct Args {
+    /// Show what would be done, and touch nothing
+    #[arg(long)]
+    print: bool,
+    /// Start it at once, or anew if it runs
+    #[arg(long)]
+    now: bool,
+    /// The account it runs as [default: the owner of the state folder; on Windows NetworkService]
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+}
+
+pub fn run(args: Args, cx: &mut Cx, target: &Target) -> Result<u8> {
+    let Some(plan) = target.plan(args.account, args.now) else {
+        let cause = "the config is not this instance's";
+        return Err(
+            Error::usage("set up", target.service.name(), cause).next("name its config with --config")
+        );
+    };
+    if let Some((config, _)) = &target.config {
+        if !files::exists(&node::store_path(config)) {
+            let error =
+                Error::new(Kind::NotFound, "set up", target.service.name(), "the instance is not set up");
+            return Err(error.next("run `lanpost init` first"));
+        }
+        let share = config.share.path.to_string_lossy();
+        if is_lettered(&share) && mount::of(&config.share.path).protocol == Protocol::Smb {
+            let cause = format!("a service has no drive {}", share.chars().take(2).collect::<String>());
+            let error = Error::usage("set up", target.service.name(), cause);
+            return Err(
+                error.next("write the share's own path, as in '\\\\server\\share\\folder', into the config")
+            );
+        }
+    }
+    let steps = service::install(&plan)?;
+    if args.print {
+        return printed(cx, target, &steps);
+    }
+    let ran = service::condition(&target.service, None).is_ok_and(|condition| condition.running);
+    let password = password(plan.account.as_deref())?;
+    take(cx, target, &steps, password.as_deref())?;
+    if ran && !plan.now {
+        cx.note("it still runs as it was; `lanpost service restart` starts it anew");
+    } else if !plan.now {
+        cx.note("it starts with the PC; now: `lanpost service start`");
+    }
+    service::advice(&plan).iter().for_each(|advice| cx.note(advice));
+    Ok(exit::DONE)
+}
+
+/// Whether a path begins with a drive letter of Windows.
+fn is_lettered(path: &str) -> bool {
+    matches!(path.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic())
+}
+
+/// The password of the account, asked for on the terminal; `None` for one that has none.
+fn password(account: Option<&str>) -> Result<Option<String>> {
+    let Some(account) = account.filter(|account| service::wants_password(account)) else { return Ok(None) };
+    let asked = rpassword::prompt_password(format!("Password of {account}: "));
+    asked
+        .map(Some)
+        .map_err(|error| Error::usage("ask for the password of", account, error).next("run it in a terminal"))
+}
