@@ -32,6 +32,11 @@ pub enum Step {
     },
     /// Register with the Windows service control manager, or change what is registered there.
     Register(Definition),
+    /// Give a Windows account the right to run services.
+    Allow {
+        /// Which.
+        account: String,
+    },
     /// Ask the Windows service control manager for something.
     Control {
         /// The service's name.
@@ -98,6 +103,7 @@ impl fmt::Display for Step {
                 new.restart_after[2],
                 line(&new.command)
             ),
+            Step::Allow { account } => write!(f, "give {account} the right to run services"),
             Step::Control { name, deed: Control::Delete } => write!(f, "remove the service {name}"),
             Step::Control { name, deed: Control::Start } => write!(f, "start the service {name}"),
             Step::Control { name, deed: Control::Stop } => write!(f, "stop the service {name}"),
@@ -126,7 +132,7 @@ pub fn perform(step: &Step, hint: &str) -> Result<()> {
         },
         Step::Remove { path } => files::remove(path),
         Step::Run { command } => run(command).map(drop),
-        Step::Register(_) | Step::Control { .. } => {
+        Step::Register(_) | Step::Allow { .. } | Step::Control { .. } => {
             Err(Error::usage("do it", step, "only Windows has such services"))
         }
     };

@@ -5,6 +5,7 @@
 
 mod host;
 mod journal;
+mod logon;
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -65,6 +66,9 @@ pub fn install(plan: &Plan) -> Result<Vec<Step>> {
         |name, kind, data| Step::run(&["reg", "add", &source, "/v", name, "/t", kind, "/d", data, "/f"]);
     steps.push(value("EventMessageFile", "REG_EXPAND_SZ", MESSAGES));
     steps.push(value("TypesSupported", "REG_DWORD", "7"));
+    if wants_password(&new.account) {
+        steps.push(Step::Allow { account: new.account.clone() });
+    }
     // The virtual account of a service exists once the service does.
     steps.insert(0, Step::Register(new));
     if plan.now {
@@ -148,6 +152,7 @@ pub fn stop(service: &Service) -> Vec<Step> {
 pub fn perform(step: &Step, password: Option<&str>) -> Result<()> {
     match step {
         Step::Register(new) => register(new, password).map_err(|error| explain("register", &new.name, error)),
+        Step::Allow { account } => logon::allow(account),
         Step::Control { name, deed } => control(name, *deed),
         _ => step::perform(step, HINT),
     }
@@ -308,13 +313,6 @@ pub fn advice(plan: &Plan) -> Vec<String> {
         advice.push(
             "without a domain, a share on another PC does not know this account: give it `user` and `password` in \
              [share], or run as a user that it knows, with --account"
-                .into(),
-        );
-    }
-    if wants_password(&account) {
-        advice.push(
-            "if the start fails with error 1069, enter the password once on its Log On tab in services.msc: that gives \
-             the account the right to run services"
                 .into(),
         );
     }
