@@ -32,6 +32,16 @@ pub fn run(args: Args, cx: &mut Cx, target: &Target) -> Result<u8> {
             Error::usage("set up", target.service.name(), cause).next("name its config with --config")
         );
     };
+    if let Some(path) =
+        [&plan.program, &plan.config, &plan.state].into_iter().find(|path| path.to_str().is_none())
+    {
+        // A definition is text.
+        let error =
+            Error::usage("set up a service with", path.display(), "its name on this disk is not Unicode");
+        return Err(
+            error.next("rename it, or make a link of another name and use that with --config and in `state`")
+        );
+    }
     if let Some((config, _)) = &target.config {
         if !files::exists(&node::store_path(config)) {
             let error =
