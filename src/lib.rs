@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! app      5  daemon (tokio), config loading, the command line
-//! adapt    4  edges: notifications, wake by command, signals
+//! adapt    4  edges: notifications, wake by command, signals, services
 //! engine   3  behaviour: looks, intake, delivery, wakes, heartbeats; ops: one function per thing a user can do
 //! store    2  durable things: lanes, slots, leases on the share; the database here
 //! sys      1  the seam: trait Share with disk and memory, Clock, local files, locks, platforms
