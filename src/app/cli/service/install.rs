@@ -6,7 +6,8 @@ use crate::app::cli::{Cx, exit};
 use crate::engine::node;
 use crate::error::{Error, Kind, Result};
 use crate::model::mount::Protocol;
-use crate::sys::{files, mount};
+use crate::model::secret::{Secret, SecretRef};
+use crate::sys::{files, mount, secret};
 
 /// Set the service up: it starts with the PC from then on, and now with --now; safe to repeat
 #[derive(clap::Args, Debug)]
@@ -23,6 +24,9 @@ pub struct Args {
     /// The account it runs as [default: the owner of the state folder; on Windows NetworkService]
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
+    /// Where the account's password is kept: env:VARIABLE, file:PATH, keyring:NAME [default: it is asked for]
+    #[arg(long, value_name = "REF", requires = "account")]
+    password: Option<String>,
 }
 
 pub fn run(args: Args, cx: &mut Cx, target: &Target) -> Result<u8> {
@@ -62,8 +66,9 @@ pub fn run(args: Args, cx: &mut Cx, target: &Target) -> Result<u8> {
         return printed(cx, target, &steps);
     }
     let ran = service::condition(&target.service, None).is_ok_and(|condition| condition.running);
-    let password = password(plan.account.as_deref())?;
-    take(cx, target, &steps, password.as_deref())?;
+    let password = password(plan.account.as_deref(), args.password.as_deref())?;
+    let password = password.as_ref().map(Secret::expose);
+    take(cx, target, &steps, password)?;
     if ran && !plan.now {
         cx.note("it still runs as it was; `lanpost service restart` starts it anew");
     } else if !plan.now {
@@ -78,11 +83,18 @@ fn is_lettered(path: &str) -> bool {
     matches!(path.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic())
 }
 
-/// The password of the account, asked for on the terminal; `None` for one that has none.
-fn password(account: Option<&str>) -> Result<Option<String>> {
+/// The password of the account, from where it is kept or from the terminal; `None` for one that has none. Not parsed by
+/// clap, which repeats what it refuses: it may be the password itself.
+fn password(account: Option<&str>, place: Option<&str>) -> Result<Option<Secret>> {
     let Some(account) = account.filter(|account| service::wants_password(account)) else { return Ok(None) };
-    let asked = rpassword::prompt_password(format!("Password of {account}: "));
-    asked
-        .map(Some)
-        .map_err(|error| Error::usage("ask for the password of", account, error).next("run it in a terminal"))
+    let fail = |cause: String| Error::usage("take the password of", account, cause);
+    if let Some(place) = place {
+        let place =
+            SecretRef::parse(place).map_err(|cause| fail(cause).next("name the place where it is kept"))?;
+        return secret::resolve(&place).map(Some);
+    }
+    let asked = rpassword::prompt_password(format!("Password of {account} (it is not shown): "));
+    let asked =
+        asked.map_err(|error| fail(error.to_string()).next("run it in a terminal, or use --password REF"))?;
+    Secret::new(asked).map(Some).map_err(|cause| fail(cause.into()))
 }
