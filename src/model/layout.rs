@@ -5,6 +5,7 @@
 //! because an instance name may hold dots and dashes.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::name::Name;
 
@@ -16,6 +17,13 @@ impl SharePath {
     /// The relative path with `/` separators.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where it lies when the share's root is `root`.
+    pub fn under(&self, root: &Path) -> PathBuf {
+        let mut path = root.to_owned();
+        path.extend(self.0.split('/').filter(|part| !part.is_empty()));
+        path
     }
 
     /// The same path with `suffix` behind its last component: the name something is written under before a rename.
@@ -257,6 +265,8 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -338,5 +348,64 @@ mod tests {
         assert_eq!(parse_messages("to-lab"), Some(MessagesEntry::Mailbox(lab)));
         assert_eq!(parse_messages("notes.txt"), None);
         assert_eq!(parse_messages("to-.jsonl"), None);
+    }
+
+    /// Why Windows would not take this as a file's name, or as another one ("Naming Files, Paths, and Namespaces").
+    fn refused(component: &str) -> Option<&'static str> {
+        let stem = component.split('.').next().unwrap_or_default().trim_end().to_lowercase();
+        let port = |stem: &str| {
+            let digit = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"))?;
+            "0123456789¹²³".contains(digit).then_some(digit.chars().count() == 1)
+        };
+        if component.contains(|c: char| c < ' ' || r#"<>:"/\|?*"#.contains(c)) {
+            Some("a character")
+        } else if component.is_empty() || component.ends_with(['.', ' ']) {
+            Some("its end")
+        } else if ["con", "prn", "aux", "nul", "conin$", "conout$"].contains(&&*stem)
+            || port(&stem) == Some(true)
+        {
+            Some("a device")
+        } else {
+            (component.encode_utf16().count() > 255).then_some("its length")
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_of_ours_is_one_that_windows_would_not_take(
+            text in prop_oneof![
+                "[\\p{L}\\p{N}][\\p{L}\\p{N}\\p{M}._-]{0,30}",
+                "[a-zA-Z0-9._ $-]{1,70}",
+                "(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\\$)[.]?[a-z0-9]{0,3}[. ]?",
+            ],
+            number in 1..u64::from(u32::MAX),
+            run: [u8; 6],
+        ) {
+            let Ok(name) = &Name::parse(&text) else { return Ok(()) };
+            let file = LaneFile { from: name.clone(), lease: number, segment: number };
+            let mut paths = vec![
+                identity(), status(name), open_slot(name), open_slot_lock(name), mailbox(name), bell(name),
+                lane(name, &file), leases(name), lease(name, number), share_clock(name), probe_folder(run),
+            ];
+            paths.extend(folders());
+            paths.extend(ProbeFile::ALL.map(|file| probe_file(run, file)));
+            paths.extend(paths.clone().iter().map(|path| path.aside("0123456789abcdef-4294967295")));
+            // The state folder's own name is the instance's.
+            let mut components = vec![name.as_str()];
+            components.extend(paths.iter().flat_map(|path| path.as_str().split('/')));
+            for component in components {
+                prop_assert_eq!(refused(component), None, "{}", component);
+            }
+        }
+    }
+
+    #[test]
+    fn what_windows_would_not_take_is_known() {
+        for name in ["a:b", "a?", "a.", "a ", "", "con", "NUL.txt", "Com1.json", "lpt³", "aux .x"] {
+            assert!(refused(name).is_some(), "{name:?}");
+        }
+        for name in ["a", "com", "com10", "console.json", "to-con", ".x"] {
+            assert_eq!(refused(name), None, "{name:?}");
+        }
     }
 }

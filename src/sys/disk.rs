@@ -20,8 +20,6 @@ const IN_THE_WAY: &str = "a file stands in its place: move it away";
 
 /// Attempts to look at a file that is being replaced.
 const REPLACED: u32 = 5;
-/// Attempts to rename over a file that somebody reads.
-const RENAMES: u32 = 8;
 
 /// A folder as a share.
 #[derive(Debug)]
@@ -154,17 +152,7 @@ impl DiskShare {
     }
 
     fn rename(&self, from: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut renamed = platform::rename(from, to);
-        for _ in 1..RENAMES {
-            match &renamed {
-                // Samba refuses to rename over a file that somebody reads; a read takes a few round trips.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    renamed = platform::rename(from, to);
-                }
-                _ => break,
-            }
-        }
-        renamed.or_else(|error| match (from.try_exists(), std::fs::read(to)) {
+        platform::rename(from, to).or_else(|error| match (from.try_exists(), std::fs::read(to)) {
             // A lost answer looks like a failure (RFC 1813 §4.2): look again before believing it.
             (Ok(false), Ok(found)) if found == bytes => Ok(()),
             _ => Err(error),
@@ -312,7 +300,7 @@ impl Share for DiskShare {
             Err(_) if place.path().symlink_metadata().is_ok_and(|meta| meta.is_dir()) => {
                 // Some servers don't remove what is held open.
                 self.folders.let_go();
-                std::fs::remove_dir(self.place(path).path())
+                platform::remove_folder(self.place(path).path())
             }
             other => other,
         };

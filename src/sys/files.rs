@@ -1,5 +1,6 @@
 //! Local files: the config, the key, the state folder. Nothing here touches the share.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use crate::error::{At, Error, Result};
 
 /// A file's bytes; `None` if it isn't there.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match platform::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).at("read", path),
@@ -72,6 +73,12 @@ pub fn is_folder(path: &Path) -> bool {
 /// Whether anything stands at a path.
 pub fn exists(path: &Path) -> bool {
     path.exists()
+}
+
+/// A path for callers of the system that know no more than 260 characters of an ordinary one on Windows. For calls only:
+/// people are shown the path itself.
+pub fn long(path: &Path) -> Cow<'_, Path> {
+    platform::long(path)
 }
 
 /// A path made absolute against the current folder, without asking the disk (a share may be away).

@@ -1,6 +1,7 @@
 //! What only Linux does: a `statx` that asks the server, opens that cannot hang or be led astray, the mount table, and
 //! the question to an SMB server for a folder's next change.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
@@ -112,6 +113,11 @@ pub fn open_append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).custom_flags(SAFE).open(path)
 }
 
+/// Reads a local file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
+
 /// Sets the modification time to the server's now, in one round trip.
 pub fn touch(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::utimensat(CWD, path, &NOW, AtFlags::SYMLINK_NOFOLLOW)?)
@@ -127,14 +133,31 @@ pub fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
-/// Renames over what is there.
+/// Removes an empty folder.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    std::fs::remove_dir(path)
+}
+
+/// Renames over what is there. Samba refuses while somebody reads it, and a read takes a few round trips.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    const ATTEMPTS: u32 = 8;
+    for _ in 1..ATTEMPTS {
+        match std::fs::rename(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => return other,
+        }
+    }
     std::fs::rename(from, to)
 }
 
 /// Makes a name in a local folder durable.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// A path for any call: it may be as long as it is.
+pub fn long(path: &Path) -> Cow<'_, Path> {
+    path.into()
 }
 
 /// Makes a folder (and its parents) that only the owner may enter.

@@ -13,8 +13,10 @@ pub fn of(path: &Path) -> Mount {
     platform::mount(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }
 
-/// Bytes that this user may still write there. Asks the server.
+/// Bytes that this user may still write there; `None` if it is not there. Asks the server.
 pub fn room(path: &Path) -> Option<u64> {
+    // Windows would answer for the volume, whatever lies on it.
+    path.try_exists().ok().filter(|there| *there)?;
     fs2::available_space(path).ok()
 }
 

@@ -1,5 +1,6 @@
 //! The fallback for platforms without an arm of their own (macOS, the BSDs): the standard library alone.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
@@ -89,6 +90,11 @@ fn refuse_special(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Reads a local file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
+
 /// Sets the modification time to now.
 pub fn touch(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.set_modified(SystemTime::now())
@@ -104,6 +110,11 @@ pub fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
+/// Removes an empty folder.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    std::fs::remove_dir(path)
+}
+
 /// Renames over what is there.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
@@ -112,6 +123,11 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// Makes a name in a local folder durable.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// A path for any call: it may be as long as it is.
+pub fn long(path: &Path) -> Cow<'_, Path> {
+    path.into()
 }
 
 /// Makes a folder and its parents.
@@ -202,6 +218,7 @@ mod tests {
         drop(private_file(&path).unwrap());
         assert!(private_file(&path).is_err(), "must not exist yet");
         drop(open_append(&path).unwrap());
+        assert_eq!((read(&path).unwrap(), &*long(&path)), (vec![], path.as_path()));
         touch(&path).unwrap();
         rename(&path, &folder.path().join("y")).unwrap();
         assert_eq!(client(folder.path()), Client::Plain);
@@ -217,6 +234,7 @@ mod tests {
             std::fs::read_dir(folder.path()).unwrap().map(|e| entry_meta(&e.unwrap())).collect();
         assert_eq!(names.len(), 2);
         assert!(open_read(&folder.path().join("new")).is_err(), "a folder is not a file");
+        assert!(remove_folder(folder.path()).is_err(), "it is not empty");
         assert!(!host_name().is_empty() && PIPES_ARE_UTF8);
         assert_eq!(owner(folder.path()), user());
         assert_eq!((mount(folder.path()), rights(folder.path())), (Mount::default(), None));

@@ -152,10 +152,7 @@ impl Folders {
     }
 
     fn by_path(&self, path: &SharePath) -> PathBuf {
-        match path.as_str() {
-            "" => self.root.path(),
-            relative => self.root.path().join(relative.replace('/', std::path::MAIN_SEPARATOR_STR)),
-        }
+        path.under(&self.root.path())
     }
 }
 

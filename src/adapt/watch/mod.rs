@@ -65,7 +65,7 @@ impl Places {
             ours.flat_map(|us| [(layout::mailbox(us), Seen::Mailbox), (layout::messages(), Seen::Slot)]);
         let all: Vec<_> = ours.chain([(layout::status_folder(), Seen::Status)]).collect();
         let root = self.share.iter();
-        root.flat_map(|root| all.iter().map(|(path, seen)| (root.join(path.as_str()), *seen))).collect()
+        root.flat_map(|root| all.iter().map(|(path, seen)| (path.under(root), *seen))).collect()
     }
 }
 

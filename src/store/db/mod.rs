@@ -36,6 +36,7 @@ pub use quarantine::Quarantined;
 pub use wakes::{Due, Ended, Wake};
 
 use crate::error::{Error, Kind, Result};
+use crate::sys::files;
 
 /// Counts the shapes of the database; a store of a newer lanpost is refused.
 const SCHEMA: i64 = 2;
@@ -59,7 +60,7 @@ impl Db {
     /// # Errors
     /// The folder is missing or read-only, the disk is full, the file is no database, or a newer lanpost made it.
     pub fn open(path: &Path) -> Result<Db> {
-        let connection = Connection::open(path).map_err(|error| failed("open", path, error))?;
+        let connection = Connection::open(files::long(path)).map_err(|error| failed("open", path, error))?;
         Db { connection, path: path.to_owned() }.set_up()
     }
 
