@@ -44,7 +44,7 @@ pub struct Mailbox {
     pub problems: Vec<Error>,
     /// What was found and mended, in words.
     pub incidents: Vec<String>,
-    /// The mailbox folder was not there.
+    /// The mailbox folder, or its bell, was not there.
     pub missing: bool,
     /// A sender nobody knows wrote: somebody joined.
     pub stranger: bool,
@@ -123,6 +123,8 @@ impl Mailbox {
         self.settle_at = None;
         self.bell = share.stat(&layout::bell(node.instance()))?;
         let mut found = self.look_lanes(share, node, now, true)?;
+        // Somebody emptied the mailbox, or Windows keeps a removed one for as long as we watch it.
+        self.missing |= self.bell.is_none();
         // What is read now needs no second look.
         self.settle_at = None;
         let slot = self.look_slot(share, node, now)?;

@@ -243,7 +243,8 @@ impl Engine {
         if std::mem::take(&mut self.mailbox.missing) {
             let mended = self.mend_mailbox();
             if self.sort(mended, step)?.is_some() {
-                step.incidents.push("our mailbox was gone from the share; it was made again".into());
+                step.incidents
+                    .push("our mailbox was gone from the share, or its bell; it was made again".into());
                 step.actions.push(Action::Rearm);
             }
         }
@@ -287,7 +288,7 @@ impl Engine {
         }
     }
 
-    /// Our mailbox is not there: if the share is the right one, somebody removed it, and senders need it back.
+    /// Our mailbox is not there, or its bell: if the share is the right one, somebody removed it, and senders need it back.
     fn mend_mailbox(&mut self) -> Result<()> {
         gate::look(&*self.share, &mut self.node)?;
         self.share.make_folder(&layout::mailbox(self.node.instance()))?;
