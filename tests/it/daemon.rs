@@ -9,8 +9,10 @@ use lanpost::engine::ops;
 use lanpost::model::text::{Encoding, encode};
 use serde_json::{Value, json};
 
+use crate::common::agent::{Agent, Deed};
 use crate::common::process::{
-    Lan, Pc, Settings, finish, is_running, list, listing, text_of, until, until_true,
+    ABORTED, ASKED, Lan, Pc, Settings, finish, is_running, kill, list, listing, remove_folder, text_of,
+    until, until_true,
 };
 
 /// The bound of the issue for a clean stop.
@@ -42,7 +44,7 @@ fn the_heartbeat_appears_beats_and_says_the_end() {
     let log = daemon.stop();
     assert!(since.elapsed() < STOP, "it took {:?}:\n{log}", since.elapsed());
     let last = heartbeat(&pc);
-    assert_eq!((&last["state"], &last["reason"]), (&json!("stopped"), &json!("SIGTERM")));
+    assert_eq!((&last["state"], &last["reason"]), (&json!("stopped"), &json!(ASKED)));
     assert_eq!(listing(&pc.share.join("status")), ["office.json"], "nothing written aside is left");
 }
 
@@ -60,11 +62,11 @@ fn a_stop_right_after_the_start_is_a_clean_one() {
 fn a_stop_does_not_wait_for_a_share_that_is_away_nor_for_a_wake() {
     let lan = Lan::new();
     let office = lan.join("office");
-    let agent = Agent::new(&lan.pc("lab"), "echo $$ > pid; sleep 1000 & echo $! > child; wait");
+    let agent = Agent::new(&lan.pc("lab"), Deed::Hang);
     let lab = lan.join_with("lab", &agent.settings(""));
     let daemon = lab.daemon();
     office.send("lab", "x");
-    let pids = [agent.number("pid"), agent.number("child")];
+    let pids = [agent.number("pid"), agent.number("child.1")];
     assert!(pids.into_iter().all(is_running));
     lan.unmount();
     until_true("the daemon to notice", || lab.json(&["status"])["share"]["available"] == false);
@@ -122,7 +124,7 @@ fn a_mailbox_that_somebody_removed_comes_back() {
     office.send("lab", "before");
     lab.receives("before");
     let mailbox = lan.share().join("messages/to-lab");
-    fs::remove_dir_all(&mailbox).unwrap();
+    remove_folder(&mailbox);
     until_true("the mailbox to be back", || mailbox.join("bell").exists());
     // No file of office's is open, since each of its commands makes a pass of its own; the other case is tested with
     // a clock that can be moved on, in `bad_input`.
@@ -130,7 +132,7 @@ fn a_mailbox_that_somebody_removed_comes_back() {
     lab.receives("after");
     office.sees(&id, "delivered");
     daemon.stop();
-    fs::remove_dir_all(&mailbox).unwrap();
+    remove_folder(&mailbox);
     let id = office.send("lab", "no daemon, no mailbox");
     lab.receives("no daemon, no mailbox");
     office.sees(&id, "delivered");
@@ -169,63 +171,6 @@ fn notifications_are_believed_once_they_prove_to_work() {
 
 // wakes
 
-/// An agent that is woken by a command: a shell script that notes what it was given, one folder per run.
-struct Agent {
-    folder: PathBuf,
-}
-
-impl Agent {
-    /// An agent on `pc` that runs `script`, in the folder of its notes, after it took its notes.
-    fn new(pc: &Pc, script: &str) -> Agent {
-        let folder = pc.path("agent");
-        fs::create_dir(&folder).unwrap();
-        let notes = "cat > $w.stdin; env | grep ^LANPOST_ > $w.env; for a; do echo \"$a\"; done > $w.args; mv $w.stdin $w.run";
-        let text = format!("cd '{}'\nw=$LANPOST_WAKE\n{notes}\n{script}\n", folder.display());
-        fs::write(folder.join("agent.sh"), text).unwrap();
-        Agent { folder }
-    }
-
-    /// A config that wakes it with these arguments, and more lines for the table.
-    fn settings_with(&self, arguments: &[&str], more: &str) -> Settings {
-        let script = self.folder.join("agent.sh");
-        let command = [&["/bin/sh", script.to_str().unwrap()], arguments].concat();
-        Settings::waking(&command, more)
-    }
-
-    fn settings(&self, more: &str) -> Settings {
-        self.settings_with(&[], more)
-    }
-
-    /// What each of its runs got, in their order: the contents of the messages.
-    fn runs(&self) -> Vec<Vec<String>> {
-        let mut wakes: Vec<u64> =
-            listing(&self.folder).iter().filter_map(|name| name.strip_suffix(".run")?.parse().ok()).collect();
-        wakes.sort_unstable();
-        let contents = |wake: u64| list(self.mail(wake)).iter().map(|m| text_of(m, "content")).collect();
-        wakes.into_iter().map(contents).collect()
-    }
-
-    /// What a run got.
-    fn mail(&self, wake: u64) -> Value {
-        serde_json::from_slice(&fs::read(self.folder.join(format!("{wake}.run"))).unwrap()).unwrap()
-    }
-
-    /// Waits for so many runs.
-    fn ran(&self, times: usize) -> Vec<Vec<String>> {
-        until(&format!("{times} wakes"), || Some(self.runs()).filter(|runs| runs.len() >= times))
-    }
-
-    fn text(&self, file: &str) -> String {
-        fs::read_to_string(self.folder.join(file)).unwrap()
-    }
-
-    /// Waits for a number that the script wrote.
-    fn number(&self, file: &str) -> u32 {
-        let path = self.folder.join(file);
-        until(file, || fs::read_to_string(&path).ok()?.strip_suffix('\n')?.parse().ok())
-    }
-}
-
 /// The words of a trace, and their details.
 fn steps(trace: &Value) -> Vec<(String, String)> {
     let steps = list(trace["transitions"].clone());
@@ -234,10 +179,10 @@ fn steps(trace: &Value) -> Vec<(String, String)> {
 }
 
 /// Two PCs, the second of which wakes `agent`.
-fn woken(script: &str, more: &str) -> (Lan, Pc, Pc, Agent) {
+fn woken(deed: Deed, more: &str) -> (Lan, Pc, Pc, Agent) {
     let lan = Lan::new();
     let office = lan.join("office");
-    let agent = Agent::new(&lan.pc("lab"), script);
+    let agent = Agent::new(&lan.pc("lab"), deed);
     let lab = lan.join_with("lab", &agent.settings(more));
     (lan, office, lab, agent)
 }
@@ -258,7 +203,7 @@ fn traced(pc: &Pc, id: &str, what: &str) -> String {
 fn a_wake_gets_the_mail_on_stdin_and_its_surroundings() {
     let lan = Lan::new();
     let office = lan.join("office");
-    let agent = Agent::new(&lan.pc("lab"), "");
+    let agent = Agent::new(&lan.pc("lab"), Deed::Nothing);
     let evil = ["$(touch pwned)", "`touch pwned`", "a b", "; touch pwned", "*", "你好"];
     let lab = lan.join_with("lab", &Settings { agents: vec!["main"], ..agent.settings_with(&evil, "") });
     let _daemon = lab.daemon();
@@ -271,6 +216,7 @@ fn a_wake_gets_the_mail_on_stdin_and_its_surroundings() {
     }
     assert_eq!(mail[0]["way"], "in");
     let environment = agent.text("1.env");
+    let program = std::path::absolute(env!("CARGO_BIN_EXE_lanpost")).unwrap();
     for line in [
         "LANPOST_INSTANCE=lab",
         "LANPOST_AGENT=main",
@@ -280,7 +226,7 @@ fn a_wake_gets_the_mail_on_stdin_and_its_surroundings() {
         "LANPOST_FROM=office",
         &format!("LANPOST_IDS={id}"),
         &format!("LANPOST_CONFIG={}", lab.config.display()),
-        &format!("LANPOST_BIN={}", env!("CARGO_BIN_EXE_lanpost")),
+        &format!("LANPOST_BIN={}", program.display()),
     ] {
         assert!(environment.lines().any(|found| found == line), "no {line} in:\n{environment}");
     }
@@ -294,8 +240,7 @@ fn a_wake_gets_the_mail_on_stdin_and_its_surroundings() {
 
 #[test]
 fn an_agent_can_answer_from_its_wake() {
-    let script = "for id in $LANPOST_IDS; do \"$LANPOST_BIN\" reply $id 'on it' --ack || exit 75; done";
-    let (_lan, office, lab, _agent) = woken(script, "");
+    let (_lan, office, lab, _agent) = woken(Deed::Answer, "");
     let (_one, _two) = (office.daemon(), lab.daemon());
     office.run(&["send", "lab", "do it", "--wait", "processed"]).exits(0);
     assert_eq!(office.receives("on it")["from"], "lab");
@@ -305,7 +250,7 @@ fn an_agent_can_answer_from_its_wake() {
 fn one_wake_per_batch_and_urgent_mail_passes_the_window() {
     let lan = Lan::new();
     let office = lan.join("office");
-    let agent = Agent::new(&lan.pc("lab"), "");
+    let agent = Agent::new(&lan.pc("lab"), Deed::Nothing);
     let mut settings = agent.settings("batch = 4");
     settings.wake = settings.wake.replace("window = \"0s\"", "window = \"1h\"");
     let lab = lan.join_with("lab", &settings);
@@ -328,7 +273,7 @@ fn one_wake_per_batch_and_urgent_mail_passes_the_window() {
 
 #[test]
 fn mail_that_was_read_before_needs_no_wake() {
-    let (_lan, office, lab, agent) = woken("", "");
+    let (_lan, office, lab, agent) = woken(Deed::Nothing, "");
     let id = office.send("lab", "seen");
     // A pass takes it in, and it is read before a daemon runs.
     lab.ok(&["inbox"]);
@@ -341,9 +286,7 @@ fn mail_that_was_read_before_needs_no_wake() {
 
 #[test]
 fn a_wake_is_judged_by_its_exit_code() {
-    // The first runs fail, each in its own way; then it works.
-    let script = "case $w in 1) echo later >&2; exit 75;; 2) exit 1;; 3) kill -9 $$;; *) exit 0;; esac";
-    let (_lan, office, lab, agent) = woken(script, "");
+    let (_lan, office, lab, agent) = woken(Deed::FailAtFirst, "");
     let _daemon = lab.daemon();
     let id = office.send("lab", "try hard");
     assert_eq!(agent.ran(4), [["try hard"], ["try hard"], ["try hard"], ["try hard"]]);
@@ -353,7 +296,7 @@ fn a_wake_is_judged_by_its_exit_code() {
         trace.iter().filter(|(what, _)| what == "wake-retry").map(|(_, detail)| detail).collect();
     assert_eq!(retries.len(), 3, "{trace:?}");
     assert!(retries[0].contains("exit code 75: later") && retries[0].contains("attempt 1"), "{retries:?}");
-    assert!(retries[1].contains("exit code 1") && retries[2].contains("signal: 9"), "{retries:?}");
+    assert!(retries[1].contains("exit code 1") && retries[2].contains(ABORTED), "{retries:?}");
     assert!(agent.text("4.env").contains("LANPOST_ATTEMPT=4\n"));
     let wakes = list(lab.json(&["status"])["wakes"].clone());
     assert_eq!(
@@ -364,7 +307,7 @@ fn a_wake_is_judged_by_its_exit_code() {
 
 #[test]
 fn a_permanent_failure_is_not_tried_again_and_the_sender_is_told() {
-    let (_lan, office, lab, agent) = woken("grep -q good $w.run || exit 64", "");
+    let (_lan, office, lab, agent) = woken(Deed::WantGood, "");
     let (_one, _two) = (office.daemon(), lab.daemon());
     let id = office.send("lab", "bad");
     assert_eq!(traced(&lab, &id, "wake-failed"), "exit code 64");
@@ -381,8 +324,7 @@ fn a_permanent_failure_is_not_tried_again_and_the_sender_is_told() {
 
 #[test]
 fn a_wake_is_killed_at_its_deadline_with_all_it_started() {
-    let script = "sleep 1000 & echo $! > child.$w; sh -c 'sleep 1000 & echo $! > grandchild; wait' & wait";
-    let (_lan, office, lab, agent) = woken(script, "timeout = \"1s\"\nattempts = 2");
+    let (_lan, office, lab, agent) = woken(Deed::HangDeeply, "timeout = \"1s\"\nattempts = 2");
     let _daemon = lab.daemon();
     let id = office.send("lab", "too long");
     let pids = [agent.number("child.1"), agent.number("grandchild")];
@@ -396,11 +338,11 @@ fn a_wake_is_killed_at_its_deadline_with_all_it_started() {
 
 #[test]
 fn a_command_that_reads_nothing_and_says_much_is_fine() {
-    let (_lan, office, lab, _agent) =
-        woken("exec 0<&-; head -c 1000000 /dev/zero | tr '\\0' x; sleep 1000 & exit 0", "");
+    let (_lan, office, lab, agent) = woken(Deed::SayMuch, "");
     let _daemon = lab.daemon();
     let id = office.feed(&["send", "lab", "-", "--json"], &[b'y'; 900_000]).exits(0).json();
     assert_eq!(traced(&lab, &text_of(&id, "id"), "woken"), "exit code 0");
+    kill(agent.number("child"));
     let nowhere = Settings::waking(&["/nowhere/bot"], "attempts = 2");
     lab.configure(&nowhere);
     drop(_daemon);
@@ -411,14 +353,13 @@ fn a_command_that_reads_nothing_and_says_much_is_fine() {
 
 #[test]
 fn an_unfinished_wake_is_taken_up_again_and_a_finished_one_never_repeated() {
-    // It works until a file says that it shall hang.
-    let (_lan, office, lab, agent) = woken("test ! -e hang || { sleep 1000 & echo $! > child; wait; }", "");
+    let (_lan, office, lab, agent) = woken(Deed::HangIfTold, "");
     let daemon = lab.daemon();
     let done = office.send("lab", "done");
     traced(&lab, &done, "woken");
     fs::write(agent.folder.join("hang"), "").unwrap();
     let cut = office.send("lab", "cut off");
-    let child = agent.number("child");
+    let child = agent.number("child.2");
     assert!(daemon.kill());
     fs::remove_file(agent.folder.join("hang")).unwrap();
     let daemon = lab.daemon();
@@ -433,7 +374,7 @@ fn an_unfinished_wake_is_taken_up_again_and_a_finished_one_never_repeated() {
         list(lab.json(&["status"])["wakes"].clone()).iter().map(|wake| text_of(wake, "state")).collect();
     assert_eq!(states, ["done", "interrupted", "done", "done"]);
     // What the killed daemon could not end is this test's to end.
-    let _ = std::process::Command::new("kill").args(["-9", &child.to_string()]).status();
+    [agent.number("pid"), child].into_iter().for_each(kill);
 }
 
 // the plain protocol

@@ -1,7 +1,6 @@
 //! A share that hangs holds its caller and nobody else: mail is taken, read and announced from the local store, and
 //! `status`, the log and each command say what hangs.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +15,10 @@ use lanpost::sys::memory::MemoryShare;
 use lanpost::sys::share::Share;
 use lanpost::sys::watched::WatchedShare;
 
+use crate::common::agent::{Agent, Deed};
 use crate::common::hanging::{DeadMount, HangingShare};
 use crate::common::pair::{config, state_folder};
-use crate::common::process::{Lan, Settings, list, text_of, until, until_true};
+use crate::common::process::{Lan, list, text_of, until, until_true};
 
 #[test]
 fn the_watchdog_tells_which_call_hangs_since_when_and_that_it_came_back() {
@@ -111,12 +111,6 @@ fn every_call_is_watched() {
 
 // The real binary on a real dead mount.
 
-/// An agent that can be woken only while this file is there.
-fn agent(flag: &Path) -> Settings {
-    let script = format!("test -e '{}' || exit 75", flag.display());
-    Settings::waking(&["/bin/sh", "-c", &script], "attempts = 1000\n")
-}
-
 #[test]
 fn without_a_daemon_a_command_gives_up_on_a_dead_mount_and_answers_from_the_store() {
     let lan = Lan::new();
@@ -153,8 +147,9 @@ fn without_a_daemon_a_command_gives_up_on_a_dead_mount_and_answers_from_the_stor
 #[test]
 fn a_daemon_on_a_dead_mount_says_so_and_goes_on_waking() {
     let lan = Lan::new();
-    let (office, flag) = (lan.join("office"), lan.path("agent is there"));
-    let lab = lan.join_with("lab", &agent(&flag));
+    let office = lan.join("office");
+    let agent = Agent::new(&lan.pc("lab"), Deed::WantReady);
+    let lab = lan.join_with("lab", &agent.settings("attempts = 1000"));
     let daemon = lab.daemon();
     let id = office.send("lab", "announced while the share hangs");
     let tried = || lab.json(&["status"])["wakes"].as_array().is_some_and(|wakes| !wakes.is_empty());
@@ -168,7 +163,7 @@ fn a_daemon_on_a_dead_mount_says_so_and_goes_on_waking() {
     assert_eq!(stalled["available"], false);
     assert!(daemon.log().contains("stalled since"), "{}", daemon.log());
     assert!(lab.ok(&["status"]).contains("stalled since"));
-    std::fs::write(&flag, "").unwrap();
+    std::fs::write(agent.folder.join("ready"), "").unwrap();
     until_true("the agent to be woken", || lab.inbox()[0]["wake"] == "woken");
     lab.ok(&["ack", &id]);
     let sent = lab.json(&["send", "office", "queued"]);

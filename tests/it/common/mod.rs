@@ -1,6 +1,7 @@
 //! What the suites share: a share that counts, one that lies, and instances that are stepped by hand.
 #![allow(dead_code, reason = "each suite uses what it needs")]
 
+pub mod agent;
 pub mod counting;
 pub mod faulty;
 pub mod hanging;

@@ -448,9 +448,9 @@ impl Daemon {
         until("the daemon's end", || self.ended())
     }
 
-    /// Asks it to stop, as a service manager does, and waits.
+    /// Asks it to stop, as a service manager or a person does, and waits.
     pub fn stop(mut self) -> String {
-        lanpost::sys::process::terminate(self.pid());
+        ask_to_stop(self.pid(), &self.log.with_file_name("lanpost.toml"));
         assert_eq!(self.end(), Some(0), "{}", self.log());
         self.log()
     }
@@ -463,6 +463,27 @@ impl Daemon {
     }
 }
 
+/// Removes a folder with all in it, if need be a little later: Windows refuses while a file in it is open.
+pub fn remove_folder(folder: &Path) {
+    until("a folder to be removed", || fs::remove_dir_all(folder).ok().or((!folder.exists()).then_some(())));
+}
+
+/// A name that no Unicode text gives, between two that do.
+#[cfg(unix)]
+pub fn no_unicode(before: &str, after: &str) -> OsString {
+    use std::os::unix::ffi::OsStringExt;
+    OsString::from_vec([before.as_bytes(), b"\xff", after.as_bytes()].concat())
+}
+
+/// A name that no Unicode text gives, between two that do: with half of a surrogate pair.
+#[cfg(windows)]
+pub fn no_unicode(before: &str, after: &str) -> OsString {
+    use std::os::windows::ffi::OsStringExt;
+    OsString::from_wide(
+        &before.encode_utf16().chain([0xD800]).chain(after.encode_utf16()).collect::<Vec<_>>(),
+    )
+}
+
 /// All files and folders below `folder`, relative, sorted.
 pub fn listing(folder: &Path) -> Vec<String> {
     let mut found: Vec<String> = walkdir::WalkDir::new(folder)
@@ -472,6 +493,39 @@ pub fn listing(folder: &Path) -> Vec<String> {
         .collect();
     found.sort();
     found
+}
+
+/// Who asks a daemon to stop here, in its own words.
+pub const ASKED: &str = if cfg!(windows) { "Ctrl-C" } else { "SIGTERM" };
+/// How a process ended that aborted, in lanpost's words.
+pub const ABORTED: &str = if cfg!(windows) { "exit code -1073740791" } else { "signal: 6" };
+
+#[cfg(unix)]
+fn ask_to_stop(pid: u32, _config: &Path) {
+    lanpost::sys::process::terminate(pid);
+}
+
+/// Ctrl-C, which no process can give another that shares no console with it. Wine gives it to a process that gets
+/// Linux's SIGINT; its process id of Linux is found by its command line, which holds `config`.
+#[cfg(windows)]
+fn ask_to_stop(_pid: u32, config: &Path) {
+    let config = config.display().to_string();
+    let is_it = |pid: &str| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains(&config) && line.trim_end_matches('\0').ends_with("run")
+    };
+    let processes = fs::read_dir("/proc").expect("a process can be interrupted under Wine alone");
+    let mut names = processes.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pid = names.find(|name| name.parse::<u32>().is_ok() && is_it(name)).expect("the daemon's process");
+    assert!(Command::new("start").args(["/unix", "/bin/kill", "-INT", &pid]).status().unwrap().success());
+}
+
+/// Ends a process that is nobody's child any more.
+pub fn kill(pid: u32) {
+    let pid = pid.to_string();
+    let (program, args) = if cfg!(windows) { ("taskkill", ["/F", "/PID"]) } else { ("kill", ["-9", "--"]) };
+    let _ = Command::new(program).args(args).arg(pid).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 /// Whether a process runs. One that nobody waited for yet doesn't.
