@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR_STR, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use lanpost::sys::share::Share;
 use serde_json::{Value, json};
 
 use crate::common::Pair;
-use crate::common::process::{Done, Lan, Pc, Settings, finish, list, text_of, until, until_true};
+use crate::common::process::{Done, Lan, Pc, Settings, finish, list, no_unicode, text_of, until, until_true};
 
 /// A file system of its own, or another view of one; taken down when dropped.
 struct Mount(PathBuf);
@@ -164,7 +164,7 @@ fn a_file_where_a_folder_of_the_share_should_be() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "a note").unwrap();
         let done = pc.try_init(&[]).exits(1);
-        done.says(&[place, "a file stands in its place"]);
+        done.says(&[&place.replace('/', MAIN_SEPARATOR_STR), "a file stands in its place"]);
         assert!(!pc.config.exists(), "{place}");
         assert_eq!(fs::read(&path).unwrap(), b"a note");
         fs::remove_file(&path).unwrap();
@@ -195,31 +195,44 @@ fn a_file_where_a_mailbox_should_be_holds_up_nobody_else() {
     }
 }
 
+/// Pipes and links where files should be; whose open slots they are.
+#[cfg(unix)]
+fn special(share: &Path, secret: &Path) -> &'static [&'static str] {
+    for place in ["messages/to-lab/from-pipe.1-000001.jsonl", "messages/to-pipe.jsonl", "status/pipe2.json"] {
+        assert!(run("mkfifo", &[share.join(place).to_str().unwrap()]), "{place}");
+    }
+    for place in ["messages/to-lab/from-link.1-000001.jsonl", "messages/to-link.jsonl", "status/link2.json"] {
+        std::os::unix::fs::symlink(secret, share.join(place)).unwrap();
+    }
+    &["pipe", "link"]
+}
+
+/// No pipe lies in a folder here, and a link needs an administrator.
+#[cfg(windows)]
+fn special(_share: &Path, _secret: &Path) -> &'static [&'static str] {
+    &[]
+}
+
 #[test]
 fn folders_pipes_and_links_where_files_should_be() {
     let lan = Lan::new();
     let (office, lab) = (lan.join("office"), lan.join("lab"));
     let at = |place: &str| lan.share().join(place);
-    let fifo = |place: &str| assert!(run("mkfifo", &[at(place).to_str().unwrap()]), "{place}");
     let secret = lan.path("secret");
     fs::write(&secret, "{\"from\":\"x\",\"content\":\"secret\"}\n").unwrap();
     fs::create_dir(at("messages/to-lab.jsonl")).unwrap();
     fs::remove_file(at("messages/to-lab/bell")).unwrap();
     fs::create_dir(at("messages/to-lab/bell")).unwrap();
     fs::create_dir(at("messages/to-lab/from-folder.1-000001.jsonl")).unwrap();
-    fifo("messages/to-lab/from-pipe.1-000001.jsonl");
-    fifo("messages/to-pipe.jsonl");
-    fifo("status/pipe2.json");
     fs::create_dir(at("status/folder.json")).unwrap();
     fs::create_dir(at("leases/office/000009.json")).unwrap_or(());
-    std::os::unix::fs::symlink(&secret, at("messages/to-lab/from-link.1-000001.jsonl")).unwrap();
-    std::os::unix::fs::symlink(&secret, at("messages/to-link.jsonl")).unwrap();
-    std::os::unix::fs::symlink(&secret, at("status/link2.json")).unwrap();
+    fs::create_dir(at("messages/to-box.jsonl")).unwrap();
+    let unwritable = [&["box"], special(&lan.share(), &secret)].concat();
     let daemons = [office.daemon(), lab.daemon()];
     let id = office.send("lab", "through it all");
     lab.receives("through it all");
     office.sees(&id, "delivered");
-    for to in ["pipe", "link"] {
+    for to in unwritable {
         let id = text_of(&office.json(&["send", to, "x", "--create"]), "id");
         until_true("a problem to be said", || daemons[0].log().contains(&format!("to-{to}.jsonl")));
         assert_eq!(office.json(&["trace", &id])["state"], "queued");
@@ -335,14 +348,18 @@ fn foreign_names_on_the_share_are_stepped_over() {
     for name in
         ["CON.json", "a:b.json", ".json", "a..json", "all.json", "notes.txt", "x\u{1b}[2J.json", "Thumbs.db"]
     {
-        fs::write(at("status").join(name), &beat).unwrap();
-        fs::write(at("messages/to-lab").join(name), "?").unwrap();
-        fs::write(at("messages").join(format!("to-{name}l")), "?").unwrap();
-        fs::create_dir(at("leases").join(name)).unwrap();
+        let made = [
+            fs::write(at("status").join(name), &beat),
+            fs::write(at("messages/to-lab").join(name), "?"),
+            fs::write(at("messages").join(format!("to-{name}l")), "?"),
+            fs::create_dir(at("leases").join(name)),
+        ];
+        // Windows knows better than to make some of them.
+        assert!(cfg!(windows) || made.iter().all(Result::is_ok), "{name}");
     }
-    use std::os::unix::ffi::OsStrExt;
-    let unspeakable = std::ffi::OsStr::from_bytes(b"from-\xff.1-000001.jsonl");
-    fs::write(at("messages/to-lab").join(unspeakable), "{}\n").unwrap();
+    let unspeakable = no_unicode("from-", ".1-000001.jsonl");
+    let made = fs::write(at("messages/to-lab").join(unspeakable), "{}\n");
+    assert!(cfg!(windows) || made.is_ok(), "Wine can't make it, since Linux has no such names");
     // A status file under another's name, one that is half written, one of a stranger.
     fs::write(at("status/impostor.json"), &beat).unwrap();
     fs::write(at("status/torn.json"), &beat[..beat.len() / 2]).unwrap();
@@ -753,9 +770,12 @@ fn standard_output_that_is_full_is_said() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(75));
     assert!(String::from_utf8(output.stderr).unwrap().contains("standard output"));
-    // An argument that is no Unicode.
-    use std::os::unix::ffi::OsStrExt;
-    let mut command = pc.command(&["send", "office"]);
-    command.arg(std::ffi::OsStr::from_bytes(b"\xff\xfe"));
+}
+
+#[test]
+fn an_argument_that_is_no_unicode_is_refused() {
+    let lan = Lan::new();
+    let mut command = lan.join("office").command(&["send", "office"]);
+    command.arg(no_unicode("", ""));
     finish(command, b"").exits(2);
 }

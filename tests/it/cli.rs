@@ -58,6 +58,7 @@ fn a_second_init_changes_nothing_and_force_keeps_the_key() {
     assert_eq!(pc.json(&["status"])["instance"], "office");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_key_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;

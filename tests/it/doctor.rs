@@ -39,7 +39,9 @@ fn a_plain_folder_is_sound_and_is_left_as_it_was() {
     let (code, said) = report(folder.path(), &folder.path().join("none.toml"));
     assert_eq!((code, &said["sound"]), (Some(0), &json!(true)), "{said}");
     for check in ["folder", "write", "exclusive", "replace", "append", "names", "clock", "clean"] {
-        assert_eq!(grade(&said, check), "good", "{check}: {said}");
+        // Wine replaces no file that is open.
+        let grades = if cfg!(windows) && check == "replace" { &["good", "warning"][..] } else { &["good"] };
+        assert!(grades.contains(&&*grade(&said, check)), "{check}: {said}");
     }
     assert_eq!((grade(&said, "identity"), grade(&said, "events")), ("unknown".into(), "unknown".into()));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");

@@ -23,6 +23,8 @@ mod retention;
 mod secret;
 mod service;
 mod share_suite;
+#[cfg(windows)]
+mod windows;
 
 use std::path::Path;
 

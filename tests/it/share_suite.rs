@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use lanpost::model::layout::{self, LaneFile, SharePath};
@@ -217,6 +216,13 @@ fn a_replaced_file_is_never_seen_half() {
         share.replace(&path, &content(0)).unwrap();
         let (done, looks) = (&AtomicBool::new(false), &AtomicUsize::new(0));
         let (reader, path) = (another(), &path);
+        /// Ends the reader, however the writer ends.
+        struct Ended<'a>(&'a AtomicBool);
+        impl Drop for Ended<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
@@ -229,15 +235,17 @@ fn a_replaced_file_is_never_seen_half() {
                     assert!(found.iter().all(|byte| *byte == found[0]), "two contents were seen in one");
                     assert_eq!(found.len(), len(usize::from(found[0] - b'a')), "half of it was seen");
                     looks.fetch_add(1, Ordering::Relaxed);
+                    // Where a rename waits for readers, one that never pauses lets nobody rename.
+                    std::thread::sleep(Duration::from_millis(1));
                 }
             });
+            let _ended = Ended(done);
             let deadline = Instant::now() + PATIENCE;
             let mut n = 0;
             while (n < 100 || looks.load(Ordering::Relaxed) < 100) && Instant::now() < deadline {
                 share.replace(path, &content(n)).unwrap();
                 n += 1;
             }
-            done.store(true, Ordering::Relaxed);
         });
         assert!(looks.load(Ordering::Relaxed) >= 100, "nobody looked");
         assert_eq!(names(share, &layout::status_folder()), ["lab.json"], "nothing is left beside it");
@@ -415,6 +423,7 @@ mod special {
     use super::*;
     use std::os::unix::fs::symlink;
     use std::process::Command;
+    use std::sync::mpsc::channel;
 
     /// Runs `deed` on a thread of its own and fails if it does not come back.
     fn comes_back<T: Send + 'static>(what: &str, deed: impl FnOnce() -> T + Send + 'static) -> T {
