@@ -137,7 +137,14 @@ impl DiskShare {
     fn entries_now(&self, folder: &SharePath) -> Result<Option<std::fs::ReadDir>> {
         let open = |place: &Place| {
             self.refresh(place.path());
-            optional(std::fs::read_dir(place.path())).at("list", &place.shown)
+            let listed = std::fs::read_dir(place.path()).map_err(|error| match error.kind() {
+                // What Wine says of a file: not that nothing is there.
+                io::ErrorKind::InvalidFilename if place.path().is_file() => {
+                    io::ErrorKind::NotADirectory.into()
+                }
+                _ => error,
+            });
+            optional(listed).at("list", &place.shown)
         };
         let place = self.folders.listed(folder);
         let mut found = open(&place);
