@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::common::process::{Follower, Lan, until_true};
+use crate::common::process::{Follower, Lan};
 
 /// What a daemon with a notify socket says, one message a line.
 #[cfg(unix)]
@@ -53,7 +53,7 @@ fn systemd_hears_that_the_daemon_is_ready_lives_and_stops_and_the_agent_hears_no
     socket.hears("WATCHDOG=1");
     socket.hears("WATCHDOG=1");
     office.send("lab", "wake up");
-    until_true("the wake", || heard.exists());
+    crate::common::process::until_true("the wake", || heard.exists());
     let environment = fs::read_to_string(&heard).unwrap();
     assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"), "{environment}");
     lanpost::sys::process::terminate(daemon.0.id());
