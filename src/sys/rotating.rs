@@ -226,7 +226,8 @@ mod tests {
         assert_eq!(lines, wanted);
         assert!(tail(&path, 1000).unwrap().0.len() < 20);
 
-        // Fewer are kept from now on.
+        // Fewer are kept from now on. (Windows keeps a file for as long as somebody has it open.)
+        drop(log);
         let mut log = Rotating::new(&path, 1, 1);
         log.write("a").unwrap();
         log.write("b").unwrap();
