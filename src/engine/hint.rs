@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::model::pace::Places;
 
 /// Who runs the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,13 @@ pub struct Hints {
     pub everything: bool,
     /// How the share is mounted and who announces its changes, in words; `None`: nothing new.
     pub mount: Option<String>,
+}
+
+impl Hints {
+    /// The places where mail may lie.
+    pub fn places(&self) -> Places {
+        Places { mailbox: self.mailbox, slot: self.slot }
+    }
 }
 
 /// What a step asks for.

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
 use crate::model::layout::{self, LaneFile, SharePath};
 use crate::model::name::Name;
+use crate::model::pace::Places;
 use crate::model::report::REPORT;
 use crate::store::db::{Cursor, Intake, Taken, Via};
 use crate::store::tail::{self, Tail};
@@ -53,18 +54,30 @@ pub struct Mailbox {
 /// What a look found.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found {
-    /// Something changed, so the pace quickens.
-    pub changed: bool,
+    /// Where something changed, so that the pace quickens.
+    pub changed: Places,
     /// What was taken in.
     pub taken: Taken,
 }
 
 impl Found {
-    fn add(&mut self, taken: Taken) {
-        self.changed = true;
+    fn add(&mut self, taken: Taken, via: &Via) {
+        match via {
+            Via::Slot => self.changed.slot = true,
+            Via::Lane { .. } => self.changed.mailbox = true,
+        }
         self.taken.new += taken.new;
         self.taken.known += taken.known;
         self.taken.receipts += taken.receipts;
+    }
+
+    /// Adds what another look found.
+    pub fn join(&mut self, other: Found) {
+        self.changed.mailbox |= other.changed.mailbox;
+        self.changed.slot |= other.changed.slot;
+        self.taken.new += other.taken.new;
+        self.taken.known += other.taken.known;
+        self.taken.receipts += other.taken.receipts;
     }
 }
 
@@ -105,11 +118,11 @@ impl Mailbox {
         }
         self.bell = found;
         let mut found = self.look_lanes(share, node, now, false)?;
-        if !found.changed {
+        if !found.changed.mailbox {
             // The bell rang and no length changed: the listing is stale, or the reason is not ours to see.
             found = self.look_lanes(share, node, now, true)?;
         }
-        found.changed = true;
+        found.changed.mailbox = true;
         Ok(found)
     }
 
@@ -129,8 +142,7 @@ impl Mailbox {
         self.settle_at = None;
         let slot = self.look_slot(share, node, now)?;
         self.tails.all_met(now);
-        found.changed |= slot.changed;
-        found.add_if(slot.taken);
+        found.join(slot);
         Ok(found)
     }
 
@@ -190,7 +202,7 @@ impl Mailbox {
                 }
             }
         }
-        if found.changed {
+        if found.changed.mailbox {
             self.settle_at.get_or_insert(now + SETTLING);
         }
         Ok(found)
@@ -288,7 +300,7 @@ impl Mailbox {
             self.tails.note(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now);
             let Some(mut intake) = intake else { break };
             self.judge(node, &mut intake)?;
-            found.add(node.db.take_in(&intake, node.clock.wall_ms())?);
+            found.add(node.db.take_in(&intake, node.clock.wall_ms())?, &via);
             cursor = intake.cursor;
             self.cursors.insert(lane.to_owned(), cursor.clone());
             restarted = false;
@@ -338,12 +350,4 @@ impl Mailbox {
 /// The name of a lane's cursor and of its tail.
 fn lane_key(from: &Name, lease: u64) -> String {
     format!("{}.{lease}", from.fold())
-}
-
-impl Found {
-    fn add_if(&mut self, taken: Taken) {
-        if taken != Taken::default() {
-            self.add(taken);
-        }
-    }
 }

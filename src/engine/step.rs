@@ -134,9 +134,7 @@ impl Engine {
             self.condition.mount = mount.clone();
         }
         let now = self.node.clock.now();
-        if hints.mailbox || hints.slot {
-            self.pace.event(now);
-        }
+        self.pace.event(now, hints.places());
         self.node.db.expire_queued(self.node.clock.wall_ms())?;
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
         self.note_condition(&step)?;
@@ -341,6 +339,7 @@ impl Engine {
 
     fn look(&mut self, now: Duration, hints: &Hints) -> Result<Found> {
         let (share, node) = (&*self.share, &mut self.node);
+        let hinted = hints.places();
         let full = now >= self.next_full || hints.everything || self.mailbox.is_due(now);
         let found = if full {
             self.next_full = now + node.config.look.full;
@@ -351,17 +350,19 @@ impl Engine {
                 self.pace.probed(now);
             }
             self.mailbox.look_full(share, node, now)?
-        } else if hints.mailbox || hints.slot {
+        } else if hinted.any() {
             let mut found = Found::default();
-            if hints.mailbox {
+            if hinted.mailbox {
                 found = self.mailbox.look_lanes(share, node, now, false)?;
             }
-            if hints.slot {
-                let slot = self.mailbox.look_slot(share, node, now)?;
-                found.changed |= slot.changed;
-                found.taken.new += slot.taken.new;
+            if hinted.slot {
+                found.join(self.mailbox.look_slot(share, node, now)?);
             }
-            found
+            if found.changed.any() {
+                self.next_look = self.next_look.min(now + self.pace.looked(now, found.changed));
+            }
+            // The look that is due by itself stays due: hints of one place must not put off the look at the other.
+            return Ok(found);
         } else if now >= self.next_look {
             self.mailbox.look_idle(share, node, now)?
         } else {
