@@ -92,6 +92,20 @@ impl Error {
         self
     }
 
+    /// The step to take, if one is known.
+    pub fn next_step(&self) -> Option<&str> {
+        self.0.next.as_deref()
+    }
+
+    /// The sentence without the next step.
+    pub fn what(&self) -> String {
+        let Inner { deed, subject, cause, .. } = &*self.0;
+        match subject.is_empty() {
+            true => format!("could not {deed}: {cause}"),
+            false => format!("could not {deed} {subject}: {cause}"),
+        }
+    }
+
     /// The same error under another kind (when the caller knows better than the errno).
     #[must_use]
     pub fn with_kind(mut self, kind: Kind) -> Self {
@@ -140,13 +154,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { deed, subject, cause, next, .. } = &*self.0;
-        write!(f, "could not {deed}")?;
-        if !subject.is_empty() {
-            write!(f, " {subject}")?;
-        }
-        write!(f, ": {cause}")?;
-        match next {
+        f.write_str(&self.what())?;
+        match &self.0.next {
             Some(step) => write!(f, "; {step}"),
             None => Ok(()),
         }

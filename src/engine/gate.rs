@@ -100,6 +100,12 @@ impl Gate {
 pub fn look(share: &dyn Share, node: &mut Node) -> Result<()> {
     let (deed, place) = ("use the share", share.describe());
     let Some(found) = identity::read(share)? else {
+        if let Some(known) = node.db.meta("share")?
+            && identity::is_missing(share)
+        {
+            let cause = "there is no lanpost.json, though folders of lanpost are there: it was removed";
+            return Err(Error::new(Kind::Away, deed, place, cause).next(identity::restore(&known)));
+        }
         let cause = "there is no lanpost.json: it is not mounted, or was never set up";
         return Err(Error::new(Kind::Away, deed, place, cause)
             .next("mount it; only if it is a new share, set it up with `lanpost init --force`"));

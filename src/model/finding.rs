@@ -3,6 +3,7 @@
 //! Here is the judgement, as functions of facts; the facts come from `sys/mount` and `store/probe`. What the options
 //! mean stands in mount.cifs(8) and nfs(5); what clients really do was measured on real mounts (docs/operations.md).
 
+mod age;
 mod options;
 
 use std::time::Duration;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::mount::{Announcer, Mount, Protocol};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
-pub use options::options;
+pub use age::age;
+pub use options::{harms, options};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -57,11 +59,29 @@ impl Finding {
         Finding { means: Some(means.into()), ..self }
     }
 
+    /// In one sentence.
+    pub fn sentence(&self) -> String {
+        let mut said = self.found.clone();
+        self.means.iter().for_each(|means| said.extend([": ", means]));
+        self.next.iter().for_each(|next| said.extend(["; ", next]));
+        said
+    }
+
     /// What to do.
     #[must_use]
     pub fn next(self, next: impl Into<String>) -> Finding {
         Finding { next: Some(next.into()), ..self }
     }
+}
+
+/// A check that could not be made: what failed, and its own next step, or `otherwise`.
+pub fn failed(check: &'static str, error: &Error, otherwise: &str) -> Finding {
+    let next = match error.kind() {
+        // The error speaks of a disk; here it is clear whose.
+        Kind::Full => "make room on the share's disk, or raise this user's quota there",
+        _ => error.next_step().unwrap_or(otherwise),
+    };
+    Finding::new(check, Grade::Wrong, error.what()).next(next)
 }
 
 /// The share is there by another path than the one that was given.
@@ -96,25 +116,6 @@ pub fn mount(mount: &Mount) -> Finding {
         Protocol::Other => finding(Grade::Unknown)
             .means("how old its answers may be is not known; lanpost looks often and believes no notification"),
         Protocol::Unknown => finding(Grade::Unknown),
-    }
-}
-
-/// How long a change of another PC may stay hidden, by what the mount says.
-pub fn age(mount: &Mount) -> Finding {
-    let good = |found: &str| Finding::new("age", Grade::Good, found);
-    match mount.protocol {
-        Protocol::Local => good("a look shows what is there"),
-        Protocol::Nfs => good("every look reopens what it reads, and asks the server for the folder first").means(
-            "attributes that the client remembers (up to a minute) don't hide mail; programs that keep a file open may \
-             see it a minute late",
-        ),
-        Protocol::Smb => good("every look asks the server").means(
-            "measured on Linux: usually under 30 ms after the write, at times half a second",
-        ),
-        Protocol::Other | Protocol::Unknown => {
-            Finding::new("age", Grade::Unknown, "not known for this kind of mount")
-                .means("every look asks the system anew; what lies between may remember")
-        }
     }
 }
 
@@ -176,7 +177,7 @@ pub fn clock(ahead: i64) -> Finding {
         0..2_000 => Finding::new("clock", Grade::Good, "the server's clock and this PC's agree within 2 s"),
         2_000..60_000 => Finding::new("clock", Grade::Good, found).means("no decision of lanpost depends on it"),
         _ => Finding::new("clock", Grade::Warning, found)
-            .means("mail is safe, but times look wrong to people, and a message's --ttl is judged by each PC's own clock")
+            .means("mail is safe, and --ttl is reckoned by its sender's own clock; but times look wrong to people")
             .next("let both take their time from NTP"),
     }
 }

@@ -38,6 +38,12 @@ impl Identity {
         }
     }
 
+    /// Whether a later version wrote these bytes, whatever else it changed.
+    pub fn is_newer(bytes: &[u8]) -> bool {
+        let value: Option<Value> = serde_json::from_slice(bytes).ok();
+        value.is_some_and(|value| value["format"].as_u64().is_some_and(|format| format > FORMAT))
+    }
+
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
@@ -54,6 +60,7 @@ mod tests {
     fn a_newer_format_and_noise_are_refused_in_words() {
         assert!(Identity::parse(b"{\"share\":\"x\",\"format\":2}").unwrap_err().contains("format is 2"));
         assert!(Identity::parse(b"").unwrap_err().contains("not a share's identity"));
+        assert!(Identity::is_newer(b"{\"id\":\"x\",\"format\":2}") && !Identity::is_newer(b"{\"format\":1}"));
         let identity = Identity::parse(b"{\"share\":\"x\",\"format\":1,\"more\":true}").unwrap();
         assert_eq!(Identity::parse(&identity.to_bytes()), Ok(identity));
     }

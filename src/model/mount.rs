@@ -36,6 +36,17 @@ pub enum Announcer {
     Nobody,
 }
 
+impl Announcer {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Announcer::Native => "by the system, if they prove true",
+            Announcer::ChangeNotify => "asked of the server, if they prove true",
+            Announcer::Nobody => "none",
+        }
+    }
+}
+
 /// A mount, and what it was told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mount {
@@ -68,13 +79,42 @@ impl Mount {
         self.option(key).is_some()
     }
 
+    /// The options that let a look show what the client remembers: it asks the server neither when a file is opened nor
+    /// when it is read.
+    pub fn stale(&self) -> Option<String> {
+        match (self.protocol, self.option("cache")) {
+            (Protocol::Smb, Some(cache @ ("loose" | "ro" | "singleclient"))) => {
+                Some(format!("cache={cache}"))
+            }
+            (Protocol::Nfs, _) if self.has("nocto") => Some("nocto".into()),
+            _ => None,
+        }
+    }
+
+    /// For how many seconds the client may believe what it remembers of a file or folder; `None` where the mount does
+    /// not say so and the client has no default that is known.
+    pub fn remembers(&self) -> Option<u64> {
+        if self.has("noac") {
+            return Some(0);
+        }
+        let given = ["actimeo", "acregmax", "acdirmax"];
+        let longest = given.iter().filter_map(|key| self.option(key)?.parse().ok()).max();
+        match self.protocol {
+            // nfs(5): what is not given is a minute, unless `actimeo` stands for all of them.
+            Protocol::Nfs if self.has("actimeo") || (self.has("acregmax") && self.has("acdirmax")) => longest,
+            Protocol::Nfs => Some(longest.unwrap_or_default().max(60)),
+            _ => longest,
+        }
+    }
+
     /// The mount in a few words: `SMB 3.1.1 of //nas/agents (cache=strict, actimeo=1, soft)`.
     pub fn sentence(&self) -> String {
-        const TOLD: [&str; 13] = [
+        const TOLD: [&str; 14] = [
             "ro",
             "cache",
             "actimeo",
             "acregmax",
+            "acdirmax",
             "noac",
             "nocto",
             "lookupcache",

@@ -3,7 +3,7 @@
 //! `lanpost.json` is created once by whoever comes first; the loser of the race reads the winner's.
 
 use crate::error::{Error, Kind, Result};
-use crate::model::identity::Identity;
+use crate::model::identity::{FORMAT, Identity};
 use crate::model::layout;
 use crate::store::claim::claim;
 use crate::sys::share::Share;
@@ -21,8 +21,35 @@ pub fn read(share: &dyn Share) -> Result<Option<Identity>> {
     let parsed = Identity::parse(&bytes);
     parsed.map(Some).map_err(|cause| {
         let place = format!("{} of {}", path, share.describe());
-        Error::new(Kind::Away, "read", place, cause).next("look whether the right share is mounted there")
+        Error::new(Kind::Away, "read", place, cause).next(match Identity::is_newer(&bytes) {
+            true => "update lanpost on this PC",
+            false => {
+                "look whether the right share is mounted there; if it is, restore that file from a backup"
+            }
+        })
     })
+}
+
+/// Whether there is an identity that says nothing, nor is of a newer lanpost.
+pub fn is_damaged(share: &dyn Share) -> bool {
+    let found = share.read(&layout::identity(), 0, MAX);
+    found.is_ok_and(|found| {
+        found.is_some_and(|bytes| Identity::parse(&bytes).is_err() && !Identity::is_newer(&bytes))
+    })
+}
+
+/// Whether folders of lanpost are there without an identity: somebody removed the file. An empty mount point has
+/// neither, and nor has a share that doesn't answer.
+pub fn is_missing(share: &dyn Share) -> bool {
+    let names = share.names(&layout::root()).unwrap_or_default();
+    // The plain protocol knows the first of them, too.
+    layout::folders().iter().skip(1).all(|folder| names.iter().any(|name| name == folder.as_str()))
+}
+
+/// How the identity `known` comes back to a share that lost it, in words.
+pub fn restore(known: &str) -> String {
+    let line = serde_json::json!({"share": known, "format": FORMAT});
+    format!("if the right share is mounted, put the file back: from a backup, or with this one line: {line}")
 }
 
 /// Makes the share ours: its folders and its identity, unless somebody did before. Returns the identity in force.

@@ -30,7 +30,7 @@ fn wrong(check: &'static str, found: impl Into<String>) -> Finding {
 /// What was tried, or why it failed, as a finding.
 fn told(check: &'static str, tried: Result<Finding>) -> Finding {
     tried.unwrap_or_else(|error| {
-        wrong(check, error.to_string()).next("let this user write, make and remove files there")
+        finding::failed(check, &error, "let this user write, make and remove files there")
     })
 }
 
@@ -62,7 +62,13 @@ impl<'a> Probe<'a> {
                 (true, _) => wrong("write", "a file that was just written and synced reads back otherwise"),
             })
         };
-        told("write", write())
+        let found = told("write", write());
+        match found.grade {
+            Grade::Wrong => {
+                found.means("nothing can be sent from here; mail waits in the spool, and what others write may still be read")
+            }
+            _ => found,
+        }
     }
 
     /// A second exclusive create of the same name must fail.
@@ -190,16 +196,17 @@ impl<'a> Probe<'a> {
     /// Removes all that was made, and what crashed runs left.
     pub fn clean(&self) -> Finding {
         let clean = || -> Result<Finding> {
-            let now = self.share.stat(&self.folder())?.map(|meta| meta.stamp);
+            let Some(made) = self.share.stat(&self.folder())? else {
+                return Ok(good("clean", "nothing was made there"));
+            };
             self.clear(self.run)?;
             let mut left = 0;
             for entry in self.share.list(&layout::root())?.unwrap_or_default() {
                 let Some(run) = layout::parse_probe(&entry.name).filter(|run| *run != self.run) else {
                     continue;
                 };
-                if now.is_some_and(|now| now.saturating_sub(entry.meta.stamp) > LEFT_OVER)
-                    && self.clear(run).is_ok()
-                {
+                let old = made.stamp.saturating_sub(entry.meta.stamp) > LEFT_OVER;
+                if old && self.clear(run).is_ok() {
                     left += 1;
                 }
             }

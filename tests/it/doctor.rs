@@ -1,6 +1,7 @@
 //! `lanpost doctor` as a program, and its wait for other PCs on a share in memory.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use lanpost::sys::memory::MemoryShare;
 use lanpost::sys::share::Share;
 use serde_json::{Value, json};
 
-use crate::common::name;
+use crate::common::faulty::FaultyShare;
+use crate::common::hanging::DeadMount;
+use crate::common::{Fault, Verb, name};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lanpost")).arg("doctor").args(arguments).output().unwrap()
@@ -82,6 +85,135 @@ fn an_unmounted_share_is_not_filled() {
         (Some(6), "wrong".into(), "none".into())
     );
     assert_eq!(fs::read_dir(&share).unwrap().count(), 0, "not even for a moment");
+}
+
+/// The finding of a check, in one text.
+fn said(report: &Value, check: &str) -> String {
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["check"] == check).unwrap_or(&Value::Null);
+    ["found", "means", "next"].map(|key| found[key].as_str().unwrap_or_default()).join(" | ")
+}
+
+#[test]
+fn nothing_is_said_of_the_mount_of_a_path_where_nothing_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, report) = report(&folder.path().join("not/there"), &folder.path().join("none.toml"));
+    assert_eq!(code, Some(6));
+    assert_eq!(report["findings"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(grade(&report, "folder"), "wrong");
+}
+
+#[test]
+fn a_file_is_no_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (_, report) = report(&file, &folder.path().join("none.toml"));
+    let text = said(&report, "folder");
+    assert!(text.starts_with("it is a file") && text.ends_with("name the share's folder"), "{text}");
+}
+
+#[test]
+fn an_identity_that_was_removed_or_damaged_can_be_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (share, config) = (folder.path().join("share"), folder.path().join("c.toml"));
+    fs::create_dir(&share).unwrap();
+    let state = folder.path().join("state");
+    let lanpost = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_lanpost"))
+            .arg("--config")
+            .arg(&config)
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let made = lanpost(&[
+        "init",
+        "--instance",
+        "lab",
+        "--share",
+        share.to_str().unwrap(),
+        "--state",
+        state.to_str().unwrap(),
+    ]);
+    assert!(made.status.success(), "{made:?}");
+    let identity = share.join("lanpost.json");
+    let id = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap()["share"].clone();
+    let known = id(&fs::read(&identity).unwrap());
+    for damage in [None, Some("{\"share\":"), Some("")] {
+        match damage {
+            None => fs::remove_file(&identity).unwrap(),
+            Some(text) => fs::write(&identity, text).unwrap(),
+        }
+        let (code, report) = report(&share, &config);
+        let text = said(&report, "identity");
+        assert_eq!((code, text.contains("not mounted")), (Some(6), false), "{text}");
+        // What it says helps: the file is as it says, and all is well.
+        let line = &text[text.find("one line: ").unwrap() + "one line: ".len()..];
+        assert_eq!(id(line.as_bytes()), known, "{text}");
+        if damage.is_none() {
+            let said = String::from_utf8(lanpost(&["status"]).stdout).unwrap();
+            assert!(said.contains("it was removed") && said.contains(line), "{said}");
+        }
+        fs::write(&identity, line).unwrap();
+        let said = lanpost(&["--json", "status"]).stdout;
+        assert_eq!(serde_json::from_slice::<Value>(&said).unwrap()["share"]["available"], true);
+    }
+    fs::write(&identity, r#"{"share":"x","format":2}"#).unwrap();
+    let text = said(&report(&share, &config).1, "identity");
+    assert!(text.contains("update lanpost") && !text.contains("one line"), "{text}");
+}
+
+/// What `doctor` says of a share that refuses to make anything.
+fn refusing(kind: ErrorKind) -> Vec<Finding> {
+    let memory = MemoryShare::new();
+    memory.make_folder(&layout::messages()).unwrap();
+    let share = FaultyShare::new(Arc::new(memory));
+    share.plan(Verb::MakeFolder, 0, u64::MAX, Fault::Refuse(kind));
+    share.plan(Verb::Remove, 0, u64::MAX, Fault::Refuse(kind));
+    let patient = Patient {
+        share: &share,
+        mount: &Mount { announcer: Announcer::Nobody, ..Mount::default() },
+        known: None,
+        host: "here".into(),
+        wait: Duration::ZERO,
+        room: &|| None,
+        rights: &|_| None,
+        hear: &mut |_| false,
+        refused: &|| None,
+    };
+    let mut said = vec![];
+    doctor(patient, &ManualClock::new(1) as &dyn Clock, &mut |finding| said.push(finding));
+    said
+}
+
+#[test]
+fn a_share_that_refuses_is_told_of_by_the_reason_and_nothing_is_asked_to_be_removed() {
+    for (kind, step) in [
+        (ErrorKind::StorageFull, "make room on the share's disk"),
+        (ErrorKind::QuotaExceeded, "raise this user's quota"),
+        (ErrorKind::ReadOnlyFilesystem, "mount it writable"),
+        (ErrorKind::PermissionDenied, "let this user"),
+    ] {
+        let said = refusing(kind);
+        let find = |check| said.iter().find(|finding| finding.check == check).unwrap();
+        let (write, clean) = (find("write"), find("clean"));
+        assert!(write.grade == Grade::Wrong && write.next.as_ref().unwrap().contains(step), "{write:?}");
+        assert!(write.means.as_ref().unwrap().contains("nothing can be sent"), "{write:?}");
+        assert_eq!(write.sentence().matches(step).count(), 1, "{write:?}");
+        assert_eq!((clean.grade, clean.next.as_ref()), (Grade::Good, None), "{clean:?}");
+    }
+}
+
+#[test]
+fn a_share_that_hangs_is_said_to_hang_by_how_it_is_mounted() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_dead) = DeadMount::over(folder.path()) else { return };
+    let (code, report) = report(folder.path(), Path::new("/nowhere/none.toml"));
+    let text = said(&report, "answer");
+    assert_eq!((code, grade(&report, "answer")), (Some(6), "wrong".into()), "{report}");
+    assert!(text.contains("the share hangs") && text.contains("fuse of dead"), "{text}");
+    assert!(!text.contains("lanpost-probe"), "nothing was made: {text}");
 }
 
 /// A share with the heartbeats of `lab` on PC `there` and of `own` on PC `here`.

@@ -2,7 +2,7 @@
 //!
 //! The probes run on a thread of their own: a share that hangs is reported as hanging, and the thread left to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     if !cx.json {
         cx.out.line(print::line(&format!("share    {}", report.share)));
     }
-    while let Some(finding) = next(&told, report.findings.last(), wait) {
+    while let Some(finding) = next(&told, report.findings.last(), wait, root.typed()) {
         report.sound &= finding.grade != Grade::Wrong;
         if !cx.json {
             lines(&finding).iter().for_each(|line| cx.out.line(print::line(line)));
@@ -161,7 +161,7 @@ fn probe(root: Root, known: Option<String>, reached: &Reached, wait: Duration, t
 }
 
 /// The next finding; `None` at the end. A share that does not answer in time is one, too.
-fn next(told: &Receiver<Finding>, last: Option<&Finding>, wait: Duration) -> Option<Finding> {
+fn next(told: &Receiver<Finding>, last: Option<&Finding>, wait: Duration, typed: &Path) -> Option<Finding> {
     let last = last.map_or("", |finding| finding.check);
     // The last check waits for others.
     let patience = if last == "clean" { PATIENCE.saturating_add(wait) } else { PATIENCE };
@@ -169,13 +169,24 @@ fn next(told: &Receiver<Finding>, last: Option<&Finding>, wait: Duration) -> Opt
         Ok(finding) => Some(finding),
         Err(RecvTimeoutError::Disconnected) => None,
         Err(RecvTimeoutError::Timeout) => {
-            let found =
-                format!("no answer for {} s after the check `{last}`: the share hangs", patience.as_secs());
-            Some(
-                Finding::new("answer", Grade::Wrong, found)
-                    .means("the server or the network is away; what was probed may have left a folder lanpost-probe-… there")
-                    .next("look at the server and the network; `lanpost doctor` again when it answers"),
-            )
+            let after = match last {
+                "" => format!("no answer for {} s: the share hangs", patience.as_secs()),
+                _ => format!(
+                    "no answer for {} s after the check `{last}`: the share hangs",
+                    patience.as_secs()
+                ),
+            };
+            let hangs = Finding::new("answer", Grade::Wrong, after)
+                .next("look at the server and the network; `lanpost doctor` again when it answers");
+            // Before these nothing was made.
+            let made =
+                !["", "login", "folder", "mount", "options", "age", "path", "identity"].contains(&last);
+            // The system's own table: it can't hang.
+            let means = format!("the server or the network is away; {}", mount::of(typed).sentence());
+            Some(match made {
+                true => hangs.means(format!("{means}; a folder lanpost-probe-… may be left there")),
+                false => hangs.means(means),
+            })
         }
     }
 }

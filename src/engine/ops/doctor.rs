@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::finding::{self, Finding, Grade, Heard};
 use crate::model::heartbeat::{Activity, Heartbeat};
 use crate::model::layout::{self, ProbeFile};
@@ -46,15 +46,18 @@ pub struct Patient<'a> {
 /// Probes the share; `tell` gets each finding as it comes.
 pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(Finding)) {
     let (share, mount) = (patient.share, patient.mount);
-    tell(finding::mount(mount));
-    finding::options(mount).into_iter().for_each(&mut *tell);
-    tell(finding::age(mount));
     let there = folder(share);
     let stop = there.grade == Grade::Wrong;
     tell(there);
+    // Where nothing is, this PC's own disk is no news: it is what holds the mount points.
+    if !stop || matches!(mount.protocol, Protocol::Smb | Protocol::Nfs | Protocol::Other) {
+        tell(finding::mount(mount));
+        finding::options(mount).into_iter().for_each(&mut *tell);
+    }
     if stop {
         return;
     }
+    tell(finding::age(mount));
     if let Some(choice) = share.choice() {
         tell(finding::path(&choice.shown, &choice.how));
     }
@@ -89,24 +92,22 @@ pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(
 }
 
 fn folder(share: &dyn Share) -> Finding {
-    match share.names(&layout::root()) {
-        Ok(names) if !names.is_empty() => Finding::new("folder", Grade::Good, "it is there"),
-        Ok(_) => match share.stat(&layout::root()) {
-            Ok(Some(meta)) if meta.folder => Finding::new("folder", Grade::Good, "it is there, and empty"),
-            Ok(Some(_)) => {
-                Finding::new("folder", Grade::Wrong, "it is a file").next("name the share's folder")
-            }
-            Ok(None) => Finding::new("folder", Grade::Wrong, "there is no such folder")
-                .next("mount the share, or mend the path"),
-            Err(error) => broken("folder", &error),
-        },
-        Err(error) if error.is_away() => broken("folder", &error).next("mount the share, or mend the path"),
-        Err(error) => broken("folder", &error),
+    let good = |found: &str| Finding::new("folder", Grade::Good, found);
+    let wrong = |found: &str| Finding::new("folder", Grade::Wrong, found);
+    match (share.names(&layout::root()), share.stat(&layout::root())) {
+        (_, Ok(Some(meta))) if !meta.folder => wrong("it is a file").next("name the share's folder"),
+        (Ok(names), _) if !names.is_empty() => good("it is there"),
+        (Ok(_), Ok(Some(_))) => good("it is there, and empty"),
+        (Ok(_), Ok(None)) => wrong("there is no such folder").next("mount the share, or mend the path"),
+        (Err(error), _) if error.is_away() => {
+            finding::failed("folder", &error, "mount the share, or mend the path")
+        }
+        (Err(error), _) | (_, Err(error)) => broken("folder", &error),
     }
 }
 
-fn broken(check: &'static str, error: &crate::error::Error) -> Finding {
-    Finding::new(check, Grade::Wrong, error.to_string()).next("look at the mount, the network and the server")
+fn broken(check: &'static str, error: &Error) -> Finding {
+    finding::failed(check, error, "look at the mount, the network and the server")
 }
 
 /// Whose share it is. Where one is expected and not found, it is not mounted: nothing may be written there.
@@ -119,6 +120,12 @@ fn whose(share: &dyn Share, known: Option<&str>) -> Finding {
         )
         .next("mount the right one, or run `lanpost init --force` to move over"),
         (Ok(Some(found)), _) => finding(Grade::Good, format!("a lanpost share, id {}", found.share)),
+        (Ok(None), Some(known)) if identity::is_missing(share) => finding(
+            Grade::Wrong,
+            "there is no lanpost.json, though folders of lanpost are there: it was removed".into(),
+        )
+        .means("the share is not used before its id is back; nothing was written there")
+        .next(identity::restore(known)),
         (Ok(None), Some(_)) => {
             finding(Grade::Wrong, "there is no lanpost.json: the share is not mounted".into())
                 .means("an unmounted mount point is an empty folder; nothing was written there")
@@ -127,6 +134,9 @@ fn whose(share: &dyn Share, known: Option<&str>) -> Finding {
         (Ok(None), None) => finding(Grade::Unknown, "there is no lanpost.json yet".into())
             .means("it was never set up, or it is not mounted")
             .next("if it is the right folder: `lanpost init --share PATH --instance NAME`"),
+        (Err(error), Some(known)) if identity::is_damaged(share) => {
+            broken("identity", &error).next(identity::restore(known))
+        }
         (Err(error), _) => broken("identity", &error),
     }
 }

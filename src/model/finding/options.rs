@@ -23,6 +23,14 @@ pub fn options(mount: &Mount) -> Vec<Finding> {
     found
 }
 
+/// The options that harm mail, in words, the gravest first.
+pub fn harms(mount: &Mount) -> Vec<Finding> {
+    let mut found = options(mount);
+    found.retain(|finding| finding.grade >= Grade::Warning);
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
+    found
+}
+
 fn warning(found: impl Into<String>) -> Finding {
     Finding::new("options", Grade::Warning, found)
 }
@@ -83,7 +91,7 @@ fn nfs(mount: &Mount) -> Vec<Finding> {
     if mount.has("nocto") {
         found.push(
             wrong("nocto")
-                .means("reopening a file no longer asks the server: mail may be seen a minute late")
+                .means("reopening a file no longer asks the server: mail may be seen late")
                 .next("mount it without nocto"),
         );
     }

@@ -42,6 +42,55 @@ fn every_option_that_harms_mail_is_named_with_what_to_do() {
 }
 
 #[test]
+fn the_age_of_a_look_is_judged_by_the_options() {
+    for (kind, given, grade, word) in [
+        ("cifs", "rw,cache=strict,actimeo=1", Grade::Good, "30 ms"),
+        ("cifs", "rw,cache=strict,actimeo=600", Grade::Good, "10m"),
+        ("cifs", "rw,cache=loose,actimeo=1", Grade::Wrong, "without cache=loose"),
+        ("smb3", "rw,cache=singleclient", Grade::Wrong, "without cache=singleclient"),
+        ("nfs4", "rw,hard", Grade::Good, "up to 1m "),
+        ("nfs4", "rw,hard,acregmax=120", Grade::Good, "up to 2m "),
+        ("nfs4", "rw,hard,acregmin=5,acregmax=5,acdirmin=5,acdirmax=5", Grade::Good, "up to 5s "),
+        ("nfs4", "rw,hard,actimeo=3", Grade::Good, "up to 3s "),
+        ("nfs4", "rw,hard,noac", Grade::Good, "asks the server"),
+        ("nfs", "rw,hard,nocto", Grade::Wrong, "up to 1m late"),
+        ("nfs", "rw,hard,nocto,acregmax=600", Grade::Wrong, "up to 10m late"),
+        ("nfs4", "rw,softreval", Grade::Warning, "without softreval"),
+        ("ext4", "rw", Grade::Good, "what is there"),
+        ("fuse.sshfs", "rw", Grade::Unknown, "not known"),
+    ] {
+        let mount = mounted(kind, given);
+        let said = age(&mount);
+        let text = [Some(said.found), said.means, said.next].map(Option::unwrap_or_default).join("; ");
+        assert!(said.grade == grade && text.contains(word), "{given}: {:?} {text}", said.grade);
+        let told = options(&mount).into_iter().map(|finding| finding.grade).max();
+        assert!(
+            told.unwrap_or(Grade::Good) >= said.grade || grade == Grade::Unknown,
+            "{given}: the two agree"
+        );
+        assert_eq!(
+            harms(&mount).first().map(|finding| finding.grade),
+            told.filter(|it| *it >= Grade::Warning)
+        );
+    }
+}
+
+#[test]
+fn what_failed_has_the_next_step_of_its_own_failure() {
+    use std::io::ErrorKind;
+    for (kind, word) in [
+        (ErrorKind::StorageFull, "make room on the share's disk"),
+        (ErrorKind::ReadOnlyFilesystem, "mount it writable"),
+        (ErrorKind::PermissionDenied, "let this user"),
+        (ErrorKind::InvalidData, "else"),
+    ] {
+        let said = failed("write", &Error::io("make", std::path::Path::new("/x"), kind.into()), "else");
+        let next = said.next.unwrap();
+        assert!(next.contains(word) && !said.found.contains(&next), "{} -> {next}", said.found);
+    }
+}
+
+#[test]
 fn events_are_judged_by_what_was_heard_and_by_who_could_speak() {
     let (smb, nfs, disk) = (mounted("cifs", "rw"), mounted("nfs4", "rw"), mounted("ext4", "rw"));
     for (heard, mount, refused, grade, word) in [
@@ -71,6 +120,7 @@ fn numbers_are_judged_by_their_size() {
     ] {
         let said = clock(ahead);
         assert!(said.grade == grade && said.found.contains(word), "{said:?}");
+        assert!(!said.means.unwrap_or_default().contains("each PC"), "a ttl is its sender's");
     }
     for (bytes, grade, word) in [
         (None, Grade::Unknown, "does not say"),
