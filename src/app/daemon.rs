@@ -215,7 +215,7 @@ fn rest_until(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> 
     loop {
         match next {
             Ok(Signal::Stop(reason)) => return Some(reason),
-            Ok(Signal::Mount(words)) => hints.mount = Some(words),
+            Ok(Signal::Mount(found)) => hints.mount = Some(found),
             Ok(Signal::Seen(Seen::Mailbox)) => hints.mailbox = true,
             Ok(Signal::Seen(Seen::Slot)) => hints.slot = true,
             Ok(Signal::Seen(Seen::Status)) => hints.status = true,

@@ -14,6 +14,7 @@ use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen, Watch};
 use crate::app::log::Log;
 use crate::app::share::Reached;
+use crate::engine::Mounted;
 use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::{Error, Kind, Result};
 use crate::model::mount::Announcer;
@@ -29,8 +30,8 @@ const LAST_LOOK: Duration = Duration::from_millis(250);
 pub enum Signal {
     /// Something may have changed.
     Seen(Seen),
-    /// How the share is mounted, and who announces its changes, in words.
-    Mount(String),
+    /// How the share is mounted, and what is not heard of.
+    Mount(Mounted),
     /// Stop, for this reason.
     Stop(&'static str),
 }
@@ -174,12 +175,12 @@ impl Shell {
             let mount = mount::of(&root);
             places.share = places.share.map(|_| root);
             let announcer = if places.share.is_some() { mount.announcer } else { Announcer::Nobody };
-            let sentence = format!("{}; events: {}", mount.sentence(), announced(announcer));
-            let _ = to_engine.send(Signal::Mount(sentence.clone()));
+            let mounted = Mounted { mount, announcer, deaf: vec![] };
+            let _ = to_engine.send(Signal::Mount(mounted.clone()));
             let deaf = to_engine.clone();
             let complain = move |why: String| {
                 log.problem(&why);
-                let _ = deaf.send(Signal::Mount(format!("{sentence}, but {why}")));
+                let _ = deaf.send(Signal::Mount(Mounted { deaf: vec![why], ..mounted.clone() }));
             };
             let hint = move |seen| {
                 if seen == Seen::Local {
@@ -195,14 +196,5 @@ impl Shell {
         if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(body) {
             self.log.problem(&format!("no notifications: {error}"));
         }
-    }
-}
-
-/// Who announces the share's changes, in words.
-fn announced(announcer: Announcer) -> &'static str {
-    match announcer {
-        Announcer::Native => "by the system, if they prove true",
-        Announcer::ChangeNotify => "asked of the server, if they prove true",
-        Announcer::Nobody => "none",
     }
 }

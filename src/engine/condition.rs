@@ -4,8 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::hint::Mounted;
 use crate::engine::stall;
 use crate::error::Result;
+use crate::model::finding::{self, Finding, Grade};
 use crate::model::layout;
 use crate::store::db::Db;
 use crate::sys::root::Choice;
@@ -30,6 +32,9 @@ pub struct Condition {
     pub choice: Option<Choice>,
     /// How the share is mounted and who announces its changes, in words; empty if no daemon ran yet.
     pub mount: String,
+    /// Options of the mount that stand against mail, each with what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub harms: Vec<String>,
     /// How changes are noticed: `notifications` or `polling`.
     pub watching: String,
     /// Changes that a look found and no notification announced, since the daemon's start.
@@ -53,6 +58,15 @@ pub struct Incident {
 const INCIDENTS: usize = 20;
 
 impl Condition {
+    /// Notes how the share is mounted; returns every harm in its options, in words, the gravest first.
+    pub fn mounted(&mut self, found: &Mounted) -> Vec<String> {
+        let harms = finding::harms(&found.mount);
+        let wrong = harms.iter().filter(|harm| harm.grade == Grade::Wrong);
+        self.mount = found.words();
+        self.harms = wrong.map(Finding::sentence).collect();
+        harms.iter().map(Finding::sentence).collect()
+    }
+
     /// Remembers what happened; what happens over and over is remembered once, with its last time.
     pub fn happened(&mut self, at: String, what: String) {
         self.incidents.retain(|known| known.what != what);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::model::mount::{Announcer, Mount};
 use crate::model::pace::Places;
 
 /// Who runs the engine.
@@ -12,6 +13,26 @@ pub enum Role {
     Daemon,
     /// A command's single pass: it moves mail and does neither.
     Pass,
+}
+
+/// How the share is mounted, as whoever set the watchers up found it.
+#[derive(Clone, Debug, Default)]
+pub struct Mounted {
+    /// The mount and its options.
+    pub mount: Mount,
+    /// Who is asked for changes: the mount's announcer, unless the config wants none.
+    pub announcer: Announcer,
+    /// Why some are not heard of, in words.
+    pub deaf: Vec<String>,
+}
+
+impl Mounted {
+    /// In words, for `status`.
+    pub fn words(&self) -> String {
+        let mut words = format!("{}; events: {}", self.mount.sentence(), self.announcer.words());
+        self.deaf.iter().for_each(|why| words.extend([", but ", why]));
+        words
+    }
 }
 
 /// What may have changed. Losing one costs time, nothing else.
@@ -25,8 +46,8 @@ pub struct Hints {
     pub status: bool,
     /// Hints were lost, or a watcher began anew: look at everything.
     pub everything: bool,
-    /// How the share is mounted and who announces its changes, in words; `None`: nothing new.
-    pub mount: Option<String>,
+    /// How the share is mounted; `None`: nothing new.
+    pub mount: Option<Mounted>,
 }
 
 impl Hints {

@@ -25,5 +25,5 @@ mod tails;
 mod tenure;
 pub mod wake;
 
-pub use hint::{Action, Hints, Role, Step};
+pub use hint::{Action, Hints, Mounted, Role, Step};
 pub use step::Engine;

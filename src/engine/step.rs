@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::engine::condition::{self, Condition};
 use crate::engine::deliver::Outbox;
 use crate::engine::gate::{self, Gate, Verdict};
-use crate::engine::hint::{Action, Hints, Role, Step};
+use crate::engine::hint::{Action, Hints, Mounted, Role, Step};
 use crate::engine::node::Node;
 use crate::engine::receive::{Found, Mailbox};
 use crate::engine::sweep::Sweep;
@@ -52,6 +52,8 @@ pub struct Engine {
     gate: Gate,
     /// By which path the share is there, as it was last told.
     told: Option<Choice>,
+    /// What was said of the mount's options.
+    harms: Vec<String>,
     next_look: Duration,
     next_full: Duration,
     next_beat: Duration,
@@ -90,6 +92,7 @@ impl Engine {
             condition,
             gate: Gate::default(),
             told: None,
+            harms: vec![],
             next_look: now,
             next_full: now,
             next_beat: now,
@@ -131,7 +134,7 @@ impl Engine {
     pub fn step(&mut self, hints: &Hints) -> Result<Step> {
         let mut step = Step::default();
         if let Some(mount) = &hints.mount {
-            self.condition.mount = mount.clone();
+            self.note_mount(mount, &mut step);
         }
         let now = self.node.clock.now();
         self.pace.event(now, hints.places());
@@ -189,6 +192,16 @@ impl Engine {
                 Ok(false)
             }
         }
+    }
+
+    /// What the options let the client do decides how far a look is believed, and what a person should mend.
+    fn note_mount(&mut self, found: &Mounted, step: &mut Step) {
+        self.pace.set_stale(found.mount.stale().is_some());
+        let harms = self.condition.mounted(found);
+        // Again only after a mount without them: a watcher is set up anew for many reasons.
+        let news = harms.iter().filter(|harm| !self.harms.contains(harm));
+        step.notes.extend(news.map(|harm| format!("how the share is mounted: {harm}")));
+        self.harms = harms;
     }
 
     /// The share is there by another path than the config's: it is told once, kept, and watched by that path.

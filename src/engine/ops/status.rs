@@ -156,6 +156,7 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
     if let Some(trouble) = condition.trouble.as_ref().filter(|_| condition.share_away.is_none()) {
         problems.push(format!("trouble on the share: {trouble}"));
     }
+    problems.extend(condition.harms.iter().map(|harm| format!("how the share is mounted: {harm}")));
     if let Some(number) = condition.lease_lost_to {
         problems.push(format!(
             "another daemon runs instance {} (lease {number}): this one stopped writing; stop one of the two",
