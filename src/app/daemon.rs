@@ -23,7 +23,8 @@ use crate::adapt::watch::{Places, Seen};
 use crate::app::log::Log;
 use crate::app::pulse::Pulse;
 use crate::app::share;
-use crate::app::shell::{Nudge, Said, Shell, Signal};
+use crate::app::shell::{Nudge, Said, Shell};
+use crate::app::signal::{Hearer, Signal, queue};
 use crate::engine::login::Asks;
 use crate::engine::node::Node;
 use crate::engine::stall::{self, Change, Watchdog};
@@ -95,7 +96,7 @@ fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let engine = Engine::new(Arc::new(share), node, Role::Daemon)?;
     log.milestone(&hello);
 
-    let (to_engine, for_engine) = channel();
+    let (to_engine, for_engine) = queue();
     let (to_waker, for_waker) = channel();
     let (to_shell, for_shell) = tokio::sync::mpsc::unbounded_channel();
     let (nudge, said, noted) = (to_waker.clone(), to_shell.clone(), log.clone());
@@ -172,7 +173,7 @@ fn spawn(
 /// The engine's thread.
 fn move_mail(
     mut engine: Engine,
-    signals: &Receiver<Signal>,
+    signals: &Hearer,
     shell: &UnboundedSender<Said>,
     waker: &Sender<Nudge>,
     log: &Log,
@@ -210,8 +211,8 @@ fn move_mail(
 }
 
 /// Rests until something is said or `rest` has passed; returns the reason if it is to stop.
-fn rest_until(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> Option<&'static str> {
-    let mut next = signals.recv_timeout(rest);
+fn rest_until(signals: &Hearer, rest: Duration, hints: &mut Hints) -> Option<&'static str> {
+    let mut next = signals.hear(rest);
     loop {
         match next {
             Ok(Signal::Stop(reason)) => return Some(reason),
@@ -224,7 +225,7 @@ fn rest_until(signals: &Receiver<Signal>, rest: Duration, hints: &mut Hints) -> 
             Err(RecvTimeoutError::Timeout) => return None,
             Err(RecvTimeoutError::Disconnected) => return Some("the shell ended"),
         }
-        next = signals.recv_timeout(Duration::ZERO);
+        next = signals.hear(Duration::ZERO);
     }
 }
 

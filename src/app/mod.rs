@@ -13,3 +13,4 @@ pub mod print;
 mod pulse;
 pub mod share;
 mod shell;
+mod signal;

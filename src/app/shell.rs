@@ -3,8 +3,10 @@
 //! It touches no share itself: even setting a watcher up hangs on a dead mount, so that has a thread of its own each
 //! time. A crash of it leaves nothing: what is due lies in the store.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,6 +16,7 @@ use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen, Watch};
 use crate::app::log::Log;
 use crate::app::share::Reached;
+use crate::app::signal::{Signal, Teller};
 use crate::engine::Mounted;
 use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::{Error, Kind, Result};
@@ -26,15 +29,8 @@ const GRACE: Duration = Duration::from_millis(1_500);
 /// How long a stop waits for wakes that have ended to be seen as ended (longer than their output is drained).
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
-/// What the shell tells the engine's thread.
-pub enum Signal {
-    /// Something may have changed.
-    Seen(Seen),
-    /// How the share is mounted, and what is not heard of.
-    Mount(Mounted),
-    /// Stop, for this reason.
-    Stop(&'static str),
-}
+/// How often it is tried again to watch what no thread could be had for.
+const RETRY: Duration = Duration::from_secs(60);
 
 /// What the waker's thread is told.
 pub enum Nudge {
@@ -69,7 +65,7 @@ pub struct Shell {
     /// How agents are woken.
     pub wake: Arc<WakeCommand>,
     /// The way to the engine's thread.
-    pub to_engine: Sender<Signal>,
+    pub to_engine: Teller,
     /// The way to the waker's thread.
     pub to_waker: Sender<Nudge>,
 }
@@ -88,6 +84,7 @@ impl Shell {
         self.arm(None, &armed);
         // While a watcher is being set up there is none, and a wish for a new one waits.
         let (mut watch, mut arming, mut again) = (None, true, false);
+        let mut retry = tokio::time::interval(RETRY);
         let mut wakes: JoinSet<WakeResult> = JoinSet::new();
         tokio::pin!(stop);
         loop {
@@ -113,6 +110,14 @@ impl Shell {
                         arming = true;
                     }
                 }
+                _ = retry.tick() => match &watch {
+                    Some(watch) => Watch::retry(watch),
+                    None if arming => {}
+                    None => {
+                        self.arm(None, &armed);
+                        arming = true;
+                    }
+                },
                 said = threads.recv() => match said {
                     Some(Said::Wake(order)) => {
                         self.log.info(&format!("wake {}: {} messages", order.wake, order.messages.len()));
@@ -136,7 +141,7 @@ impl Shell {
         self.log.keeper().stopping(reason);
         self.log.milestone(&format!("stopping: {reason}"));
         let _ = self.to_waker.send(Nudge::Stop);
-        let _ = self.to_engine.send(Signal::Stop(reason));
+        self.to_engine.tell(Signal::Stop(reason));
         let mut waits_for = vec!["engine", "waker"];
         let last = tokio::time::timeout(GRACE, async {
             while !waits_for.is_empty() {
@@ -163,7 +168,7 @@ impl Shell {
         let (root, mut places, reached) = (self.root.clone(), self.places.clone(), self.reached.clone());
         let (log, armed) = (self.log.clone(), armed.clone());
         let (to_engine, to_waker) = (self.to_engine.clone(), self.to_waker.clone());
-        let ring = to_engine.clone();
+        let unarmed = armed.clone();
         let body = move || {
             drop(old);
             match reached.ensure() {
@@ -176,25 +181,38 @@ impl Shell {
             places.share = places.share.map(|_| root);
             let announcer = if places.share.is_some() { mount.announcer } else { Announcer::Nobody };
             let mounted = Mounted { mount, announcer, deaf: vec![] };
-            let _ = to_engine.send(Signal::Mount(mounted.clone()));
-            let deaf = to_engine.clone();
-            let complain = move |why: String| {
-                log.problem(&why);
-                let _ = deaf.send(Signal::Mount(Mounted { deaf: vec![why], ..mounted.clone() }));
+            to_engine.tell(Signal::Mount(mounted.clone()));
+            let deaf = Mutex::new(BTreeMap::<PathBuf, String>::new());
+            let tell = to_engine.clone();
+            let complain = move |folder: &Path, why: Option<&str>| {
+                let mut deaf = deaf.lock().unwrap_or_else(PoisonError::into_inner);
+                match why {
+                    Some(why) => {
+                        let why = format!("no notifications of {}: {why}", folder.display());
+                        log.problem(&why);
+                        deaf.insert(folder.to_owned(), why);
+                    }
+                    None => drop(deaf.remove(folder)),
+                }
+                let deaf = deaf.values().cloned().collect();
+                tell.tell(Signal::Mount(Mounted { deaf, ..mounted.clone() }));
             };
+            let ring = to_engine.clone();
             let hint = move |seen| {
                 if seen == Seen::Local {
                     let _ = to_waker.send(Nudge::Look);
                 }
-                let _ = to_engine.send(Signal::Seen(seen));
+                to_engine.tell(Signal::Seen(seen));
             };
-            let watch = Some(Watch::start(&places, announcer, hint, complain));
+            let watch = Some(Watch::start(&places, announcer, hint, Arc::new(complain)));
             // Subscribed first, now look: what changed in between is found.
-            let _ = ring.send(Signal::Seen(Seen::Everything));
+            ring.tell(Signal::Seen(Seen::Everything));
             let _ = armed.send(watch);
         };
         if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(body) {
-            self.log.problem(&format!("no notifications: {error}"));
+            self.log.problem(&format!("no notifications: no thread could be started: {error}"));
+            // So that it is tried again.
+            let _ = unarmed.send(None);
         }
     }
 }

@@ -258,8 +258,8 @@ pub fn os_string(bytes: Vec<u8>) -> Option<OsString> {
     Some(OsString::from_vec(bytes))
 }
 
-/// What `CIFS_IOC_NOTIFY` answers where it can't work: ENOTTY, EINVAL, EOPNOTSUPP, EIO.
-pub const NOT_ANNOUNCED: [i32; 4] = [25, 22, 95, 5];
+/// What `CIFS_IOC_NOTIFY` answers where it will never work: ENOTTY, of a file system that does not know it.
+pub const NOT_ANNOUNCED: [i32; 1] = [25];
 
 /// A folder of an SMB mount, for the ioctl `CIFS_IOC_NOTIFY` (fs/smb/client/cifs_ioctl.h, Linux 5.6).
 pub struct ChangeNotify(File);

@@ -9,7 +9,7 @@
 mod cifs;
 mod native;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::layout;
@@ -41,6 +41,9 @@ impl Hint {
     }
 }
 
+/// Told which folder is not heard of, and why; with `None` that it is heard of again.
+pub type Complain = Arc<dyn Fn(&Path, Option<&str>) + Send + Sync>;
+
 /// A running watcher; dropping it ends it.
 pub struct Watch {
     _native: Option<native::Native>,
@@ -70,13 +73,12 @@ impl Places {
 }
 
 impl Watch {
-    /// Watches what can be watched, on the share by `announcer`. `complain` is told, now or later, in words, what can't
-    /// be watched.
+    /// Watches what can be watched, on the share by `announcer`. `complain` is told, now or later, what can't be watched.
     pub fn start(
         places: &Places,
         announcer: Announcer,
         hint: impl FnMut(Seen) + Send + 'static,
-        complain: impl Fn(String) + Send + Clone + 'static,
+        complain: Complain,
     ) -> Watch {
         let hint = Hint(Arc::new(Mutex::new(hint)));
         let mut folders: Vec<PathBuf> = places.state.iter().cloned().collect();
@@ -93,5 +95,10 @@ impl Watch {
         }
         let native = (!folders.is_empty()).then(|| native::Native::start(places, &folders, hint, &complain));
         Watch { _native: native.flatten(), _cifs: asked }
+    }
+
+    /// Tries again to watch what no thread could be had for. Never blocks.
+    pub fn retry(&self) {
+        cifs::fill();
     }
 }

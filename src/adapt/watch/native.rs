@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{Hint, Places, Seen};
+use super::{Complain, Hint, Places, Seen};
 use crate::model::layout::{self, MessagesEntry};
 use crate::sys::files;
 
@@ -17,12 +17,7 @@ pub struct Native {
 
 impl Native {
     /// Watches `folders`, each by itself.
-    pub fn start(
-        places: &Places,
-        folders: &[PathBuf],
-        hint: Hint,
-        complain: &impl Fn(String),
-    ) -> Option<Native> {
+    pub fn start(places: &Places, folders: &[PathBuf], hint: Hint, complain: &Complain) -> Option<Native> {
         let known = places.clone();
         let handler = move |event: notify::Result<Event>| {
             let Ok(event) = event else { return hint.give(Seen::Everything) };
@@ -37,13 +32,13 @@ impl Native {
         let mut watcher = match notify::recommended_watcher(handler) {
             Ok(watcher) => watcher,
             Err(error) => {
-                complain(format!("no notifications: {error}"));
+                folders.iter().for_each(|folder| complain(folder, Some(&error.to_string())));
                 return None;
             }
         };
         for folder in folders {
             if let Err(error) = watcher.watch(&files::long(folder), RecursiveMode::NonRecursive) {
-                complain(format!("no notifications of {}: {error}", folder.display()));
+                complain(folder, Some(&error.to_string()));
             }
         }
         Some(Native { _watcher: watcher })
@@ -117,7 +112,8 @@ mod tests {
             let _ = tell.send(seen);
             let _ = wait.recv(); // until the sender is dropped
         })));
-        let _native = Native::start(&places, &[state], hint, &|why| panic!("{why}")).unwrap();
+        let complain: Complain = Arc::new(|_: &Path, why: Option<&str>| panic!("{why:?}"));
+        let _native = Native::start(&places, &[state], hint, &complain).unwrap();
         files::touch(&bell).unwrap();
         assert_eq!(told.recv_timeout(PATIENCE), Ok(Seen::Local));
         for n in 0..BURST {

@@ -140,9 +140,10 @@ fn probe(root: Root, known: Option<String>, reached: &Reached, wait: Duration, t
             let hint = move |_| {
                 let _ = ring.send(());
             };
-            Watch::start(&places, announcer, hint, move |why| {
-                note.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
-            })
+            let complain = move |_: &Path, why: Option<&str>| {
+                *note.lock().unwrap_or_else(PoisonError::into_inner) = why.map(str::to_owned);
+            };
+            Watch::start(&places, announcer, hint, Arc::new(complain))
         });
         rung.recv_timeout(wait).is_ok()
     };
