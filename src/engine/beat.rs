@@ -86,37 +86,52 @@ fn look_at(share: &dyn Share, name: Name, meta: &Meta, before: Option<&Peer>, no
             (beat.or_else(|| before.and_then(|peer| peer.heartbeat.clone())), now)
         }
     };
+    // Until now it spoke the plain protocol, if it was known at all.
+    let before = before.filter(|peer| !peer.stamp.is_empty());
     Ok(Peer {
         heartbeat,
         stamp: stamp(meta),
         len: meta.len,
         first_seen: before.map_or(now, |peer| peer.first_seen),
         // The first sight of a file is no change: it may have lain there for a year.
-        changed_at: before.filter(|peer| !peer.stamp.is_empty()).map(|_| now),
+        changed_at: before.map(|_| now),
         read_at,
         name,
     })
 }
 
-/// Looks for instances that have an open slot and no heartbeat: they speak the plain protocol. Cost: 1 list.
+/// Looks for instances that have an open slot and no heartbeat: they speak the plain protocol. One whose slot got
+/// shorter has read it. Cost: 1 list.
 pub fn scan_plain(share: &dyn Share, node: &mut Node) -> Result<()> {
     let now = node.clock.wall_ms();
     let known = known(node)?;
-    let entries = share.list(&layout::messages())?.unwrap_or_default();
-    let strangers = entries.iter().filter_map(|entry| match layout::parse_messages(&entry.name) {
-        Some(MessagesEntry::OpenSlot(name)) if !known.contains_key(&name.fold()) => Some(Peer {
+    let Some(entries) = share.list(&layout::messages())? else { return Ok(()) };
+    let mut slots: BTreeMap<String, (Name, u64)> = BTreeMap::new();
+    for entry in entries {
+        if let Some(MessagesEntry::OpenSlot(name)) = layout::parse_messages(&entry.name) {
+            slots.insert(name.fold(), (name, entry.meta.len));
+        }
+    }
+    let mut news = vec![];
+    for peer in known.values().filter(|peer| peer.stamp.is_empty()) {
+        let len = slots.get(&peer.name.fold()).map_or(0, |(_, len)| *len);
+        let changed_at = if len < peer.len { Some(now) } else { peer.changed_at };
+        if len != peer.len {
+            news.push(Peer { len, changed_at, ..peer.clone() });
+        }
+    }
+    for (fold, (name, len)) in slots.into_iter().filter(|(fold, _)| !known.contains_key(fold)) {
+        news.push(Peer {
             name,
             heartbeat: None,
             stamp: String::new(),
-            len: 0,
+            len,
             first_seen: now,
-            changed_at: None,
+            changed_at: node.db.heard(&fold)?,
             read_at: 0,
-        }),
-        _ => None,
-    });
-    let strangers: Vec<_> = strangers.collect();
-    node.db.store_peers(&strangers)
+        });
+    }
+    node.db.store_peers(&news)
 }
 
 fn known(node: &Node) -> Result<BTreeMap<String, Peer>> {

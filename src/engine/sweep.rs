@@ -144,7 +144,7 @@ impl Sweep {
 fn plan(node: &Node) -> Result<VecDeque<Piece>> {
     let wall = node.clock.wall_ms();
     let before = wall.saturating_sub(ms(node.config.keep.gone_after));
-    let mut pieces = VecDeque::from([Piece::Messages(0), Piece::Rows, Piece::Leases]);
+    let mut pieces = VecDeque::new();
     for peer in node.db.peers()? {
         let since = peer.changed_at.unwrap_or(peer.first_seen);
         if peer.presence(wall) == Presence::Gone && since < before {
@@ -155,6 +155,7 @@ fn plan(node: &Node) -> Result<VecDeque<Piece>> {
         }
         pieces.push_back(Piece::Lanes(peer.name));
     }
+    pieces.extend([Piece::Messages(0), Piece::Rows, Piece::Leases]);
     Ok(pieces)
 }
 

@@ -212,3 +212,17 @@ fn who_wrote_to_nobody_is_told_once_and_a_plain_peer_that_answers_is_somebody() 
     assert_eq!(pair.a.state_of(&lost), State::Sent, "it may still be read where it lies");
     assert_eq!(pair.a.journey(Way::Out, &lost), ["queued", "sent", "unknown"]);
 }
+
+#[test]
+fn who_wrote_to_nobody_is_told_before_the_mail_ages_out() {
+    let mut pair = Pair::new();
+    let lost = pair.a.send_one("nobody", "hello?", |draft| draft.create = true);
+    pair.settle();
+    pair.advance(Duration::from_secs(120));
+    pair.settle();
+    // By now its open slot has been seen, which we made ourselves.
+    pair.a.send_one("nobody", "anybody?", |draft| draft.create = true);
+    pair.settle();
+    days(&mut pair, 40);
+    assert_eq!(pair.a.reports().len(), 2, "{:?}", pair.a.journey(Way::Out, &lost));
+}

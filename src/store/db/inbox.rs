@@ -8,7 +8,7 @@ use super::audit::log;
 use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Way};
 use super::quarantine::Quarantined;
-use super::{Db, receipts, retention};
+use super::{Db, peers, receipts, retention};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -158,6 +158,7 @@ fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> ru
     if arrival.wake && !arrival.expired {
         tx.prepare_cached("UPDATE message SET wake = 'due' WHERE n = ?1")?.execute([n])?;
     }
+    peers::wrote(tx, &arrival.peer, now)?;
     let route = match &intake.via {
         Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),
         Via::Slot => "from the open slot".to_owned(),

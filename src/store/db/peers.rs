@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Db;
 use crate::error::Result;
@@ -19,11 +19,12 @@ pub struct Peer {
     pub heartbeat: Option<Heartbeat>,
     /// Which version of its status file that was (an opaque word).
     pub stamp: String,
-    /// The length of its status file.
+    /// The length of its status file, or of its open slot if that is all there is.
     pub len: u64,
-    /// When we first saw it (wall-clock milliseconds of this PC, as are all).
+    /// When we first saw it as what it is now, lanpost or plain (wall-clock milliseconds of this PC, as are all).
     pub first_seen: i64,
-    /// When we last saw its heartbeat change; `None`: never.
+    /// When we last saw its heartbeat change, or, if it has none, a sign of it: it wrote, or its open slot got shorter.
+    /// `None`: never.
     pub changed_at: Option<i64>,
     /// When we last read its status file.
     pub read_at: i64,
@@ -77,6 +78,12 @@ impl Db {
         })
     }
 
+    /// When mail of `peer` last came in that is still here. Cost: a look at all mail.
+    pub fn heard(&self, peer: &str) -> Result<Option<i64>> {
+        let sql = "SELECT max(at) FROM message WHERE way = 'in' AND peer = ?1";
+        self.query("read", |c| c.prepare_cached(sql)?.query_row([peer], |row| row.get(0)))
+    }
+
     /// Remembers what was learned of peers, in one transaction.
     pub fn store_peers(&mut self, peers: &[Peer]) -> Result<()> {
         if peers.is_empty() {
@@ -86,7 +93,7 @@ impl Db {
             let sql =
                 "INSERT INTO peer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (fold) DO UPDATE SET
                        name = excluded.name, heartbeat = excluded.heartbeat, stamp = excluded.stamp,
-                       len = excluded.len, changed_at = excluded.changed_at, read_at = excluded.read_at";
+                       len = excluded.len, first_seen = excluded.first_seen, changed_at = excluded.changed_at, read_at = excluded.read_at";
             let mut statement = tx.prepare_cached(sql)?;
             for peer in peers {
                 let heartbeat = peer.heartbeat.as_ref().and_then(|beat| serde_json::to_string(beat).ok());
@@ -104,4 +111,10 @@ impl Db {
             Ok(())
         })
     }
+}
+
+/// Mail of `peer` came in: if it has no heartbeat, that is the sign of it.
+pub(super) fn wrote(tx: &Transaction, peer: &str, now: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE peer SET changed_at = ?2 WHERE fold = ?1 AND heartbeat IS NULL";
+    tx.prepare_cached(sql)?.execute(params![peer, now]).map(drop)
 }

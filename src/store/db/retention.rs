@@ -2,7 +2,8 @@
 //! that are gone. Every call is one small transaction; a crash leaves whole messages, here or gone.
 //!
 //! Never deleted: mail that nobody read, mail that is owed a receipt or waits for one (`delivered`), what is in the
-//! spool. An incoming message leaves a hash behind, so that it is dropped as known when it comes again: from a sender
+//! spool, and mail in an open slot of which nobody saw that it was read: its peer neither wrote nor took anything away
+//! since (`peer.changed_at`). What waits for a peer is limited, so that this is, too. An incoming message leaves a hash behind, so that it is dropped as known when it comes again: from a sender
 //! that was not told, a lane that was restored, an open slot that is read anew. Room is used again, not given back:
 //! VACUUM would lock the store for as long as it takes, so it is left to people.
 
@@ -24,11 +25,14 @@ const BATCH: i64 = 500;
 /// How long an id stays known after its message: longer than any sender keeps mail for us (at most a year).
 const KNOWN: i64 = 400 * 86_400_000;
 
-/// Mail that is done, and for which nothing is owed or awaited: a peer that speaks the plain protocol never answers.
+/// Mail that is done, and for which nothing is owed or awaited. A peer that speaks the plain protocol acknowledges
+/// nothing: any sign of it that is younger than the mail is all that can be had.
 const DONE: &str = "(way = 'in' AND state IN ('read', 'processed', 'failed', 'expired')
                      AND NOT EXISTS (SELECT 1 FROM receipt_due r WHERE r.peer = m.peer AND r.id = m.id))
                  OR (way = 'out' AND kind != 'receipt' AND NOT resend
-                     AND (state IN ('read', 'processed', 'failed', 'expired') OR (state = 'sent' AND lease IS NULL)))";
+                     AND (state IN ('read', 'processed', 'failed', 'expired') OR (state = 'sent' AND lease IS NULL
+                          AND NOT EXISTS (SELECT 1 FROM peer p WHERE p.fold = m.peer
+                                          AND (p.changed_at IS NULL OR p.changed_at < m.at)))))";
 
 impl Db {
     /// Deletes finished mail to which nothing happened since `before`, among the next rows after row `after`. Returns
@@ -120,14 +124,17 @@ impl Db {
         })
     }
 
-    /// Tells the senders of mail from before `before` that lies in the open slot of `peer`, which nobody ever saw: it was
-    /// addressed unseen, and has neither beaten nor written since. The mail stays as it is. Returns how much there was.
+    /// Tells the senders of mail from before `before` that lies in the open slot of `peer`, of which there never was a sign:
+    /// it was addressed unseen, and has neither beaten, nor written, nor taken anything out of its slot since. The mail
+    /// stays as it is. Returns how much there was.
     pub fn tell_unknown(&mut self, peer: &str, before: i64, reason: &str, now: i64) -> Result<usize> {
         let unheard: Vec<String> = self.query("read", |c| {
-            let sql = "SELECT id FROM message m WHERE way = 'out' AND state = 'sent' AND lease IS NULL AND peer = ?1
-                       AND at < ?2
-                       AND NOT EXISTS (SELECT 1 FROM message i WHERE i.way = 'in' AND i.peer = ?1)
-                       AND EXISTS (SELECT 1 FROM transition t WHERE t.id = m.id AND t.way = 'out' AND t.peer = ?1
+            // Its slot was made by our first mail, and after that it counted as seen.
+            let sql = "SELECT id FROM message m INDEXED BY message_unacked
+                       WHERE way = 'out' AND state = 'sent' AND peer = ?1 AND lease IS NULL AND at < ?2
+                       AND EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND heartbeat IS NULL AND changed_at IS NULL)
+                       AND EXISTS (SELECT 1 FROM message f INDEXED BY message_unacked JOIN transition t USING (id, way, peer)
+                                   WHERE f.way = 'out' AND f.state = 'sent' AND f.peer = ?1 AND f.lease IS NULL
                                    AND t.what = 'queued' AND t.detail = ?3)
                        AND NOT EXISTS (SELECT 1 FROM transition t WHERE t.id = m.id AND t.way = 'out' AND t.peer = ?1
                                        AND t.what = ?4) LIMIT ?5";
