@@ -146,8 +146,7 @@ fn plan(node: &Node) -> Result<VecDeque<Piece>> {
     let before = wall.saturating_sub(ms(node.config.keep.gone_after));
     let mut pieces = VecDeque::new();
     for peer in node.db.peers()? {
-        let since = peer.changed_at.unwrap_or(peer.first_seen);
-        if peer.presence(wall) == Presence::Gone && since < before {
+        if peer.presence(wall) == Presence::Gone && peer.since() < before {
             pieces.push_back(Piece::Gone(peer.name.clone(), before));
         }
         if peer.heartbeat.is_none() {

@@ -1,7 +1,7 @@
 //! Presence: our judgement of a peer, from what we saw change and when, on our own clock alone.
 //!
-//! A peer that beats every `interval` is late after three missed beats and gone after ten minutes of silence.
-//! Nothing a peer writes about time decides anything.
+//! A peer that beats every `interval` is late after three missed beats and gone after ten minutes of silence. One whose
+//! heartbeat we never saw change is late, and gone when we have looked for as long. Nothing a peer writes about time decides anything.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub enum Presence {
     Online,
     /// Its heartbeat stood still for a while, or was not seen to change yet.
     Late,
-    /// It stopped, or stood still for long.
+    /// It stopped, or stood still for long while we looked.
     Gone,
     /// It speaks the plain protocol: nothing is known.
     Plain,
@@ -40,17 +40,15 @@ impl fmt::Display for Presence {
     }
 }
 
-/// Judges a peer: `unchanged` is how long its heartbeat stood still on our clock, `None` if we never saw it change.
-pub fn judge(activity: Activity, interval: Duration, unchanged: Option<Duration>) -> Presence {
-    match (activity, unchanged) {
-        (Activity::Stopped, _) => Presence::Gone,
-        (Activity::Online, None) => Presence::Late,
-        // A peer that claims a day between beats doesn't get to be online for three.
-        (Activity::Online, Some(still)) if still <= interval.saturating_mul(MISSED).min(GONE) => {
-            Presence::Online
-        }
-        (Activity::Online, Some(still)) if still < GONE => Presence::Late,
-        (Activity::Online, Some(_)) => Presence::Gone,
+/// Judges a peer: `still` is how long its heartbeat stood still on our clock, since it was last seen to change if it was
+/// `moved`, else since it was first seen.
+pub fn judge(activity: Activity, interval: Duration, still: Duration, moved: bool) -> Presence {
+    // A peer that claims a day between beats doesn't get to be online for three.
+    let fresh = moved && still <= interval.saturating_mul(MISSED).min(GONE);
+    match activity {
+        Activity::Online if fresh => Presence::Online,
+        Activity::Online if still < GONE => Presence::Late,
+        Activity::Online | Activity::Stopped => Presence::Gone,
     }
 }
 
@@ -62,23 +60,26 @@ mod tests {
     fn a_peer_is_judged_by_how_long_it_stood_still() {
         let beat = Duration::from_secs(15);
         let cases = [
-            (Some(0), Presence::Online),
-            (Some(45), Presence::Online),
-            (Some(46), Presence::Late),
-            (Some(600), Presence::Gone),
-            (None, Presence::Late),
+            (0, true, Presence::Online),
+            (45, true, Presence::Online),
+            (46, true, Presence::Late),
+            (600, true, Presence::Gone),
+            (0, false, Presence::Late),
+            (599, false, Presence::Late),
+            (600, false, Presence::Gone),
         ];
-        for (still, presence) in cases {
-            assert_eq!(judge(Activity::Online, beat, still.map(Duration::from_secs)), presence, "{still:?}");
+        for (still, moved, presence) in cases {
+            let judged = judge(Activity::Online, beat, Duration::from_secs(still), moved);
+            assert_eq!(judged, presence, "{still} s, moved: {moved}");
         }
-        assert_eq!(judge(Activity::Stopped, beat, Some(Duration::ZERO)), Presence::Gone);
+        assert_eq!(judge(Activity::Stopped, beat, Duration::ZERO, true), Presence::Gone);
     }
 
     #[test]
     fn a_boastful_interval_does_not_keep_a_peer_online() {
         let day = Duration::from_secs(86_400);
-        assert_eq!(judge(Activity::Online, day, Some(day * 2)), Presence::Gone);
+        assert_eq!(judge(Activity::Online, day, day * 2, true), Presence::Gone);
         let forever = Duration::from_secs(u64::MAX);
-        assert_eq!(judge(Activity::Online, forever, Some(day)), Presence::Gone, "and breaks no arithmetic");
+        assert_eq!(judge(Activity::Online, forever, day, true), Presence::Gone, "and breaks no arithmetic");
     }
 }

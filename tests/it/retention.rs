@@ -226,3 +226,24 @@ fn who_wrote_to_nobody_is_told_before_the_mail_ages_out() {
     days(&mut pair, 40);
     assert_eq!(pair.a.reports().len(), 2, "{:?}", pair.a.journey(Way::Out, &lost));
 }
+
+#[test]
+fn a_peer_that_was_dead_before_we_joined_is_gone_in_the_end() {
+    let pair = Pair::new();
+    // b dies without a word; then c joins.
+    pair.advance(DAY);
+    let mut c = Site::with(&pair.share, "c", 9, false, |config| config.keep.gone_after = 10 * DAY);
+    let sent = c.send_one("b", "hello?", |draft| draft.create = true);
+    c.run(Duration::from_secs(900));
+    let problems = c.status().problems;
+    assert!(problems.iter().any(|problem| problem.contains("for b")), "{problems:?}");
+    for _ in 0..48 {
+        pair.advance(DAY / 4);
+        c.clock.advance(DAY / 4);
+        for _ in 0..40 {
+            c.step();
+        }
+    }
+    assert_eq!(c.state_of(&sent), State::Failed, "{:?}", ops::peers(c.node()).unwrap());
+    assert_eq!(c.reports().len(), 1);
+}

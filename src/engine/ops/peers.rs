@@ -27,7 +27,7 @@ pub struct PeerView {
     /// Its lanpost version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Seconds since its heartbeat last changed before our eyes.
+    /// Seconds for which its heartbeat has stood still before our eyes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent: Option<u64>,
     /// Its public key.
@@ -43,7 +43,6 @@ pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
 }
 
 fn view(peer: &Peer, now: i64) -> PeerView {
-    let silent = peer.silent(now);
     let beat = peer.heartbeat.as_ref();
     PeerView {
         name: peer.name.clone(),
@@ -51,9 +50,7 @@ fn view(peer: &Peer, now: i64) -> PeerView {
         agents: beat.map(|beat| beat.agents.clone()).unwrap_or_default(),
         host: beat.map(|beat| beat.host.clone()),
         version: beat.map(|beat| beat.lanpost.clone()),
-        silent: silent
-            .filter(|_| beat.is_some_and(|b| b.state == Activity::Online))
-            .map(|still| still.as_secs()),
+        silent: beat.filter(|beat| beat.state == Activity::Online).map(|_| peer.silent(now).as_secs()),
         key: beat.map(|beat| beat.key.clone()),
     }
 }

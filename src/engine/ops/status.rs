@@ -1,6 +1,7 @@
 //! How this instance is doing, in one look at the local store.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -9,6 +10,7 @@ use crate::engine::node::Node;
 use crate::engine::stall::{self, Stall};
 use crate::error::Result;
 use crate::model::envelope::format_time;
+use crate::model::heartbeat::Activity;
 use crate::model::name::Name;
 use crate::model::presence::Presence;
 use crate::store::db::Wake;
@@ -177,12 +179,9 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
             status.quarantined
         ));
     }
-    // One that was never seen to change may just have been seen for the first time.
-    let late = super::peers(node).unwrap_or_default();
-    let late = late.iter().filter(|peer| peer.presence == Presence::Late && peer.silent.is_some()).count();
     // While the share can't be looked at, nobody could be seen to live.
-    if late > 0 && status.share.available {
-        problems.push(format!("peers that are late: {late}; `lanpost peers` shows"));
+    if status.share.available {
+        problems.extend(silent_peers(node).unwrap_or_default());
     }
     problems.extend(full_spools(node).unwrap_or_default());
     if let Some(wake) = status.wakes.last().filter(|wake| wake.state == "failed" || wake.state == "retry") {
@@ -190,6 +189,32 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
         problems.push(format!("the last wake ended as {}: {detail}", wake.state));
     }
     problems
+}
+
+/// Peers that fell silent without a word: lately, or with mail of ours that waits for them.
+fn silent_peers(node: &Node) -> Result<Vec<String>> {
+    let now = node.clock.wall_ms();
+    let (mut late, mut silent) = (0, vec![]);
+    for peer in node.db.peers()?.iter().filter(|peer| !peer.name.same_as(node.instance())) {
+        let stopped = peer.heartbeat.as_ref().is_some_and(|beat| beat.state == Activity::Stopped);
+        match peer.presence(now) {
+            // One that was never seen to change may just have been seen for the first time.
+            Presence::Late if peer.changed_at.is_some() => late += 1,
+            Presence::Gone if !stopped => {
+                let (count, _) = node.db.waits_for(&peer.name.fold())?;
+                let still =
+                    humantime::format_duration(Duration::from_secs(peer.silent(now).as_secs() / 60 * 60));
+                let line =
+                    format!("{count} messages wait for {}, which has been silent for {still}", peer.name);
+                silent.extend((count > 0).then_some(line));
+            }
+            _ => {}
+        }
+    }
+    if late > 0 {
+        silent.insert(0, format!("peers that are late: {late}; `lanpost peers` shows"));
+    }
+    Ok(silent)
 }
 
 /// Peers that are not online and for which almost as much waits as may.

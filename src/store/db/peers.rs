@@ -31,15 +31,21 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// How long its heartbeat has stood still at `now`; `None` if we never saw it change.
-    pub fn silent(&self, now: i64) -> Option<Duration> {
-        self.changed_at.map(|at| Duration::from_millis(now.saturating_sub(at).max(0).unsigned_abs()))
+    /// Since when its heartbeat stands still before our eyes: since it changed, or since we first saw it.
+    pub fn since(&self) -> i64 {
+        self.changed_at.unwrap_or(self.first_seen)
+    }
+
+    /// How long that is at `now`.
+    pub fn silent(&self, now: i64) -> Duration {
+        Duration::from_millis(now.saturating_sub(self.since()).max(0).unsigned_abs())
     }
 
     /// Our judgement of it at `now`.
     pub fn presence(&self, now: i64) -> Presence {
         self.heartbeat.as_ref().map_or(Presence::Plain, |beat| {
-            presence::judge(beat.state, Duration::from_secs(beat.interval), self.silent(now))
+            let interval = Duration::from_secs(beat.interval);
+            presence::judge(beat.state, interval, self.silent(now), self.changed_at.is_some())
         })
     }
 }
