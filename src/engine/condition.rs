@@ -41,6 +41,9 @@ pub struct Condition {
     pub missed_events: u64,
     /// What happened to the share and was mended, the newest last.
     pub incidents: Vec<Incident>,
+    /// Why some of what is past its time could not be deleted on the share; it is tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unswept: Vec<String>,
     /// What lies on the share, when it was last walked.
     pub census: Option<Census>,
 }

@@ -276,7 +276,11 @@ impl Engine {
         }
         if self.role == Role::Daemon && !round.more {
             let swept = self.sweep.step(&*self.share, &mut self.node, &mut self.tenure, now);
-            return Ok(self.sort(swept, step)?.unwrap_or_default());
+            let swept = self.sort(swept, step)?.unwrap_or_default();
+            if let Some(problem) = swept.problem {
+                self.sort::<()>(Err(problem), step)?;
+            }
+            return Ok(swept.more);
         }
         Ok(round.more)
     }
@@ -401,6 +405,7 @@ impl Engine {
         if self.role == Role::Daemon {
             self.condition.watching = if believes { "notifications" } else { "polling" }.into();
             self.condition.missed_events = self.pace.missed;
+            self.condition.unswept = self.sweep.troubles();
         } else {
             self.condition.watching = before.watching.clone();
         }

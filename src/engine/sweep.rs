@@ -9,6 +9,8 @@
 //! nothing is lost: what is not acknowledged is in the store and is written again. A reader goes on with the oldest
 //! segment that it finds.
 //!
+//! A piece that fails stops none of the others; it is tried again after growing pauses, and named until it succeeds.
+//!
 //! Cost: for each peer a list of its mailbox with a stat per file, and, if something may be old, a replace, a stat and
 //! an unlink per file. Attachments (`files/`) get a piece of their own here when they exist.
 
@@ -18,10 +20,11 @@ use std::time::Duration;
 use crate::engine::gate;
 use crate::engine::node::Node;
 use crate::engine::tenure::{self, Tenure};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::layout::{self, LaneFile};
 use crate::model::name::Name;
 use crate::model::presence::Presence;
+use crate::model::retry;
 use crate::store::share_clock;
 use crate::sys::share::{Meta, Share};
 
@@ -35,8 +38,11 @@ const LEASES: u64 = 8;
 const FILES: usize = 50;
 /// Mail that was accepted so shortly after a segment was last written may still be in it: clocks differ.
 const MARGIN: Duration = Duration::from_secs(3_600);
+/// Pauses before a piece that failed is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(60), EVERY);
 
 /// A small piece of a sweep.
+#[derive(Clone, PartialEq)]
 enum Piece {
     /// Finished mail after this row.
     Messages(i64),
@@ -52,47 +58,83 @@ enum Piece {
     Leases,
 }
 
+/// A piece that the share refused.
+struct Failed {
+    piece: Piece,
+    times: u32,
+    until: Duration,
+    why: String,
+}
+
 /// The sweep of one engine. All of it may be lost.
 #[derive(Default)]
 pub struct Sweep {
     next: Option<Duration>,
     pieces: VecDeque<Piece>,
+    failed: Vec<Failed>,
+}
+
+/// What a step of the sweep came to.
+#[derive(Default)]
+pub struct Swept {
+    /// There is more to do at once.
+    pub more: bool,
+    /// What the share refused.
+    pub problem: Option<Error>,
 }
 
 impl Sweep {
     /// The share was away, or swapped: who lives is not known.
     pub fn postpone(&mut self, now: Duration) {
-        self.pieces.clear();
-        self.next = Some(now + SETTLED);
+        *self = Sweep { next: Some(now + SETTLED), ..Sweep::default() };
     }
 
-    /// Does one piece, if one is due. Returns whether there are more.
+    /// Why some of what is past its time is still there, in words.
+    pub fn troubles(&self) -> Vec<String> {
+        self.failed.iter().map(|failed| failed.why.clone()).collect()
+    }
+
+    /// Does one piece, if one is due.
     ///
     /// # Errors
-    /// The lease is lost, the share's or the local store's; the rest of this sweep is left to the next one.
+    /// The lease is lost, or the local store's: the rest of this sweep is left to the next one.
     pub fn step(
         &mut self,
         share: &dyn Share,
         node: &mut Node,
         tenure: &mut Tenure,
         now: Duration,
-    ) -> Result<bool> {
+    ) -> Result<Swept> {
         let next = *self.next.get_or_insert(now + SETTLED);
-        if self.pieces.is_empty() {
-            if now < next {
-                return Ok(false);
-            }
+        if self.pieces.is_empty() && now >= next {
             self.next = Some(now + EVERY);
             self.pieces = plan(node)?;
+            self.pieces.retain(|piece| self.failed.iter().all(|failed| failed.piece != *piece));
         }
-        let Some(piece) = self.pieces.pop_front() else { return Ok(false) };
-        match self.work(share, node, tenure, piece) {
-            Ok(()) => Ok(!self.pieces.is_empty()),
-            Err(error) => {
+        let again =
+            || self.failed.iter().find(|failed| failed.until <= now).map(|failed| failed.piece.clone());
+        let Some(piece) = self.pieces.pop_front().or_else(again) else { return Ok(Swept::default()) };
+        let mut swept = Swept::default();
+        match self.work(share, node, tenure, piece.clone()) {
+            Ok(()) => self.failed.retain(|failed| failed.piece != piece),
+            Err(error) if error.is_in_store() || error.kind() == Kind::LeaseLost => {
                 self.pieces.clear();
-                Err(error)
+                return Err(error);
+            }
+            Err(error) => {
+                self.put_off(piece, now, &error);
+                swept.problem = Some(error);
             }
         }
+        swept.more = !self.pieces.is_empty();
+        Ok(swept)
+    }
+
+    fn put_off(&mut self, piece: Piece, now: Duration, error: &Error) {
+        let before = self.failed.iter().position(|failed| failed.piece == piece);
+        let times = before.map_or(0, |at| self.failed.swap_remove(at).times) + 1;
+        let until = now + retry::backoff(RETRY.0, RETRY.1, times);
+        self.failed.push(Failed { piece, times, until, why: error.to_string() });
     }
 
     fn work(&mut self, share: &dyn Share, node: &mut Node, tenure: &mut Tenure, piece: Piece) -> Result<()> {
@@ -159,6 +201,9 @@ fn plan(node: &Node) -> Result<VecDeque<Piece>> {
 }
 
 /// Deletes segments of ours in the mailbox of `peer`, oldest first; returns whether there may be more.
+///
+/// # Errors
+/// The first file that can't be deleted; the others were all the same.
 fn delete_segments(share: &dyn Share, node: &Node, tenure: &Tenure, peer: &Name) -> Result<bool> {
     let Some(current) = tenure.number() else { return Ok(false) };
     let (held, lane) = (tenure::held(node)?, node.db.lane_out(&peer.fold())?);
@@ -181,7 +226,7 @@ fn delete_segments(share: &dyn Share, node: &Node, tenure: &Tenure, peer: &Name)
     };
     let age = share_clock::age(share, node.instance(), &oldest)?;
     files.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut deleted = 0;
+    let (mut deleted, mut failed) = (0, Ok(false));
     for (file, meta) in files {
         let younger = Duration::from_nanos(u64::try_from(meta.stamp - oldest.stamp).unwrap_or(u64::MAX));
         let age = age.saturating_sub(younger);
@@ -189,13 +234,15 @@ fn delete_segments(share: &dyn Share, node: &Node, tenure: &Tenure, peer: &Name)
         if age < node.config.keep.segments || node.db.awaits_since(&peer.fold(), file.lease, written)? {
             continue;
         }
-        share.remove(&layout::lane(peer, &file))?;
-        deleted += 1;
+        match share.remove(&layout::lane(peer, &file)) {
+            Ok(()) => deleted += 1,
+            Err(error) => failed = failed.and(Err(error)),
+        }
         if deleted == FILES {
             return Ok(true);
         }
     }
-    Ok(false)
+    failed
 }
 
 /// Deletes leases of ours but the newest few. The highest number is never among them, so none is given twice.

@@ -247,3 +247,36 @@ fn a_peer_that_was_dead_before_we_joined_is_gone_in_the_end() {
     assert_eq!(c.state_of(&sent), State::Failed, "{:?}", ops::peers(c.node()).unwrap());
     assert_eq!(c.reports().len(), 1);
 }
+
+#[test]
+fn a_broken_mailbox_keeps_the_sweep_from_nobody_else() {
+    let mut pair = pair();
+    let mut c = Site::new(&pair.share, "c", 3, false);
+    c.run(Duration::from_secs(30));
+    pair.run(Duration::from_secs(30));
+    for to in ["b", "c"] {
+        pair.a.send(to, &texts("done", 3));
+    }
+    pair.settle();
+    c.run(Duration::from_secs(60));
+    pair.settle();
+    let (b, lanes) = (layout::mailbox(&name("b")), pair.lanes("a", "c"));
+    assert!(!lanes.is_empty());
+    pair.a.start();
+    pair.a.faults.break_folder(Some(b));
+    for _ in 0..9 * 4 {
+        pair.advance(DAY / 4);
+        c.clock.advance(DAY / 4);
+        for _ in 0..40 {
+            pair.a.step();
+            c.step();
+        }
+    }
+    assert!(lanes.iter().all(|file| !pair.lanes("a", "c").contains(file)), "{:?}", pair.a.problems);
+    let problems = pair.a.status().problems;
+    assert!(problems.iter().any(|problem| problem.contains("messages/to-b")), "{problems:?}");
+    pair.a.faults.break_folder(None);
+    pair.a.run(Duration::from_secs(2 * 3_600));
+    let problems = pair.a.status().problems;
+    assert!(!problems.iter().any(|problem| problem.contains("messages/to-b")), "{problems:?}");
+}

@@ -159,6 +159,13 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
         problems.push(format!("trouble on the share: {trouble}"));
     }
     problems.extend(condition.harms.iter().map(|harm| format!("how the share is mounted: {harm}")));
+    if let Some(why) = condition.unswept.first() {
+        let more = match condition.unswept.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        problems.push(format!("what is past its time on the share could not be deleted{more}: {why}"));
+    }
     if let Some(number) = condition.lease_lost_to {
         problems.push(format!(
             "another daemon runs instance {} (lease {number}): this one stopped writing; stop one of the two",

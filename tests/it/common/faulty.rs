@@ -41,6 +41,7 @@ struct State {
     away: Option<ErrorKind>,
     full: bool,
     stale: bool,
+    broken: Option<SharePath>,
     listings: HashMap<SharePath, Option<Vec<Entry>>>,
 }
 
@@ -60,6 +61,7 @@ impl FaultyShare {
             away: None,
             full: false,
             stale: false,
+            broken: None,
             listings: HashMap::new(),
         };
         FaultyShare { state: Arc::new(Mutex::new(state)) }
@@ -107,6 +109,11 @@ impl FaultyShare {
     /// Listings show what they showed last.
     pub fn stale(&self, stale: bool) {
         self.state().stale = stale;
+    }
+
+    /// This folder can't be listed, until `None`.
+    pub fn break_folder(&self, folder: Option<SharePath>) {
+        self.state().broken = folder;
     }
 
     /// What this call meets: the share to ask, or the fault.
@@ -170,6 +177,9 @@ impl Share for FaultyShare {
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
+        if self.state().broken.as_ref() == Some(folder) {
+            return Err(error(Verb::List, folder, ErrorKind::PermissionDenied));
+        }
         let found = self.call(Verb::List, folder, |share| share.list(folder))?;
         let mut state = self.state();
         match state.listings.get(folder).filter(|_| state.stale) {
