@@ -204,7 +204,7 @@ fn plan(node: &Node) -> Result<VecDeque<Piece>> {
 ///
 /// # Errors
 /// The first file that can't be deleted; the others were all the same.
-fn delete_segments(share: &dyn Share, node: &Node, tenure: &Tenure, peer: &Name) -> Result<bool> {
+fn delete_segments(share: &dyn Share, node: &mut Node, tenure: &Tenure, peer: &Name) -> Result<bool> {
     let Some(current) = tenure.number() else { return Ok(false) };
     let (held, lane) = (tenure::held(node)?, node.db.lane_out(&peer.fold())?);
     let writing = lane.filter(|lane| lane.lease == current).map(|lane| lane.position.segment);
@@ -233,6 +233,10 @@ fn delete_segments(share: &dyn Share, node: &Node, tenure: &Tenure, peer: &Name)
         let written = node.clock.wall_ms().saturating_sub(ms(age)).saturating_add(ms(MARGIN));
         if age < node.config.keep.segments || node.db.awaits_since(&peer.fold(), file.lease, written)? {
             continue;
+        }
+        if lane.is_some_and(|lane| (lane.lease, lane.position.segment) == (file.lease, file.segment)) {
+            // First, so that whatever happens nobody takes it for a loss.
+            node.db.close_segment(&peer.fold(), file.lease, file.segment)?;
         }
         match share.remove(&layout::lane(peer, &file)) {
             Ok(()) => deleted += 1,

@@ -280,3 +280,17 @@ fn a_broken_mailbox_keeps_the_sweep_from_nobody_else() {
     let problems = pair.a.status().problems;
     assert!(!problems.iter().any(|problem| problem.contains("messages/to-b")), "{problems:?}");
 }
+
+#[test]
+fn what_the_sweep_deleted_is_no_incident() {
+    let mut pair = pair();
+    pair.a.send("b", &texts("done", 3));
+    pair.settle();
+    finish(&mut pair.b);
+    pair.settle();
+    days(&mut pair, 9);
+    pair.a.start();
+    days(&mut pair, 2);
+    let what: Vec<String> = pair.a.status().incidents.into_iter().map(|it| it.what).collect();
+    assert_eq!(what, [""; 0]);
+}

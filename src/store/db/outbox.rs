@@ -49,8 +49,15 @@ pub struct Position {
     pub segment: u64,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was begun (wall-clock milliseconds).
+    /// When it was begun (wall-clock milliseconds); 0: it is closed, and the next one follows.
     pub opened: i64,
+}
+
+impl Position {
+    /// Whether the segment is to be there.
+    pub fn is_open(&self) -> bool {
+        self.segment > 0 && self.opened > 0
+    }
 }
 
 /// One message that is ready to be written.
@@ -222,6 +229,14 @@ impl Db {
         })
     }
 
+    /// Remembers that this segment of our lane to `peer` is never written again, nor missed: it is about to be deleted.
+    pub fn close_segment(&mut self, peer: &str, lease: u64, segment: u64) -> Result<()> {
+        self.write("note the segment in", |tx| {
+            let sql = "UPDATE lane_out SET opened = 0 WHERE peer = ?1 AND lease = ?2 AND segment = ?3";
+            tx.prepare_cached(sql)?.execute(params![peer, lease as i64, segment as i64]).map(drop)
+        })
+    }
+
     /// Has everything written again that `peer` did not acknowledge in time; returns how many.
     pub fn resend_overdue(&mut self, peer: &str, now: i64) -> Result<usize> {
         const OVERDUE: &str = "way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL AND peer = ?1
@@ -264,7 +279,8 @@ impl Db {
         })
     }
 
-    /// The peers with mail or receipts that are written and not acknowledged, and where our lane to each stands.
+    /// The peers with mail or receipts that are written and not acknowledged, and where our lane to each stands; not
+    /// if its last segment was closed.
     pub fn unacknowledged_lanes(&self) -> Result<Vec<(String, LaneOut)>> {
         self.query("read", |c| {
             let sql = "SELECT DISTINCT peer FROM message INDEXED BY message_unacked
@@ -273,7 +289,7 @@ impl Db {
         })?
         .into_iter()
         .filter_map(|peer| match self.lane_out(&peer) {
-            Ok(lane) => lane.filter(|lane| lane.position.segment > 0).map(|lane| Ok((peer, lane))),
+            Ok(lane) => lane.filter(|lane| lane.position.is_open()).map(|lane| Ok((peer, lane))),
             Err(error) => Some(Err(error)),
         })
         .collect()
