@@ -330,6 +330,14 @@ impl Outbox {
         let host = process::host_name();
         let note = lockfile::note(&holder, &host, process::id(), attempt.as_str());
         gate::look(share, node)?;
+        let slot = layout::open_slot(to);
+        let len = share.stat(&slot)?.map_or(0, |meta| meta.len);
+        if len >= node.config.keep.spool_bytes.0 {
+            let error = Error::new(Kind::Full, "append to", slot, format!("it is {len} bytes long already"));
+            return Err(error.next(
+                "have it emptied or removed by whoever reads it, or raise `spool_bytes` in the config's table `keep`",
+            ));
+        }
         node.db.set_meta(LOCK, to.as_str())?;
         self.released = false;
         let (appended, unlocked) = slot::append(share, to, &lines, &note)?;

@@ -294,3 +294,40 @@ fn what_the_sweep_deleted_is_no_incident() {
     let what: Vec<String> = pair.a.status().incidents.into_iter().map(|it| it.what).collect();
     assert_eq!(what, [""; 0]);
 }
+
+#[test]
+fn an_open_slot_that_nobody_reads_does_not_grow_for_ever() {
+    let mut pair = Pair::with(|config| config.keep.spool = 5);
+    let send = |pair: &mut Pair| {
+        let mut draft = ops::Draft::new("ghost".parse().unwrap(), "hello?");
+        draft.create = true;
+        let sent = ops::send(pair.a.node_mut(), draft);
+        pair.run(Duration::from_secs(90));
+        sent
+    };
+    for _ in 0..5 {
+        send(&mut pair).unwrap();
+    }
+    let refused = send(&mut pair).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Full);
+    assert!(refused.to_string().contains("5 messages"), "{refused}");
+    let problems = pair.a.status().problems;
+    assert!(problems.iter().any(|problem| problem.contains("ghost")), "{problems:?}");
+    // It stays refused however long that lasts: the file holds them still.
+    days(&mut pair, 70);
+    assert_eq!(pair.a.reports().len(), 5);
+    send(&mut pair).unwrap_err();
+    // Somebody empties it.
+    pair.share.remove(&layout::open_slot(&name("ghost"))).unwrap();
+    pair.run(Duration::from_secs(90));
+    for _ in 0..4 {
+        send(&mut pair).unwrap();
+    }
+    assert!(pair.a.status().problems.iter().any(|problem| problem.contains("ghost")));
+    // And answers.
+    let line = b"{\"from\":\"ghost\",\"content\":\"hello\"}\n";
+    pair.share.open_append(&layout::open_slot(&name("a"))).unwrap().append(line).unwrap();
+    pair.run(Duration::from_secs(90));
+    assert_eq!(pair.a.status().problems.iter().filter(|problem| problem.contains("ghost")).count(), 0);
+    send(&mut pair).unwrap();
+}

@@ -1,6 +1,6 @@
 //! Sending: a draft becomes a stored message. When this returns, the message is on local stable storage.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -75,8 +75,10 @@ pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
 pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
     let wall = node.clock.wall();
     let messages = drafts.into_iter().map(|draft| address(node, draft)).collect::<Result<Vec<_>>>()?;
-    for peer in messages.iter().map(|message| message.peer.as_str()).collect::<BTreeSet<_>>() {
-        room(node, peer)?;
+    let mut drafted: BTreeMap<&str, u64> = BTreeMap::new();
+    messages.iter().for_each(|message| *drafted.entry(&message.peer).or_default() += 1);
+    for (peer, count) in drafted {
+        room(node, peer, count)?;
     }
     let stored = node.db.accept(&messages, wall.timestamp_millis())?;
     node.ring();
@@ -145,30 +147,41 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
 /// Rows that may be added to the store between two measurements of a spool.
 const MEASURED: i64 = 256;
 
-/// What waits for a peer that is not online must not grow for ever. Measuring costs a look at all of it, so that is done
-/// now and then, at the limit each time; the limit of bytes is kept to within [`MEASURED`] messages.
-fn room(node: &mut Node, fold: &str) -> Result<()> {
-    let Some(peer) = node.db.peer(fold)? else { return Ok(()) };
-    if peer.presence(node.clock.wall_ms()) == Presence::Online {
+/// What waits for a peer that is not online must not grow for ever, nor what lies unread in an open slot. Measuring costs
+/// a look at all of it, so that is done now and then, at the limit each time; the limit of bytes is kept to within
+/// [`MEASURED`] messages.
+fn room(node: &mut Node, fold: &str, more: u64) -> Result<()> {
+    let peer = node.db.peer(fold)?;
+    let presence = peer.as_ref().map_or(Presence::Plain, |peer| peer.presence(node.clock.wall_ms()));
+    if presence == Presence::Online {
         return Ok(());
     }
     let (most, most_bytes) = (node.config.keep.spool, node.config.keep.spool_bytes.0);
+    let fits = |count: u64, bytes| count.saturating_add(more) <= most && bytes < most_bytes;
     let (key, row) = (format!("spool {fold}"), node.db.last_row()?);
     let known = node.db.meta(&key)?.and_then(|json| serde_json::from_str::<(i64, u64, u64)>(&json).ok());
     if let Some((then, count, bytes)) = known {
         let added = row.saturating_sub(then);
-        if added < MEASURED && count.saturating_add(added.unsigned_abs()) < most && bytes < most_bytes {
+        if added < MEASURED && fits(count.saturating_add(added.unsigned_abs()), bytes) {
             return Ok(());
         }
     }
     let (count, bytes) = node.db.waits_for(fold)?;
     node.db.set_meta(&key, &format!("[{row},{count},{bytes}]"))?;
-    if count < most && bytes < most_bytes {
+    if fits(count, bytes) {
         return Ok(());
     }
-    let cause = format!("it is not online, and {count} messages ({bytes} bytes) wait for it already");
-    Err(Error::new(Kind::Full, "send to", &peer.name, cause)
-        .next("wait until it is back, or raise `spool` and `spool_bytes` in the config's table `keep`"))
+    let to = peer.map_or_else(|| fold.to_owned(), |peer| peer.name.to_string());
+    let waits = format!("{count} messages ({bytes} bytes)");
+    let (cause, next) = match presence {
+        Presence::Plain => (
+            format!("nobody was seen to read its open slot since {waits} were written for it"),
+            format!("have `messages/to-{to}.jsonl` emptied by whoever reads it, or wait for an answer"),
+        ),
+        _ => (format!("it is not online, and {waits} wait for it already"), "wait until it is back".into()),
+    };
+    let raise = "or raise `spool` and `spool_bytes` in the config's table `keep`";
+    Err(Error::new(Kind::Full, "send to", to, cause).next(format!("{next}, {raise}")))
 }
 
 /// The recipient as it spells itself, and the longest line it takes.

@@ -224,18 +224,20 @@ fn silent_peers(node: &Node) -> Result<Vec<String>> {
     Ok(silent)
 }
 
-/// Peers that are not online and for which almost as much waits as may.
+/// Peers that are not online, or never say whether they are, and for which almost as much waits as may.
 fn full_spools(node: &Node) -> Result<Vec<String>> {
     let keep = &node.config.keep;
     let mut full = vec![];
     for peer in node.db.peers()? {
-        if peer.presence(node.clock.wall_ms()) == Presence::Online {
-            continue;
-        }
+        let why = match peer.presence(node.clock.wall_ms()) {
+            Presence::Online => continue,
+            Presence::Plain => "of whose open slot nobody was seen to read them",
+            Presence::Late | Presence::Gone => "which is not online",
+        };
         let (count, bytes) = node.db.waits_for(&peer.name.fold())?;
         if count >= keep.spool / 5 * 4 && count > 0 || bytes >= keep.spool_bytes.0 / 5 * 4 {
             full.push(format!(
-                "{count} messages ({bytes} bytes) wait for {}, which is not online; at {} or {} `send` refuses more",
+                "{count} messages ({bytes} bytes) wait for {}, {why}; at {} or {} `send` refuses more",
                 peer.name, keep.spool, keep.spool_bytes
             ));
         }

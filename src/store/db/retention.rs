@@ -153,14 +153,16 @@ impl Db {
         })
     }
 
-    /// How many messages wait for `peer`, not sent or not acknowledged, and the bytes of their contents.
+    /// How many messages wait for `peer`, and the bytes of their contents: not sent, not acknowledged, or in its open slot
+    /// without a sign of it since.
     pub fn waits_for(&self, peer: &str) -> Result<(u64, u64)> {
         self.query("read", |c| {
             let sql = "SELECT count(*), coalesce(sum(size), 0) FROM (
                  SELECT octet_length(content) AS size FROM message INDEXED BY message_queue WHERE way = 'out'
                    AND (state = 'queued' OR resend) AND peer = ?1 AND state = 'queued' AND kind != 'receipt'
                  UNION ALL SELECT octet_length(content) FROM message INDEXED BY message_unacked WHERE way = 'out'
-                   AND state = 'sent' AND peer = ?1 AND lease IS NOT NULL AND kind != 'receipt')";
+                   AND state = 'sent' AND peer = ?1 AND kind != 'receipt' AND (lease IS NOT NULL
+                   OR NOT EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND changed_at >= message.at)))";
             let row = |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
             c.prepare_cached(sql)?.query_row([peer], row)
         })
