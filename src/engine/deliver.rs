@@ -269,13 +269,16 @@ impl Outbox {
         let wall = node.clock.wall_ms();
         let age = i64::try_from(node.config.limits.segment_age.as_millis()).unwrap_or(i64::MAX);
         let roll = Roll { size: node.config.limits.segment.0, age };
-        if let Some(writer) = self.writers.remove(fold).filter(|writer| !writer.is_full(roll, wall)) {
+        let at = node.db.lane_out(fold)?.filter(|lane| lane.lease == lease);
+        let at = at.map(|lane| lane.position).unwrap_or_default();
+        let goes_on = |writer: &LaneWriter| {
+            at.is_open() && writer.position().segment == at.segment && !writer.is_full(roll, wall)
+        };
+        if let Some(writer) = self.writers.remove(fold).filter(goes_on) {
             return Ok(writer);
         }
         // A file is opened by its path: on the share we know, and not on what was mounted there since.
         gate::look(share, node)?;
-        let at = node.db.lane_out(fold)?.filter(|lane| lane.lease == lease);
-        let at = at.map(|lane| lane.position).unwrap_or_default();
         let lane = (node.instance(), lease, to);
         let wrote = |id: &str| node.db.has_sent(fold, id);
         let writer = match LaneWriter::open(share, lane, at, roll, wall, &wrote) {

@@ -3,11 +3,11 @@
 //! It runs once an hour, a small piece a step, and only in steps that have no mail to move; first some time after the
 //! start and after the share came back, when whoever lives has been seen to live.
 //!
-//! On the share it deletes files of ours alone, of leases that this state folder held: segments that are not being
-//! written, whose mail is acknowledged and which were last written longer ago than the config keeps them, in the share's
-//! own time; and old leases. A crash leaves a part of them deleted. If it deletes too much (a clock of ours was set),
-//! nothing is lost: what is not acknowledged is in the store and is written again. A reader goes on with the oldest
-//! segment that it finds.
+//! On the share it deletes files of ours alone, of leases that this state folder held: segments whose mail is acknowledged
+//! and which were last written longer ago than the config keeps them, in the share's own time; and old leases. The last
+//! segment of a lane is closed in the store first. A crash leaves a part of them deleted. If it deletes too much (a clock
+//! of ours was set), nothing is lost: what is not acknowledged is in the store and is written again. A reader goes on with
+//! the oldest segment that it finds.
 //!
 //! A piece that fails stops none of the others; it is tried again after growing pauses, and named until it succeeds.
 //!
@@ -207,9 +207,17 @@ fn plan(node: &Node) -> Result<VecDeque<Piece>> {
 fn delete_segments(share: &dyn Share, node: &mut Node, tenure: &Tenure, peer: &Name) -> Result<bool> {
     let Some(current) = tenure.number() else { return Ok(false) };
     let (held, lane) = (tenure::held(node)?, node.db.lane_out(&peer.fold())?);
-    let writing = lane.filter(|lane| lane.lease == current).map(|lane| lane.position.segment);
-    let sealed = |file: &LaneFile| {
-        file.lease < current || file.lease == current && writing.is_some_and(|segment| file.segment < segment)
+    let is_last = |file: &LaneFile| {
+        lane.is_some_and(|lane| (lane.lease, lane.position.segment) == (file.lease, file.segment))
+    };
+    // The last segment, too, once it is old: it is closed first, and the next mail begins a new one.
+    let begun = node.clock.wall_ms().saturating_sub(ms(node.config.keep.segments));
+    let sealed = |file: &LaneFile| match lane.filter(|lane| lane.lease == current) {
+        _ if file.lease < current => true,
+        Some(_) if file.lease > current => false,
+        Some(lane) if is_last(file) => lane.position.opened <= begun,
+        Some(lane) => file.segment < lane.position.segment,
+        None => false,
     };
     let mut files: Vec<(LaneFile, Meta)> = share
         .list(&layout::mailbox(peer))?
@@ -234,7 +242,7 @@ fn delete_segments(share: &dyn Share, node: &mut Node, tenure: &Tenure, peer: &N
         if age < node.config.keep.segments || node.db.awaits_since(&peer.fold(), file.lease, written)? {
             continue;
         }
-        if lane.is_some_and(|lane| (lane.lease, lane.position.segment) == (file.lease, file.segment)) {
+        if is_last(&file) {
             // First, so that whatever happens nobody takes it for a loss.
             node.db.close_segment(&peer.fold(), file.lease, file.segment)?;
         }

@@ -331,3 +331,29 @@ fn an_open_slot_that_nobody_reads_does_not_grow_for_ever() {
     assert_eq!(pair.a.status().problems.iter().filter(|problem| problem.contains("ghost")).count(), 0);
     send(&mut pair).unwrap();
 }
+
+#[test]
+fn the_segments_of_mail_for_a_peer_that_is_gone_follow_it() {
+    let mut pair = pair();
+    pair.a.configure(|config| config.keep.gone_after = 10 * DAY);
+    pair.settle();
+    pair.b.engine().stop("for good").unwrap();
+    pair.a.run(Duration::from_secs(60));
+    pair.a.send("b", &texts("waits", 4));
+    pair.a.run(Duration::from_secs(60));
+    assert!(!pair.lanes("a", "b").is_empty());
+    for _ in 0..12 {
+        pair.advance(DAY);
+        for _ in 0..40 {
+            pair.a.step();
+        }
+    }
+    assert_eq!(pair.lanes("a", "b"), []);
+    assert_eq!(pair.a.status().incidents.len(), 0);
+    // It comes back, and mail flows on.
+    pair.b.start();
+    pair.a.send("b", &texts("later", 2));
+    pair.settle();
+    assert_eq!(pair.b.texts(), texts("later", 2));
+    assert_eq!((&pair.a.problems, &pair.b.problems), (&vec![], &vec![]));
+}
