@@ -21,6 +21,7 @@ use crate::engine::gate;
 use crate::engine::node::Node;
 use crate::engine::tenure::{self, Tenure};
 use crate::error::{Error, Kind, Result};
+use crate::model::elapsed::Elapsed;
 use crate::model::layout::{self, LaneFile};
 use crate::model::name::Name;
 use crate::model::presence::Presence;
@@ -38,6 +39,8 @@ const LEASES: u64 = 8;
 const FILES: usize = 50;
 /// Mail that was accepted so shortly after a segment was last written may still be in it: clocks differ.
 const MARGIN: Duration = Duration::from_secs(3_600);
+/// Where it is kept what the wall clock showed.
+const ELAPSED: &str = "elapsed";
 /// Pauses before a piece that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(60), EVERY);
 
@@ -72,6 +75,9 @@ pub struct Sweep {
     next: Option<Duration>,
     pieces: VecDeque<Piece>,
     failed: Vec<Failed>,
+    elapsed: Elapsed,
+    /// When the wall clock was last looked at, on the monotonic one.
+    noted: Option<Duration>,
 }
 
 /// What a step of the sweep came to.
@@ -86,7 +92,7 @@ pub struct Swept {
 impl Sweep {
     /// The share was away, or swapped: who lives is not known.
     pub fn postpone(&mut self, now: Duration) {
-        *self = Sweep { next: Some(now + SETTLED), ..Sweep::default() };
+        *self = Sweep { next: Some(now + SETTLED), noted: self.noted, ..Sweep::default() };
     }
 
     /// Why some of what is past its time is still there, in words.
@@ -108,7 +114,8 @@ impl Sweep {
         let next = *self.next.get_or_insert(now + SETTLED);
         if self.pieces.is_empty() && now >= next {
             self.next = Some(now + EVERY);
-            self.pieces = plan(node)?;
+            self.note_time(node, now)?;
+            self.pieces = plan(node, &self.elapsed)?;
             self.pieces.retain(|piece| self.failed.iter().all(|failed| failed.piece != *piece));
         }
         let again =
@@ -130,6 +137,16 @@ impl Sweep {
         Ok(swept)
     }
 
+    /// What is old is old by the wall clock, and a clock that leaps is not believed.
+    fn note_time(&mut self, node: &mut Node, now: Duration) -> Result<()> {
+        let known = node.db.meta(ELAPSED)?.and_then(|json| serde_json::from_str(&json).ok());
+        self.elapsed = known.unwrap_or_default();
+        let passed = self.noted.map_or(Duration::ZERO, |at| now.saturating_sub(at));
+        self.elapsed.note(node.clock.wall_ms(), passed);
+        self.noted = Some(now);
+        node.db.set_meta(ELAPSED, &serde_json::to_string(&self.elapsed).unwrap_or_default())
+    }
+
     fn put_off(&mut self, piece: Piece, now: Duration, error: &Error) {
         let before = self.failed.iter().position(|failed| failed.piece == piece);
         let times = before.map_or(0, |at| self.failed.swap_remove(at).times) + 1;
@@ -142,13 +159,12 @@ impl Sweep {
         let keep = node.config.keep.clone();
         let again = match piece {
             Piece::Messages(after) => {
-                let next = node.db.age_messages(after, wall.saturating_sub(ms(keep.messages)))?;
+                let next = node.db.age_messages(after, self.elapsed.ago(wall, keep.messages))?;
                 next.map(Piece::Messages)
             }
             Piece::Rows => {
-                let (wakes, quarantine) = (ms(keep.messages), ms(keep.quarantine));
-                let more =
-                    node.db.age_rows(wall.saturating_sub(wakes), wall.saturating_sub(quarantine), wall)?;
+                let ago = |age| self.elapsed.ago(wall, age);
+                let more = node.db.age_rows(ago(keep.messages), ago(keep.quarantine), wall)?;
                 more.then_some(Piece::Rows)
             }
             Piece::Gone(peer, before) => {
@@ -183,9 +199,9 @@ impl Sweep {
 }
 
 /// What a whole sweep consists of.
-fn plan(node: &Node) -> Result<VecDeque<Piece>> {
+fn plan(node: &Node, elapsed: &Elapsed) -> Result<VecDeque<Piece>> {
     let wall = node.clock.wall_ms();
-    let before = wall.saturating_sub(ms(node.config.keep.gone_after));
+    let before = elapsed.ago(wall, node.config.keep.gone_after);
     let mut pieces = VecDeque::new();
     for peer in node.db.peers()? {
         if peer.presence(wall) == Presence::Gone && peer.since() < before {

@@ -2,6 +2,7 @@
 
 pub mod ascii;
 pub mod config;
+pub mod elapsed;
 pub mod envelope;
 pub mod finding;
 pub mod heartbeat;

@@ -3,7 +3,7 @@
 //! `now` decides (monotonic, starts anywhere); `wall` is written down for people and ids. The simulator brings a
 //! [`ManualClock`], so a week of bad luck runs in a second and a seed replays.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -88,8 +88,15 @@ impl Clock for SystemClock {
 /// A clock that stands still until it is told to move; its randomness is a counter.
 #[derive(Debug, Default)]
 pub struct ManualClock {
-    state: Mutex<(Duration, u64)>,
+    state: Mutex<Manual>,
     seed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Manual {
+    now: Duration,
+    ahead: Duration,
+    drawn: u64,
 }
 
 impl ManualClock {
@@ -100,25 +107,35 @@ impl ManualClock {
 
     /// Moves on.
     pub fn advance(&self, by: Duration) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0 += by;
+        self.state().now += by;
+    }
+
+    /// Sets the wall clock so far ahead of where it would be, without any time passing.
+    pub fn set_ahead(&self, by: Duration) {
+        self.state().ahead = by;
+    }
+
+    fn state(&self) -> MutexGuard<'_, Manual> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Duration {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.state().now
     }
 
     fn wall(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_767_225_600, 0).unwrap_or_default() + self.now()
+        let state = self.state();
+        DateTime::from_timestamp(1_767_225_600, 0).unwrap_or_default() + state.now + state.ahead
     }
 
     fn random(&self) -> [u8; 10] {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.1 += 1;
+        let mut state = self.state();
+        state.drawn += 1;
         let mut bytes = [0; 10];
         // The counter leads: ids made within one millisecond still sort in the order they were made.
-        bytes[..8].copy_from_slice(&state.1.to_be_bytes());
+        bytes[..8].copy_from_slice(&state.drawn.to_be_bytes());
         bytes[8..].copy_from_slice(&self.seed.to_be_bytes()[6..]);
         bytes
     }

@@ -38,6 +38,16 @@ fn days(pair: &mut Pair, days: u32) {
     }
 }
 
+/// Days pass for a, while b is switched off.
+fn alone(pair: &mut Pair, days: u32) {
+    for _ in 0..days {
+        pair.advance(DAY);
+        for _ in 0..40 {
+            pair.a.step();
+        }
+    }
+}
+
 fn rows(site: &Site) -> usize {
     ops::inbox(site.node(), &Filter { all: true, ..Filter::default() }).unwrap().len()
 }
@@ -122,12 +132,7 @@ fn unacknowledged_segments_stay_and_old_leases_go() {
     };
     assert!(leases().len() > 12);
     let newest = leases().into_iter().max();
-    for _ in 0..10 {
-        pair.advance(DAY);
-        for _ in 0..40 {
-            pair.a.step();
-        }
-    }
+    alone(&mut pair, 10);
     let leases = {
         let names = pair.share.names(&layout::leases(&name("a"))).unwrap();
         names.iter().filter_map(|name| layout::parse_lease(name)).collect::<Vec<_>>()
@@ -342,12 +347,7 @@ fn the_segments_of_mail_for_a_peer_that_is_gone_follow_it() {
     pair.a.send("b", &texts("waits", 4));
     pair.a.run(Duration::from_secs(60));
     assert!(!pair.lanes("a", "b").is_empty());
-    for _ in 0..12 {
-        pair.advance(DAY);
-        for _ in 0..40 {
-            pair.a.step();
-        }
-    }
+    alone(&mut pair, 12);
     assert_eq!(pair.lanes("a", "b"), []);
     assert_eq!(pair.a.status().incidents.len(), 0);
     // It comes back, and mail flows on.
@@ -356,4 +356,18 @@ fn the_segments_of_mail_for_a_peer_that_is_gone_follow_it() {
     pair.settle();
     assert_eq!(pair.b.texts(), texts("later", 2));
     assert_eq!((&pair.a.problems, &pair.b.problems), (&vec![], &vec![]));
+}
+
+#[test]
+fn a_clock_that_is_set_ahead_fails_no_mail() {
+    let mut pair = pair();
+    pair.b.engine().stop("for a while").unwrap();
+    pair.a.run(Duration::from_secs(60));
+    let sent = pair.a.send("b", &texts("waits", 1));
+    alone(&mut pair, 1);
+    pair.a.clock.set_ahead(40 * DAY);
+    alone(&mut pair, 1);
+    assert_eq!(pair.a.state_of(&sent[0]), State::Sent);
+    alone(&mut pair, 31);
+    assert_eq!(pair.a.state_of(&sent[0]), State::Failed, "the days that passed count all the same");
 }
