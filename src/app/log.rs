@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::adapt::service::{Gravity, Keeper};
+use crate::app::print;
 use crate::error::Error;
 use crate::model::config::LogConfig;
 use crate::model::envelope::format_time;
@@ -117,7 +118,7 @@ impl Log {
     }
 
     fn line(&self, text: &str) -> String {
-        format!("{} {}", format_time(self.clock.wall()), one_line(text))
+        format!("{} {}", format_time(self.clock.wall()), print::line(text))
     }
 }
 
@@ -154,18 +155,6 @@ fn first(said: &Mutex<HashMap<String, Duration>>, now: Duration, quiet: Duration
     true
 }
 
-/// One line stays one line, whatever a file name or a peer put into it.
-fn one_line(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
-        if c.is_control() {
-            line.extend(c.escape_default())
-        } else {
-            line.push(c)
-        }
-        line
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,12 +167,15 @@ mod tests {
         let limits = LogConfig::default();
         let log = Log::open(Arc::new(SystemClock::new()), Keeper::of_this_process(), state.path(), &limits);
         log.milestone("begins");
-        log.problem("a\nb");
-        log.problem("a\nb");
+        log.problem("a\nb\u{202e}c\u{2028}d");
+        log.problem("a\nb\u{202e}c\u{2028}d");
         log.failure(&Error::usage("go on", "", "it is over"));
         log.flush();
         let (lines, _) = tail(&path(state.path()), 9).unwrap();
         let texts: Vec<_> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
-        assert_eq!(texts, ["begins", "problem: a\\nb", "ended: could not go on: it is over"]);
+        assert_eq!(
+            texts,
+            ["begins", "problem: a\\u{a}b\\u{202e}c\\u{2028}d", "ended: could not go on: it is over"]
+        );
     }
 }

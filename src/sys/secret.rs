@@ -130,6 +130,19 @@ fn from_file(reference: &SecretRef, path: &Path) -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text))
 }
 
+/// Whether a file may be replaced by a secret: it is none, or looks like one itself.
+fn could_be_secret(path: &Path) -> std::io::Result<bool> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize + 1));
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+        Ok(meta) if !meta.is_file() => return Ok(false),
+        Ok(_) => File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?,
+    };
+    let text = decode_document(&bytes).ok().map(|(text, _)| Zeroizing::new(text));
+    Ok(bytes.is_empty() || text.is_some_and(|text| Secret::new(text).is_ok()))
+}
+
 /// Written aside under the rights that it is to have, then renamed: there is no moment in which others may read it.
 fn to_file(path: &Path, secret: &Secret, for_services: bool) -> Result<()> {
     let mut aside = path.as_os_str().to_owned();
@@ -137,6 +150,10 @@ fn to_file(path: &Path, secret: &Secret, for_services: bool) -> Result<()> {
     let aside = PathBuf::from(aside);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         files::make_folders(folder)?;
+    }
+    if !could_be_secret(path).at("look at", path)? {
+        let cause = "a file is there that holds something else than one line of text";
+        return Err(Error::usage("write the secret to", path.display(), cause).next("name another file"));
     }
     let _ = std::fs::remove_file(&aside);
     let done = private::create(&aside, for_services)
@@ -222,6 +239,20 @@ mod tests {
         store(&reference, &secret("hunter2"), true).unwrap();
         assert_eq!(resolve(&reference).unwrap().expose(), "hunter2");
         assert!(remove(&reference).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let reference = SecretRef::File(path.clone());
+        std::fs::write(&path, "instance = \"lab\"\nstate = \"x\"\n").unwrap();
+        let said = store(&reference, &secret("hunter2"), false).unwrap_err().to_string();
+        assert!(said.contains("something else") && !said.contains("hunter"), "{said}");
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("instance"));
+        assert!(store(&SecretRef::File(folder.path().to_owned()), &secret("x"), false).is_err(), "a folder");
+        std::fs::write(&path, "").unwrap();
+        store(&reference, &secret("hunter2"), false).unwrap();
     }
 
     #[test]
