@@ -95,7 +95,7 @@ pub fn path(shown: &str, how: &str) -> Finding {
 pub fn login(user: &str, refused: Option<&Error>) -> Finding {
     match refused {
         None => Finding::new("login", Grade::Good, format!("the server accepted {user}")),
-        Some(error) => Finding::new("login", Grade::Wrong, error.to_string())
+        Some(error) => failed("login", error, "look at the config's user and password")
             .means("nothing else was probed: reached as somebody else, the share would say little"),
     }
 }
@@ -135,8 +135,12 @@ pub enum Heard {
 /// Whether events come from other PCs; `refused` says why none could be asked for.
 pub fn events(heard: Heard, mount: &Mount, refused: Option<&str>) -> Finding {
     let finding = |grade, found: &str| Finding::new("events", grade, found);
-    let polling = "new mail is noticed by looking: at most look.idle (2 s) late after a quiet time";
+    let polling = "new mail is noticed by looking: at most twice look.idle (4 s) late after a quiet time";
     match (heard, mount.announcer) {
+        (Heard::Announced, _) if mount.stale().is_some() => {
+            finding(Grade::Good, "another PC's change was announced, but a look may not show it yet")
+                .means(polling)
+        }
         (Heard::Announced, _) => finding(Grade::Good, "another PC's change was announced")
             .means("new mail is noticed at once; looks are rare"),
         (_, Announcer::Nobody) if mount.protocol == Protocol::Nfs => {

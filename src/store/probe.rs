@@ -101,7 +101,7 @@ impl<'a> Probe<'a> {
                     good("replace", "a file is replaced by a rename, also while it is open")
                 }
                 (Some(b"three"), Err(error), _) => {
-                    Finding::new("replace", Grade::Warning, format!("not while it is open: {error}"))
+                    Finding::new("replace", Grade::Warning, format!("not while it is open: {}", error.what()))
                         .means("a heartbeat may be a beat late when somebody reads it")
                 }
                 _ => wrong("replace", "a file that was replaced reads back otherwise"),
@@ -157,7 +157,7 @@ impl<'a> Probe<'a> {
             match self.name(file) {
                 Ok(None) => {}
                 Ok(Some(how)) => bad.push(format!("{word} {how}")),
-                Err(error) => bad.push(format!("{word} is refused ({error})")),
+                Err(error) => bad.push(format!("{word} is refused ({})", error.what())),
             }
         }
         match bad.is_empty() {
@@ -219,7 +219,7 @@ impl<'a> Probe<'a> {
             ))
         };
         clean().unwrap_or_else(|error| {
-            Finding::new("clean", Grade::Warning, error.to_string())
+            Finding::new("clean", Grade::Warning, error.what())
                 .next(format!("remove the folder {} by hand; it holds nothing of use", self.folder()))
         })
     }

@@ -93,8 +93,10 @@ fn what_failed_has_the_next_step_of_its_own_failure() {
 #[test]
 fn events_are_judged_by_what_was_heard_and_by_who_could_speak() {
     let (smb, nfs, disk) = (mounted("cifs", "rw"), mounted("nfs4", "rw"), mounted("ext4", "rw"));
+    let loose = mounted("cifs", "rw,cache=loose");
     for (heard, mount, refused, grade, word) in [
         (Heard::Announced, &smb, None, Grade::Good, "announced"),
+        (Heard::Announced, &loose, None, Grade::Good, "may not show it"),
         (Heard::Silent, &smb, None, Grade::Warning, "no notification"),
         (Heard::Silent, &smb, Some("ENOTTY"), Grade::Warning, "ENOTTY"),
         (Heard::Silent, &nfs, None, Grade::Good, "NFS has no"),
@@ -106,6 +108,8 @@ fn events_are_judged_by_what_was_heard_and_by_who_could_speak() {
     ] {
         let said = events(heard, mount, refused);
         assert!(said.grade == grade && said.found.contains(word), "{heard:?} {}: {said:?}", mount.kind);
+        let rare = said.means.is_some_and(|means| means.contains("looks are rare"));
+        assert_eq!(rare, heard == Heard::Announced && mount.stale().is_none(), "{heard:?} {}", mount.kind);
     }
 }
 
