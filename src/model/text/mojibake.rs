@@ -9,6 +9,8 @@
 //! 4. There is one such original, not two. It may be two wrong turns away.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use encoding_rs::{BIG5, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use serde_json::Value;
@@ -88,13 +90,33 @@ fn bytes_of<'a>(text: &'a str, wrong: &'static Encoding) -> Option<Cow<'a, [u8]>
     if fits(&first) {
         let (bytes, _, lossy) = wrong.encode(text);
         let forth = wrong.decode_without_bom_handling_and_without_replacement(&bytes);
-        if !lossy && forth.is_some_and(|forth| forth == text) {
+        if !lossy && forth.is_some_and(|forth| forth == text) && !text.contains(|c| has_two_codes(c, wrong)) {
             return Some(bytes);
         }
     }
     // Programs that say 1252 often mean Latin-1, which has controls where 1252 has more letters.
     let latin1 = || text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>();
     if wrong == WINDOWS_1252 { latin1().map(Cow::Owned) } else { None }
+}
+
+/// Whether a character has several codes in an encoding of two bytes each: which of them it was is not known.
+fn has_two_codes(c: char, wrong: &'static Encoding) -> bool {
+    static TWICE: LazyLock<[HashSet<char>; 3]> = LazyLock::new(|| [GBK, BIG5, SHIFT_JIS].map(twice));
+    let known = [GBK, BIG5, SHIFT_JIS].iter().position(|encoding| *encoding == wrong);
+    known.is_some_and(|at| TWICE[at].contains(&c))
+}
+
+fn twice(encoding: &'static Encoding) -> HashSet<char> {
+    let codes = (0x81..=0xFE_u8).flat_map(|lead| (0x40..=0xFE_u8).map(move |trail| [lead, trail]));
+    let mut seen = HashSet::new();
+    codes
+        .filter_map(|code| {
+            let text = encoding.decode_without_bom_handling_and_without_replacement(&code)?;
+            let mut chars = text.chars();
+            chars.next().filter(|_| chars.next().is_none())
+        })
+        .filter(|c| !seen.insert(*c))
+        .collect()
 }
 
 /// Rules 2 and 3.
