@@ -3,12 +3,14 @@
 //! What is typed is Unicode. What lies on a disk of Linux is bytes: names that an old tool stored as GBK, names that a
 //! Mac decomposed, a share mounted with the wrong `iocharset`, text that was read in a wrong encoding and written
 //! back. So a name is looked for in steps, the closest first: the same bytes; the same text composed otherwise (NFC,
-//! NFD); the same text in an older encoding; the same text garbled by such a misreading, or ungarbled.
+//! NFD); the same text in an older encoding; the same text garbled by such a misreading, or ungarbled; and what is left
+//! of it where the misreading lost some bytes.
 //!
 //! Invariants: a step is taken only if no earlier one found anything, so the exact name always wins; two names of one
 //! step are never chosen between; an ASCII name is found by its own bytes alone. Names are the bytes of an `OsStr`:
 //! as the disk has them on Unix, elsewhere UTF-8 (with lone surrogates encoded in the same manner, which no text has).
 
+mod damaged;
 mod misread;
 
 use std::fmt;
@@ -16,6 +18,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 use super::name;
+use damaged::{Pattern, damaged};
 use misread::{Code, garbled};
 
 /// How a name on disk is the one that was typed, the closest first.
@@ -29,6 +32,8 @@ pub enum How {
     Encoding,
     /// The same text, one of the two read in a wrong encoding, once or twice.
     Mojibake,
+    /// The same, but what was lost by it can't be compared.
+    Damaged,
 }
 
 impl fmt::Display for How {
@@ -38,6 +43,7 @@ impl fmt::Display for How {
             How::Composition => "the same name, its characters composed otherwise (NFC, NFD)",
             How::Encoding => "the same name in an older encoding than UTF-8",
             How::Mojibake => "the same name, read in a wrong encoding by whoever wrote one of the two",
+            How::Damaged => "the same name as far as can be told, read in a wrong encoding that lost a part of one of the two",
         })
     }
 }
@@ -61,8 +67,8 @@ pub fn pick<N: AsRef<[u8]>>(typed: &[u8], there: &[N]) -> Pick {
     if typed.is_ascii() {
         return Pick::None;
     }
-    let wanted: Vec<Wanted> = readings(typed).iter().map(|text| Wanted::new(text)).collect();
-    for how in [How::Composition, How::Encoding, How::Mojibake] {
+    let wanted: Vec<Wanted> = readings(typed).into_iter().map(Wanted::new).collect();
+    for how in [How::Composition, How::Encoding, How::Mojibake, How::Damaged] {
         let fits = |name: &N| wanted.iter().any(|wanted| wanted.fits(name.as_ref(), how));
         let found: Vec<usize> = (0..there.len()).filter(|at| fits(&there[*at])).collect();
         match found[..] {
@@ -78,11 +84,12 @@ pub fn pick<N: AsRef<[u8]>>(typed: &[u8], there: &[N]) -> Pick {
 struct Wanted {
     composed: String,
     garbled: Vec<String>,
+    damaged: Vec<Pattern>,
 }
 
 impl Wanted {
-    fn new(text: &str) -> Wanted {
-        Wanted { composed: text.nfc().collect(), garbled: garbled(text) }
+    fn new(text: String) -> Wanted {
+        Wanted { composed: text.nfc().collect(), garbled: garbled(&text), damaged: damaged(&text) }
     }
 
     fn fits(&self, name: &[u8], how: How) -> bool {
@@ -92,6 +99,11 @@ impl Wanted {
             Ok(text) => match how {
                 How::Composition => text.nfc().eq(self.composed.chars()),
                 How::Mojibake => self.garbled.contains(&text.nfc().collect()),
+                How::Damaged => {
+                    let composed: String = text.nfc().collect();
+                    self.damaged.iter().any(|pattern| pattern.fits(&composed))
+                        || damaged(text).iter().any(|pattern| pattern.fits(&self.composed))
+                }
                 How::Exact | How::Encoding => false,
             },
             // Some characters have two codes in an encoding: what the name reads as counts, not how we would write it.

@@ -47,6 +47,41 @@ fn each_step_finds_what_it_is_for() {
     assert_eq!(found("share", &[b"Share", b"shar\xe9"]), Pick::None, "ASCII stands for itself");
 }
 
+/// `text` in UTF-8, read as GBK by a program that writes `filler` for a byte that has no partner.
+fn halved(text: &str, filler: &str) -> String {
+    encoding_rs::GBK.decode_without_bom_handling(text.as_bytes()).0.replace('\u{fffd}', filler)
+}
+
+#[test]
+fn a_misreading_that_lost_a_byte_is_seen_through() {
+    let stored = halved("共享文件夹", "?");
+    assert_eq!(stored, "鍏变韩鏂囦欢澶?", "as it is known from disks");
+    for filler in ["\u{fffd}", "?", "_", " ", ""] {
+        let mut all: Vec<(&str, String)> =
+            ["共享文件夹", "邮件组", "资料库", "办公室文件"].map(|name| (name, halved(name, filler))).into();
+        let twice = halved(&halved("你好", ""), filler);
+        assert!(twice.starts_with("娴ｇ姴銈"), "{twice}");
+        all.push(("你好", twice));
+        all.push(("邮件组", halved(&halved("邮件组", filler), filler)));
+        // A digit behind it makes no pair either.
+        all.push(("文件夹2", halved("文件夹", filler) + "2"));
+        for (name, stored) in all {
+            let there = ["其他".as_bytes(), b"2020", stored.as_bytes(), "文件".as_bytes()];
+            assert_eq!(pick(name.as_bytes(), &there), Pick::One(2, How::Damaged), "{name}: {stored}");
+            let there = ["其他".as_bytes(), name.as_bytes()];
+            assert_eq!(pick(stored.as_bytes(), &there), Pick::One(1, How::Damaged), "{stored}: {name}");
+        }
+    }
+    // One character alone is a name, but for what shows that it is damaged.
+    assert_eq!(pick("夹".as_bytes(), &["澶", "澶?", "澶_", "澶�"]), Pick::One(3, How::Damaged));
+    // What lost nothing is closer, and two that lost the same are not chosen between.
+    let (whole, half) = (misread("邮件", Code::Utf8, Code::Gb18030), halved("邮件夹", ""));
+    assert_eq!(pick("邮件".as_bytes(), &[&half, &whole]), Pick::One(1, How::Mojibake));
+    let typed = halved("共享文件夹", "?");
+    let both = ["共享文件夹", "共享文件头"];
+    assert_eq!(pick(typed.as_bytes(), &both), Pick::Several(How::Damaged, vec![0, 1]));
+}
+
 #[test]
 fn a_closer_name_wins_over_a_farther_one() {
     let (exact, decomposed) = ("Büro".as_bytes(), "Bu\u{308}ro".as_bytes());
@@ -145,11 +180,34 @@ proptest! {
     }
 
     #[test]
+    fn a_name_is_found_though_a_misreading_lost_some_of_it(
+        name in "[\u{4e00}-\u{9fa5}]{2,8}", tail in "([0-9 .-][a-zA-Z]{0,3})?", filler in "[\u{fffd}?_ ]|",
+    ) {
+        let stored = halved(&name, &filler) + &tail; // which no byte pairs up with
+        let name = name + &tail;
+        let there = ["其他".as_bytes(), stored.as_bytes()];
+        let found = pick(name.as_bytes(), &there);
+        prop_assert!(matches!(found, Pick::One(1, How::Mojibake | How::Damaged)), "{name}: {stored} {found:?}");
+    }
+
+    #[test]
+    fn no_other_name_is_found_but_one_that_lost_what_differs(
+        name in "[\u{4e00}-\u{9fa5}]{1,6}", other in "[\u{4e00}-\u{9fa5}]{1,6}", filler in "[\u{fffd}?_ ]|",
+    ) {
+        prop_assume!(name != other);
+        let there = [halved(&other, &filler), other.clone(), halved(&halved(&other, &filler), &filler)];
+        match pick(name.as_bytes(), &there) {
+            Pick::None => {}
+            found => prop_assert_eq!(halved(&name, ""), halved(&other, ""), "{:?}", found),
+        }
+    }
+
+    #[test]
     fn what_is_found_says_the_same(typed in other(), there in proptest::collection::vec(other(), 0..6)) {
         if let Pick::One(at, how) = pick(&typed, &there) {
             prop_assert!(how == How::Exact || !there[at].is_ascii());
             // The relation holds both ways.
-            prop_assert_eq!(pick(&there[at], &[&typed]) , Pick::One(0, how));
+            prop_assert_eq!(pick(&there[at], &[&typed]), Pick::One(0, how));
         }
         let _ = (near(&typed, &there), told(&typed), shown(&typed));
     }
