@@ -270,30 +270,28 @@ impl From<Name> for String {
 
 /// Up to three of the `known` names that `wanted` may have been meant to be, the likeliest first.
 pub fn near<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    // Measuring costs the product of both lengths, and nothing this long is a slip of the pen.
-    let short = |text: &str| text.len() <= 4 * MAX_BYTES;
-    if !short(wanted) {
-        return Vec::new();
-    }
-    let wanted = fold(wanted);
-    let mut scored: Vec<(f64, &str)> = known
-        .into_iter()
-        .filter(|name| short(name))
-        .filter_map(|name| likeness(&wanted, &fold(name)).map(|score| (score, name)))
-        .collect();
+    let mut scored: Vec<(f64, &str)> =
+        known.into_iter().filter_map(|name| likeness(wanted, name).map(|score| (score, name))).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);
     scored.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// How alike two folded names are, if at all. Jaro-Winkler knows common beginnings but finds nothing in names of two or
-/// three characters, which Chinese ones are; there one edit is enough.
-fn likeness(wanted: &str, name: &str) -> Option<f64> {
+/// How alike two names are but for case, if at all; 1 is the most. Jaro-Winkler knows common beginnings but finds
+/// nothing in names of two or three characters, which Chinese ones are; there one edit is enough, or half of them.
+pub fn likeness(wanted: &str, name: &str) -> Option<f64> {
     const PLAUSIBLE: f64 = 0.8;
-    let edits = strsim::normalized_damerau_levenshtein(wanted, name);
-    let score = strsim::jaro_winkler(wanted, name).max(edits);
-    let one_edit = edits > 0.6 && strsim::damerau_levenshtein(wanted, name) == 1;
-    (score >= PLAUSIBLE || one_edit).then_some(score)
+    // Measuring costs the product of both lengths, and nothing this long is a slip of the pen.
+    if wanted.len().max(name.len()) > 4 * MAX_BYTES {
+        return None;
+    }
+    let (wanted, name) = (fold(wanted), fold(name));
+    let edits = strsim::normalized_damerau_levenshtein(&wanted, &name);
+    let score = strsim::jaro_winkler(&wanted, &name).max(edits);
+    let one_edit = edits > 0.6 && strsim::damerau_levenshtein(&wanted, &name) == 1;
+    // Each of these characters is a syllable or a word.
+    let east_asian = !wanted.is_empty() && wanted.chars().chain(name.chars()).all(|c| c >= '\u{2e80}');
+    (score >= PLAUSIBLE || one_edit || east_asian && edits >= 0.5).then_some(score)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::name;
 use damaged::{Pattern, damaged};
-use misread::{Code, garbled};
+use misread::{Code, before, garbled};
 
 /// How a name on disk is the one that was typed, the closest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,9 +134,16 @@ pub fn shown(path: &[u8]) -> String {
     path.split(|byte| *byte == b'/').map(name).collect::<Vec<_>>().join("/")
 }
 
-/// A name with its bytes, where those say more than the text: `"共享" (\xb9\xb2\xcf\xed)`.
-pub fn told(name: &[u8]) -> String {
-    let text = readable(name).unwrap_or_else(|| shown(name));
+/// A name with its bytes, where those say more than the text: `"共享" (\xb9\xb2\xcf\xed)`. Of the texts that it may be,
+/// the one that was `typed` is told, if it is among them.
+pub fn told(name: &[u8], typed: &[u8]) -> String {
+    let typed: Vec<String> = readings(typed).iter().map(|text| text.nfc().collect()).collect();
+    let meant = readings(name).into_iter().find(|text| typed.contains(&text.nfc().collect()));
+    told_as(name, &meant.or_else(|| readable(name)).unwrap_or_else(|| shown(name)))
+}
+
+/// A name as this text, and its bytes.
+fn told_as(name: &[u8], text: &str) -> String {
     match name.is_ascii() {
         true => format!("{text:?}"),
         false => format!("{text:?} ({})", bytes(name)),
@@ -154,11 +161,25 @@ fn bytes(name: &[u8]) -> String {
 
 /// Up to three of the names `there` that may have been meant, the likeliest first, as [`told`] tells them.
 pub fn near<N: AsRef<[u8]>>(typed: &[u8], there: &[N]) -> Vec<String> {
-    let text = |name: &[u8]| readable(name).unwrap_or_else(|| shown(name));
-    let names: Vec<(String, &[u8])> = there.iter().map(|name| (text(name.as_ref()), name.as_ref())).collect();
-    let near = name::near(&text(typed), names.iter().map(|(text, _)| text.as_str()));
-    let whose = |wanted: &String| names.iter().find(|(text, _)| text == wanted).map(|(_, name)| told(name));
-    near.iter().filter_map(whose).collect()
+    let wanted = readings(typed);
+    let alike =
+        |text: &str| wanted.iter().filter_map(|wanted| name::likeness(wanted, text)).max_by(f64::total_cmp);
+    let mut scored: Vec<(f64, String)> = vec![];
+    for name in there.iter().map(AsRef::as_ref) {
+        // A garbled name is as near as what it was before.
+        let score = |text: &str| {
+            std::iter::once(text.to_owned())
+                .chain(before(text))
+                .filter_map(|text| alike(&text))
+                .max_by(f64::total_cmp)
+        };
+        let texts = readings(name).into_iter().filter_map(|text| Some((score(&text)?, text)));
+        if let Some((score, text)) = texts.max_by(|a, b| a.0.total_cmp(&b.0)) {
+            scored.push((score, told_as(name, &text)));
+        }
+    }
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    scored.into_iter().take(3).map(|(_, told)| told).collect()
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ fn step(at: &Path, part: Component<'_>, more: bool) -> Result<Step> {
             Step::Nowhere(", or one that leads nowhere, such as a broken link".into())
         }
         Some((found, how)) => {
-            let words = format!("{} is {}, {how}", quoted(name), told(&found));
+            let words = format!("{} is {}, {how}", quoted(name), told(&found, name));
             Step::Other(found, words)
         }
         None => Step::Nowhere(nearest(name, &names)),
@@ -182,7 +182,7 @@ fn choose(folder: &Path, name: &OsStr, names: &[OsString]) -> Result<Option<(OsS
         Pick::None => Ok(None),
         Pick::One(at, how) => Ok(Some((names[at].clone(), how))),
         Pick::Several(how, at) => {
-            let all: Vec<String> = at.iter().map(|at| told(&names[*at])).collect();
+            let all: Vec<String> = at.iter().map(|at| told(&names[*at], name)).collect();
             let cause = format!("each of {} is {how}", all.join(" and "));
             let deed = format!("tell which {} in", quoted(name));
             Err(Error::usage(deed, folder.display(), cause)
@@ -195,15 +195,17 @@ fn choose(folder: &Path, name: &OsStr, names: &[OsString]) -> Result<Option<(OsS
 fn nearest(name: &OsStr, names: &[OsString]) -> String {
     let bytes: Vec<&[u8]> = names.iter().map(|name| name.as_encoded_bytes()).collect();
     let near = paths::near(name.as_encoded_bytes(), &bytes);
-    match (near.is_empty(), names.len()) {
-        (false, _) => format!("; the nearest there: {}", near.join(", ")),
-        (true, 0) => "; nothing is in it".into(),
-        (true, 1..=FEW) => {
-            let mut all: Vec<String> = names.iter().map(|name| told(name)).collect();
-            all.sort();
-            format!("; what is there: {}", all.join(", "))
-        }
-        (true, _) => "; nothing there is called like it".into(),
+    if !near.is_empty() {
+        return format!("; the nearest there: {}", near.join(", "));
+    }
+    let mut few: Vec<String> = names.iter().map(|there| told(there, name)).collect();
+    few.sort();
+    let more = few.len().saturating_sub(FEW);
+    few.truncate(FEW);
+    match (few.len(), more) {
+        (0, _) => "; nothing is in it".into(),
+        (_, 0) => format!("; what is there: {}", few.join(", ")),
+        (_, more) => format!("; what is there: {} and {more} more", few.join(", ")),
     }
 }
 
@@ -233,8 +235,8 @@ pub fn shown(path: &Path) -> String {
     paths::shown(path.as_os_str().as_encoded_bytes())
 }
 
-fn told(name: &OsStr) -> String {
-    paths::told(name.as_encoded_bytes())
+fn told(name: &OsStr, typed: &OsStr) -> String {
+    paths::told(name.as_encoded_bytes(), typed.as_encoded_bytes())
 }
 
 fn quoted(name: &OsStr) -> String {
@@ -266,6 +268,12 @@ mod tests {
         assert!(none.cause().ends_with("holds no \"b\"; what is there: \"a\""), "{}", none.cause());
         assert!(none.note(&top.join("你好/b")).is_some() && missing("b").note(top).is_none());
         assert!(missing("浣犲ソ/a/file/x").cause().contains("file holds no \"x\""), "a file holds nothing");
+        for other in ["c", "d", "e", "资料", "图片"] {
+            std::fs::create_dir(stored.parent().unwrap().join(other)).unwrap();
+        }
+        let cause = missing("浣犲ソ/a/zzz").cause();
+        assert!(cause.contains("what is there: \"Bu") && cause.ends_with(" and 3 more"), "{cause}");
+        assert!(missing("浣犲ソ/a/资科").cause().contains("the nearest there: \"资料\""));
         let long = "长".repeat(100);
         assert!(missing(&long).cause().contains(&long), "longer than a name may be in UTF-8");
         for foreign in ["C:\\x\\y", "relative/none"] {

@@ -133,7 +133,7 @@ fn two_candidates_are_named_and_neither_is_taken() {
     folder(&lan, gbk("共享"));
     folder(&lan, OsStr::from_bytes(BIG5));
     let pc = pc(&lan, "office", "共享");
-    pc.try_init(&[]).exits(2).says(&["共享", r"\xb9\xb2\xcf\xed", r"\xa6@\xa8\xc9", "rename"]);
+    pc.try_init(&[]).exits(2).says(&[r#""共享" (\xb9\xb2\xcf\xed)"#, r#""共享" (\xa6@\xa8\xc9)"#, "rename"]);
     assert!(!pc.config.exists() && !pc.state.exists());
 }
 

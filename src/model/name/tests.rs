@@ -164,11 +164,14 @@ fn near_finds_slips_and_nothing_else() {
         ("Office2", &["office2", "office"]),
         ("wrokshop", &["workshop"]),
         ("实验室2", &["实验室"]),
+        ("办公", &["办公室"]),
+        ("事务室", &[]),
         ("zebra", &[]),
         ("", &[]),
     ] {
         assert_eq!(near(wanted, known), finds, "{wanted}");
     }
+    assert_eq!(near("资科", ["图片", "资料", "备份"]), ["资料"], "one of two characters");
     assert!(near(&"lab".repeat(1000), known).is_empty());
     assert_eq!(near("pc", ["pc4", "pc3", "pc2", "pc1"]), ["pc1", "pc2", "pc3"]);
 }

@@ -114,7 +114,8 @@ pub(super) fn damaged(text: &str) -> Vec<Pattern> {
             if first.kept() == 0 {
                 continue;
             }
-            let mut between: Vec<String> = FILLERS.iter().flat_map(|f| [first.filled(f, true), first.filled(f, false)]).collect();
+            let mut between: Vec<String> =
+                FILLERS.iter().flat_map(|f| [first.filled(f, true), first.filled(f, false)]).collect();
             between.sort_unstable();
             between.dedup();
             found.extend(between.iter().map(|text| Pattern::new(text, code)).filter(Pattern::tells));

@@ -102,3 +102,29 @@ pub(super) fn garbled(text: &str) -> Vec<String> {
 fn through(text: &str, pairs: &[(Code, Code)]) -> Vec<String> {
     pairs.iter().filter_map(|(written, read)| read.read(&written.write(text)?)).collect()
 }
+
+/// What UTF-8 `text` may have been before it was misread, once or twice, as far as it is left; for comparing only.
+pub(super) fn before(text: &str) -> Vec<String> {
+    let undo = |text: &str| -> Vec<String> {
+        [Code::Gb18030, Code::Windows1252, Code::Latin1]
+            .iter()
+            .filter_map(|read| unread(text, *read))
+            .collect()
+    };
+    let once = undo(text);
+    let twice: Vec<String> = once.iter().flat_map(|text| undo(text)).collect();
+    [once, twice].concat()
+}
+
+/// The UTF-8 that was read as `read`, without what was lost; `None` if little of it is UTF-8.
+fn unread(text: &str, read: Code) -> Option<String> {
+    let mut one = [0; 4];
+    let known = text.chars().filter(|c| *c != '\u{fffd}');
+    let bytes: Vec<u8> = known.filter_map(|c| read.write(c.encode_utf8(&mut one))).flatten().collect();
+    let whole = String::from_utf8_lossy(&bytes);
+    let lost = whole.matches('\u{fffd}').count();
+    let fillers = ["\u{fffd}?", "\u{fffd}_", "\u{fffd} ", "\u{fffd}"];
+    let kept = fillers.iter().fold(whole.into_owned(), |text, filler| text.replace(filler, ""));
+    let telling = kept.chars().filter(|c| !c.is_ascii()).count();
+    (telling > 0 && telling >= lost).then_some(kept)
+}

@@ -124,13 +124,43 @@ fn names_are_shown_with_the_bytes_that_they_are() {
     assert_eq!(shown(b"/mnt/\xb9\xb2\xcf\xed"), "/mnt/\\xb9\\xb2\\xcf\\xed");
     assert_eq!(shown("/mnt/共享".as_bytes()), "/mnt/共享");
     assert_eq!(shown(b"/\xd3\xc3\xbb\xa7/x"), r"/\xd3\xc3\xbb\xa7/x", "though its middle is UTF-8");
-    assert_eq!(told(b"x"), "\"x\"");
-    assert_eq!(told(&gbk("共享")), r#""共享" (\xb9\xb2\xcf\xed)"#);
-    assert_eq!(told("e\u{301}".as_bytes()).matches("\\xcc\\x81").count(), 1, "what looks the same differs");
+    assert_eq!(told(b"x", b"x"), "\"x\"");
+    assert_eq!(told(&gbk("共享"), b"x"), r#""共享" (\xb9\xb2\xcf\xed)"#);
+    assert_eq!(
+        told("e\u{301}".as_bytes(), b"x").matches("\\xcc\\x81").count(),
+        1,
+        "what looks the same differs"
+    );
     let there = [b"agent".as_slice(), &gbk("共享文件"), b"unlike"];
     assert_eq!(near(b"agents", &there), ["\"agent\""]);
     assert!(near("共享文件夹".as_bytes(), &there)[0].starts_with("\"共享文件\" (\\xb9"));
     assert_eq!(near(b"zzz", &there), [""; 0]);
+    // Which of its readings a name is shown in: the one that was meant.
+    for (typed, code) in [
+        ("共有フォルダ", Code::ShiftJis),
+        ("Büro", Code::Windows1252),
+        ("共享", Code::Big5),
+        ("共享", Code::Gb18030),
+    ] {
+        let name = code.write(typed).unwrap();
+        assert!(
+            told(&name, typed.as_bytes()).starts_with(&format!("{typed:?} (")),
+            "{}",
+            told(&name, typed.as_bytes())
+        );
+        let slip = format!("{typed}x");
+        assert!(near(slip.as_bytes(), &[&name])[0].starts_with(&format!("{typed:?} (")), "{typed}");
+    }
+    let meant = |typed: &str, there: &[&str]| {
+        near(typed.as_bytes(), there).first().map(|name| name.split('"').nth(1).unwrap().to_owned())
+    };
+    let there = ["图片", "资料", "音乐", "视频", "备份"];
+    assert_eq!(meant("资科", &there).as_deref(), Some("资料"));
+    assert_eq!(meant("邮局", &there), None);
+    let whole = misread("共享文件", Code::Utf8, Code::Gb18030);
+    let half = halved("共享文件夹", "?");
+    assert_eq!(meant("共享文档", &["图片", &whole]), Some(whole));
+    assert_eq!(meant("共亨文件夹", &["图片", &half]), Some(half));
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -209,6 +239,6 @@ proptest! {
             // The relation holds both ways.
             prop_assert_eq!(pick(&there[at], &[&typed]), Pick::One(0, how));
         }
-        let _ = (near(&typed, &there), told(&typed), shown(&typed));
+        let _ = (near(&typed, &there), told(&typed, &typed), shown(&typed));
     }
 }
