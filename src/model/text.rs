@@ -215,7 +215,8 @@ pub fn nul_run(buf: &[u8]) -> usize {
     buf.iter().position(|byte| *byte != 0).unwrap_or(buf.len())
 }
 
-/// A whole document, such as a config file that an editor saved its own way.
+/// A whole document, such as a config file that an editor saved its own way. One in bytes is judged line by line: it may
+/// have got lines from two editors. The encoding is GB18030 if that of any line is.
 pub fn decode_document(bytes: &[u8]) -> Result<(String, Encoding), Damage> {
     let start = match Start::by_bom(bytes) {
         Some(start) => start,
@@ -231,8 +232,24 @@ pub fn decode_document(bytes: &[u8]) -> Result<(String, Encoding), Damage> {
             Start { encoding, bom: 0 }
         }
     };
-    let (encoding, text) = decode(start.encoding, &bytes[start.bom..]);
-    Ok((text?.into_owned(), encoding))
+    let bytes = &bytes[start.bom..];
+    if start.encoding.is_utf16() || utf8(bytes).is_some() {
+        let (encoding, text) = decode(start.encoding, bytes);
+        return Ok((text?.into_owned(), encoding));
+    }
+    // GBK of few characters may be UTF-8 by chance, but then hardly beyond U+07FF.
+    let sure = |line: &[u8]| utf8(line).is_some_and(|text| text.chars().any(|c| c > '\u{7ff}'));
+    let lines = || bytes.split_inclusive(|byte| *byte == b'\n');
+    let mixed = start.encoding == Encoding::Utf8Bom || lines().any(sure);
+    let read = |line| {
+        let gbk = || GB18030.decode_without_bom_handling_and_without_replacement(line);
+        if mixed { utf8(line).or_else(gbk) } else { gbk().or_else(|| utf8(line)) }
+    };
+    match lines().map(read).collect::<Option<String>>() {
+        _ if bytes.contains(&0) => Err(Damage::Nul),
+        Some(text) => Ok((text, Encoding::Gb18030)),
+        None => Err(Damage::Undecodable),
+    }
 }
 
 /// The bytes of `text` in `encoding`; with `bom` as at a file's start, where the encoding has one.

@@ -263,6 +263,10 @@ fn a_config_in_any_encoding_is_read_and_kept() {
             assert_eq!(fs::read(pc.config.with_extension("toml.old")).unwrap(), bytes);
         }
     }
+    // A comment that another editor added leaves the rest as it was.
+    fs::write(&pc.config, [&encode("# 注释\n", Encoding::Gb18030, false), text.as_bytes()].concat()).unwrap();
+    let status = pc.json(&["status"]);
+    assert_eq!((text_of(&status["share"], "path"), status["share"].get("found")), (share.to_owned(), None));
     // UTF-8 that an editor took for GBK, and saved so.
     let garbled = "鍏变韩";
     fs::write(&pc.config, text.replace("共享", garbled)).unwrap();
@@ -291,6 +295,6 @@ fn the_doctor_tells_what_a_folder_is_called() {
             && text_of(finding, "next").contains("iocharset")
     );
     let said = ask(&lan.path("共事")).exits(6).json();
-    assert!(said["findings"].to_string().contains("what is there: "), "{said}");
+    assert!(said["findings"].to_string().contains("the nearest there: "), "{said}");
     assert_eq!(fs::read_dir(seek::on_disk(&typed).unwrap()).unwrap().count(), 0, "nothing is left");
 }
