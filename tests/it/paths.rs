@@ -208,8 +208,13 @@ fn arguments_that_are_no_text_are_paths_and_else_an_error() {
     finish(pc.bare(&["status", "--config", typed.to_str().unwrap()]), b"").exits(0);
 
     let bytes = OsString::from_vec(b"\xb9\xb2".to_vec());
-    pc.run(&["send".into(), "lab".into(), bytes.clone()]).exits(2).says(&["UTF-8"]);
-    pc.run(&["send".into(), bytes.clone(), OsString::from("x")]).exits(2);
+    let config = ["--config".into(), gbk("配置.toml")];
+    let words = ["send".into(), "lab".into(), bytes.clone()];
+    let said =
+        pc.run(&[&words[..], &config].concat()).exits(2).says(&[r"\xb9\xb2", "UTF-8", "lanpost send lab -"]);
+    assert!(!said.err.contains(r"\xc5\xe4"), "a path may be so: {}", said.err);
+    let said = pc.run(&["send".into(), "--json".into(), bytes.clone(), OsString::from("x")]).exits(2);
+    assert!(said.json_error().contains(r"\xb9\xb2"), "{}", said.err);
     let mut speaking = pc.command(&["send", "lab", "x", "--create"]);
     speaking.env("LANPOST_AGENT", &bytes);
     finish(speaking, b"").exits(2).says(&["LANPOST_AGENT"]);

@@ -12,6 +12,7 @@ mod inbox;
 mod init;
 mod listing;
 mod look;
+mod misused;
 mod out;
 mod peers;
 mod read;
@@ -102,7 +103,7 @@ impl Cx {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return misused(&error),
+        Err(error) => return misused::tell(&error),
     };
     let mut cx =
         Cx { config: cli.config, json: cli.json, out: Out::stdout(cli.ascii), passes: Passes::default() };
@@ -150,18 +151,6 @@ impl Command {
             Command::DemoAgent(_) => demo::agent(cx),
         }
     }
-}
-
-/// Prints help, the version, or what is wrong with the arguments.
-fn misused(error: &clap::Error) -> ExitCode {
-    // The arguments could not be parsed, so `--json` has to be looked for by itself.
-    let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    if error.use_stderr() && json {
-        out::complain(true, exit::word(crate::error::Kind::Usage), error.render().to_string().trim_end());
-    } else {
-        let _ = error.print();
-    }
-    ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE })
 }
 
 #[cfg(test)]
