@@ -7,7 +7,9 @@ use std::process::Stdio;
 use lanpost::model::text::{Encoding, encode};
 use serde_json::{Value, json};
 
-use crate::common::process::{Follower, Guard, Lan, Pc, Settings, finish, list, text_of, until, until_true};
+use crate::common::process::{
+    Done, Follower, Guard, Lan, Pc, Settings, finish, list, text_of, until, until_true,
+};
 
 /// Two PCs that joined; no daemon runs.
 fn two() -> (Lan, Pc, Pc) {
@@ -93,38 +95,47 @@ fn a_name_in_use_needs_force() {
     twin.init(&["--force"]);
 }
 
+/// `status` of the config that these name.
+fn status_of(pc: &Pc, flag: Option<&str>, variable: Option<&str>) -> Done {
+    let mut args = vec!["status", "--json"];
+    args.extend(flag.iter().flat_map(|file| ["--config", *file]));
+    let mut command = pc.bare(&args);
+    command.envs(variable.map(|file| ("LANPOST_CONFIG", file)));
+    finish(command, b"")
+}
+
 #[test]
-fn the_config_is_searched_in_three_places() {
+fn the_first_config_that_is_named_counts() {
     let lan = Lan::new();
     let pc = lan.pc("office");
-    let instance = |flag: Option<&str>, variable: Option<&str>| {
-        let mut args = vec!["status", "--json"];
-        args.extend(flag.iter().flat_map(|file| ["--config", *file]));
-        let mut command = pc.bare(&args);
-        command.envs(variable.map(|file| ("LANPOST_CONFIG", file)));
-        finish(command, b"")
-    };
-    let missing = instance(None, None).exits(3);
-    let missing = missing.json_error();
-    let usual = pc.home.join("config/lanpost/config.toml");
-    assert!(missing.contains(usual.to_str().unwrap()) && missing.contains("lanpost init"), "{missing}");
-    // Without any option, init makes everything at the usual places.
-    let init = ["init", "--instance", "usual", "--share", pc.share.to_str().unwrap()];
-    finish(pc.bare(&init), b"").exits(0);
-    assert!(usual.exists() && pc.home.join("local/state/lanpost/usual/key").exists());
     for name in ["flag", "variable"] {
         let state = pc.path(&format!("{name}.state"));
         let (state, share) = (state.to_str().unwrap(), pc.share.to_str().unwrap());
         let init = ["init", "--instance", name, "--config", name, "--state", state, "--share", share];
         finish(pc.bare(&init), b"").exits(0);
     }
-    let name = |flag, variable| text_of(&instance(flag, variable).exits(0).json(), "instance");
-    assert_eq!(name(None, None), "usual");
+    let name = |flag, variable| text_of(&status_of(&pc, flag, variable).exits(0).json(), "instance");
     assert_eq!(name(None, Some("variable")), "variable");
     assert_eq!(name(Some("flag"), Some("variable")), "flag");
-    // The first that is named counts, there or not.
-    assert!(instance(None, Some("nowhere")).exits(3).json_error().contains("LANPOST_CONFIG"));
-    assert!(instance(Some("nowhere"), Some("variable")).exits(3).json_error().contains("--config"));
+    // There or not.
+    let said = |flag, variable| status_of(&pc, flag, variable).exits(3).json_error();
+    assert!(said(None, Some("nowhere")).contains("LANPOST_CONFIG"));
+    assert!(said(Some("nowhere"), Some("variable")).contains("--config"));
+}
+
+#[test]
+fn the_usual_place_of_the_config_comes_last() {
+    let lan = Lan::new();
+    let pc = lan.pc("office");
+    let missing = status_of(&pc, None, None).exits(3).json_error();
+    let usual = pc.home.join("config/lanpost/config.toml");
+    assert!(missing.contains(usual.to_str().unwrap()) && missing.contains("lanpost init"), "{missing}");
+    // Without any option, init makes everything at the usual places.
+    let init = ["init", "--instance", "usual", "--share", pc.share.to_str().unwrap()];
+    finish(pc.bare(&init), b"").exits(0);
+    assert!(usual.exists() && pc.home.join("local/state/lanpost/usual/key").exists());
+    assert_eq!(text_of(&status_of(&pc, None, None).exits(0).json(), "instance"), "usual");
+    status_of(&pc, None, Some("nowhere")).exits(3);
 }
 
 #[test]

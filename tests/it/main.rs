@@ -15,7 +15,6 @@ mod hung;
 mod layers;
 mod model;
 mod moved;
-#[cfg(unix)] // elsewhere names are Unicode
 mod paths;
 mod reports;
 mod restored;

@@ -286,7 +286,8 @@ fn a_document_is_read_as_a_whole() {
     // Two editors: one comment in GBK makes no GBK of the rest, nor a line that is both by chance UTF-8 of the rest.
     let gbk = |text: &str| encode(text, Encoding::Gb18030, false);
     for mark in [&b""[..], BOM8] {
-        let mixed = [mark, &gbk("# 注释\n"), "path = \"/mnt/共享\"\n# é\n".as_bytes(), &gbk("# 说明")].concat();
+        let mixed =
+            [mark, &gbk("# 注释\n"), "path = \"/mnt/共享\"\n# é\n".as_bytes(), &gbk("# 说明")].concat();
         let text = "# 注释\npath = \"/mnt/共享\"\n# é\n# 说明";
         assert_eq!(decode_document(&mixed), Ok((text.to_owned(), Encoding::Gb18030)));
     }
