@@ -13,6 +13,7 @@
 //! as UTF-8. What a crash leaves: a tail without newline or a run of NULs, both in flight and not consumed.
 
 pub mod mojibake;
+pub mod said;
 mod start;
 
 use std::borrow::Cow;

@@ -7,7 +7,11 @@ use std::process::{Command, Stdio};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::text::said;
 use crate::sys::files;
+
+/// How many lines of a program that failed are told: its last may be a summary, and the cause stands before it.
+const LINES: usize = 3;
 
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -142,28 +146,34 @@ pub fn perform(step: &Step, hint: &str) -> Result<()> {
 /// Runs a program of the system's to its end; its output.
 ///
 /// # Errors
-/// It is not there, or it failed: what it said last.
+/// It is not there, or it failed: what it said last, in whatever code page.
 pub fn run(command: &[String]) -> Result<String> {
     let Some((program, arguments)) = command.split_first() else { return Ok(String::new()) };
     let shown = Step::Run { command: command.to_vec() }.to_string();
     let shown = shown.trim_start_matches("run ");
-    let done = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    // systemctl's words are looked at, so they must be English.
+    let done = Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(Stdio::null()).output();
     let done = done.map_err(|error| {
         Error::new(Kind::of(&error), "run", shown, &error).next(format!("{program} is needed for this"))
     })?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if done.status.success() {
-        return Ok(text(&done.stdout));
+        return Ok(said::text(&done.stdout).trim().to_owned());
     }
-    let said = [text(&done.stderr), text(&done.stdout)].join("\n");
-    let cause = match said.trim() {
-        "" => done.status.to_string(),
-        said => said.lines().last().unwrap_or_default().to_owned(),
+    let all = format!("{}\n{}", said::text(&done.stderr), said::text(&done.stdout));
+    let cause = match said::last_lines(&all, LINES) {
+        silent if silent.is_empty() => done.status.to_string(),
+        told => told,
     };
-    let denied = ["denied", "not permitted", "authentication required"];
-    let lower = said.to_lowercase();
-    let kind = if denied.iter().any(|word| lower.contains(word)) { Kind::Denied } else { Kind::Io };
+    let kind = if is_denied(program, done.status.code(), &all) { Kind::Denied } else { Kind::Io };
     Err(Error::new(kind, "run", shown, cause))
+}
+
+/// Whether a program failed for want of rights. icacls ends with Windows' number for it, and says it in the system's
+/// language; reg has but one exit code; systemctl and launchctl say it in English.
+fn is_denied(program: &str, code: Option<i32>, said: &str) -> bool {
+    const WORDS: [&str; 5] = ["denied", "not permitted", "authentication required", "拒绝访问", "存取被拒"];
+    let said = said.to_lowercase();
+    (program == "icacls" && code == Some(5)) || WORDS.iter().any(|word| said.contains(word))
 }
 
 #[cfg(test)]
@@ -178,6 +188,26 @@ mod tests {
         let error = run(&["no-such-program".to_owned()]).unwrap_err();
         assert!(error.is_not_found() && error.to_string().contains("is needed"), "{error}");
         assert!(run(&[this, "--help".into()]).unwrap().contains("Usage"));
+    }
+
+    #[test]
+    fn a_lack_of_rights_is_seen_in_any_language() {
+        assert!(is_denied("icacls", Some(5), "C:\\邮件: Zugriff verweigert"));
+        assert!(is_denied("reg", Some(1), "错误: 拒绝访问。"));
+        assert!(is_denied("systemctl", Some(1), "Failed to enable unit: Access denied"));
+        assert!(!is_denied("systemctl", Some(5), "Unit x.service not loaded."));
+        assert!(!is_denied("icacls", Some(2), "The system cannot find the file specified."));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_cause_is_told_and_not_only_the_summary_behind_it() {
+        // icacls of a Chinese Windows, in GBK: "C:\a: 拒绝访问。", then its summary.
+        let script =
+            r"printf 'C:\\a: \276\334\276\370\267\303\316\312\241\243\r\n' >&2; echo 'failed: 1'; exit 5";
+        let error = run(&["sh", "-c", script].map(str::to_owned)).unwrap_err();
+        assert!(error.to_string().ends_with(": C:\\a: 拒绝访问。 / failed: 1"), "{error}");
+        assert_eq!(error.kind(), Kind::Denied);
     }
 
     #[test]

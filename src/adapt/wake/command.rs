@@ -21,10 +21,13 @@ use tokio::time::timeout;
 
 use crate::engine::wake::{Outcome, WakeOrder, WakeResult};
 use crate::model::ascii;
+use crate::model::text::said;
 use crate::sys::process;
 
-/// How much of the end of stderr is kept.
-const KEPT: usize = 500;
+/// How much of the end of stderr is told, in bytes of UTF-8.
+const TOLD: usize = 500;
+/// How much of it is kept to be read: whole lines, so that it is seen how each was written.
+const KEPT: usize = 16 * 1024;
 /// How long output is drained after the command has ended: something it started may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -158,7 +161,7 @@ fn worded(how: &str, stderr: &str) -> String {
     }
 }
 
-/// Reads to the end and returns the last [`KEPT`] bytes as text.
+/// Reads to the end and returns the last of it as text, whatever code page the command wrote.
 async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut pipe) = pipe else { return String::new() };
     let mut last = VecDeque::new();
@@ -167,12 +170,13 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> String {
         last.extend(&buffer[..*read]);
         last.drain(..last.len().saturating_sub(KEPT));
     }) {}
-    String::from_utf8_lossy(last.make_contiguous()).into_owned()
+    said::end(said::text(last.make_contiguous()).trim(), TOLD).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::text::{Encoding, encode};
 
     #[test]
     fn exit_codes_follow_sysexits() {
@@ -188,5 +192,16 @@ mod tests {
         ] {
             assert_eq!(judge(code), outcome, "{code:?}");
         }
+    }
+    #[tokio::test]
+    async fn what_it_says_is_read_in_the_code_page_it_was_written_in() {
+        let gbk = encode("系统找不到指定的文件。\r\n", Encoding::Gb18030, false);
+        assert_eq!(drain(Some(&*gbk)).await, "系统找不到指定的文件。");
+        assert_eq!(drain(Some("找不到\n".as_bytes())).await, "找不到");
+        // More than is told: the end, from a whole character on.
+        let long = gbk.repeat(3000);
+        let told = drain(Some(&*long)).await;
+        assert!(told.len() <= TOLD && told.ends_with("系统找不到指定的文件。"), "{told}");
+        assert!(!told.contains('\u{fffd}'), "{told}");
     }
 }
