@@ -23,6 +23,7 @@ pub mod report;
 pub mod retry;
 pub mod sddl;
 pub mod secret;
+pub mod shell;
 pub mod state;
 pub mod text;
 pub mod unc;

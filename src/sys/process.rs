@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::platform;
+use crate::model::shell::Shell;
 
 /// The PC's name.
 pub fn host_name() -> String {
@@ -23,6 +24,11 @@ pub fn executable() -> PathBuf {
 /// Whether programs here take what comes out of a pipe for UTF-8; else only ASCII is safe.
 pub fn pipes_are_utf8() -> bool {
     platform::PIPES_ARE_UTF8
+}
+
+/// The shell that a person types into here.
+pub fn shell() -> Shell {
+    if std::path::is_separator('\\') { Shell::Windows } else { Shell::Posix }
 }
 
 /// The number of the user who runs this process; `None` where users have no numbers.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::text::said;
-use crate::sys::files;
+use crate::sys::{files, process};
 
 /// How many lines of a program that failed are told: its last may be a summary, and the cause stands before it.
 const LINES: usize = 3;
@@ -115,13 +115,9 @@ impl fmt::Display for Step {
     }
 }
 
-/// A command as one line.
-pub fn line(command: &[String]) -> String {
-    let quote = |word: &String| match word.contains([' ', '(', '*']) || word.is_empty() {
-        true => format!("\"{word}\""),
-        false => word.clone(),
-    };
-    command.iter().map(quote).collect::<Vec<_>>().join(" ")
+/// A command as one line, as a person would type it here.
+fn line(command: &[String]) -> String {
+    process::shell().line(command)
 }
 
 /// Takes a step that is the same everywhere; `hint` is what to do when it is not allowed.
@@ -212,7 +208,14 @@ mod tests {
 
     #[test]
     fn a_step_reads_as_what_it_does() {
-        let step = Step::run(&["icacls", "C:\\a b", "/grant", "*S-1-5-20:(OI)(CI)M"]);
-        assert_eq!(step.to_string(), "run icacls \"C:\\a b\" /grant \"*S-1-5-20:(OI)(CI)M\"");
+        let step = Step::run(&["systemctl", "enable", "lanpost-lab"]);
+        assert_eq!(step.to_string(), "run systemctl enable lanpost-lab");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_can_be_pasted() {
+        let step = Step::run(&["systemctl", "enable", "lanpost-\\xe5"]);
+        assert_eq!(step.to_string(), r"run systemctl enable 'lanpost-\xe5'");
     }
 }

@@ -285,7 +285,7 @@ pub fn condition(service: &Service, plan: Option<&Plan>) -> Result<Condition> {
         pid: status.process_id.filter(|pid| *pid != 0),
         automatic: config.start_type == ServiceStartType::AutoStart,
         account: config.account_name.map(|name| name.to_string_lossy().into_owned()),
-        outdated: plan.is_some_and(|plan| bare(&step::line(&definition(plan).command)) != installed),
+        outdated: plan.is_some_and(|plan| bare(&definition(plan).command.join(" ")) != installed),
         trouble: trouble(&status),
     })
 }

@@ -4,6 +4,7 @@
 //! it is missing, running init again goes on. A config that is there is left alone without --force; with it, the
 //! former one is kept beside it. The key lies in the state folder and survives both.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::flock::LocalLock;
 use crate::sys::root::{Choice, Root};
 use crate::sys::share::Share;
-use crate::sys::{dirs, files, login, seek};
+use crate::sys::{dirs, files, login, process, seek};
 
 /// Set up an instance on this PC and join the share; a second run changes nothing without --force
 #[derive(clap::Args, Debug)]
@@ -300,11 +301,10 @@ fn report(cx: &mut Cx, place: &Place, config: &Config, made: ops::Init, kept: Op
         format!("  key     {}", fingerprint(key)),
     ];
     lines.extend(kept.map(|path| format!("the former config is kept: {}", path.display())));
-    let flag = match &cx.config {
-        Some(_) => format!(" --config {}", report.config),
-        None => String::new(),
-    };
-    lines.push(format!("next: lanpost{flag} run"));
+    let flag = cx.config.as_ref().map(|_| [OsStr::new("--config"), place.path.as_os_str()]);
+    let words = flag.iter().flatten().copied();
+    let words = [OsStr::new("lanpost")].into_iter().chain(words).chain([OsStr::new("run")]);
+    lines.push(format!("next: {}", process::shell().line(&words.collect::<Vec<_>>())));
     for line in lines {
         cx.out.line(print::line(&line));
     }

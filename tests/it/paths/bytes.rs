@@ -37,6 +37,21 @@ fn listed(folder: &Path, work: impl FnOnce()) -> bool {
 }
 
 #[test]
+fn the_next_step_of_init_can_be_pasted_whatever_the_config_is_called() {
+    let lan = Lan::new();
+    for name in [gbk("配置 a"), OsString::from("配置 it's $HOME")] {
+        let lab = Pc { config: folder(&lan, &name).join("lanpost.toml"), ..lan.pc("lab") };
+        let out = lab.try_init(&["--force"]).exits(0).out;
+        let next =
+            out.lines().find_map(|line| line.strip_prefix("next: lanpost --config ")?.strip_suffix(" run"));
+        let word = next.unwrap_or_else(|| panic!("{out}"));
+        let typed =
+            std::process::Command::new("bash").args(["-c", &format!("printf %s {word}")]).output().unwrap();
+        assert_eq!(OsString::from_vec(typed.stdout), lab.config.as_os_str(), "{word}");
+    }
+}
+
+#[test]
 fn mail_goes_through_a_share_below_a_folder_that_is_named_in_gbk() {
     let lan = Lan::new();
     let disk = folder(&lan, gbk("共享文件夹")).join("邮局");

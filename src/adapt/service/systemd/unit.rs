@@ -11,6 +11,7 @@
 use std::path::Path;
 
 use super::super::{Plan, Scope};
+use crate::model::shell::Shell;
 
 /// What locks in a daemon that wakes nobody; `systemd-analyze security` judges it.
 const LOCKED_IN: &str = "\
@@ -64,9 +65,12 @@ pub fn text(plan: &Plan) -> String {
     let powers = if powerless { "CapabilityBoundingSet=\n" } else { "" };
     let program = word(&plan.program);
     let config = word(&plan.config);
+    let name = plan.service.name();
+    let edit: &[&str] =
+        if system { &["systemctl", "edit", &name] } else { &["systemctl", "--user", "edit", &name] };
     let wanted_by = if system { "multi-user.target" } else { "default.target" };
     format!(
-        "# Written by `lanpost service install`, which writes it anew; changes of your own: `systemctl edit {name}`.\n\
+        "# Written by `lanpost service install`, which writes it anew; changes of your own: `{edit}`.\n\
          [Unit]\n\
          Description=lanpost, the mailbox of {instance}\n\
          {order}\n\
@@ -86,7 +90,7 @@ pub fn text(plan: &Plan) -> String {
          {locked}{powers}\n\
          [Install]\n\
          WantedBy={wanted_by}\n",
-        name = plan.service.name(),
+        edit = Shell::Posix.line(edit),
     )
 }
 
@@ -149,6 +153,16 @@ mod tests {
             !user.contains("\nProtect") && !user.contains("\nUser=") && !user.contains("remote-fs"),
             "{user}"
         );
+    }
+
+    #[test]
+    fn the_command_for_changes_of_one_s_own_can_be_pasted() {
+        let edit = |scope| text(&plan(scope, false)).lines().next().map(str::to_owned).unwrap();
+        assert!(
+            edit(Scope::System)
+                .ends_with(r"`systemctl edit 'lanpost-\xe5\xae\x9e\xe9\xaa\x8c\xe5\xae\xa4'`.")
+        );
+        assert!(edit(Scope::User).contains("`systemctl --user edit 'lanpost-"), "{}", edit(Scope::User));
     }
 
     #[test]
