@@ -44,6 +44,11 @@ pub fn user_name(number: u32) -> String {
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(number.to_string())
 }
 
+/// Whether there is a user of this name or number; `None` if that can't be asked.
+pub fn knows_user(name: &str) -> Option<bool> {
+    Some(Command::new("id").args(["-u", "--", name]).output().ok()?.status.success())
+}
+
 /// Prepares a child so that [`kill_tree`] can end it with all it started. What systemd says to us is not for it.
 pub fn isolate(command: &mut Command) {
     for variable in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"] {

@@ -160,6 +160,19 @@ fn status_of_a_service_that_is_not_there_says_so_and_tells_of_the_instance() {
     lab.run(&["service", "host", "lanpost-lab"]).exits(2).says(&["lanpost run"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_account_that_the_pc_does_not_know_is_refused() {
+    let lan = Lan::new();
+    let lab = lan.join("lab");
+    let asked = ["service", "install", "--print", "--account", "no-such-account"];
+    lab.run(&asked).exits(2).says(&["there is no account no-such-account on this PC", "--account"]);
+    if !std::path::Path::new("/run/systemd/system").exists() {
+        let done = lab.run(&["service", "install"]).exits(2);
+        done.says(&["could not write /etc/systemd/system/lanpost-lab.service: systemd does not run here"]);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn systemd_finds_nothing_wrong_with_the_units() {

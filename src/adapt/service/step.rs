@@ -133,7 +133,7 @@ pub fn perform(step: &Step, hint: &str) -> Result<()> {
         Step::Remove { path } => files::remove(path),
         Step::Run { command } => run(command).map(drop),
         Step::Register(_) | Step::Allow { .. } | Step::Control { .. } => {
-            Err(Error::usage("do it", step, "only Windows has such services"))
+            Err(Error::usage(step.to_string(), "", "only Windows has such services"))
         }
     };
     done.map_err(|error| if error.kind() == Kind::Denied { error.next(hint) } else { error })

@@ -5,12 +5,14 @@
 mod keeper;
 mod unit;
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use super::step::{self, Step};
 use super::{Condition, Plan, Scope, Service};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::name::Name;
+use crate::model::shell::Shell;
 use crate::sys::{dirs, files, process};
 
 pub use keeper::Keeper;
@@ -38,12 +40,19 @@ fn systemctl(service: &Service, words: &[&str]) -> Step {
 /// The steps that set it up; it runs as the owner of the state folder unless another account is named.
 ///
 /// # Errors
-/// None on this platform.
+/// There is no such account, or none can be named for a user's own service.
 pub fn install(plan: &Plan) -> Result<Vec<Step>> {
     let service = &plan.service;
     if service.scope == Scope::User && plan.account.is_some() {
         let error = Error::usage("set up", service.name(), "a user's own service runs as that user");
         return Err(error.next("leave out --account or --user"));
+    }
+    if let Some(account) = plan.account.as_deref()
+        && process::knows_user(account) == Some(false)
+    {
+        let error =
+            Error::usage("set up", service.name(), format!("there is no account {account} on this PC"));
+        return Err(error.next("name one that `id` knows, or leave out --account"));
     }
     let name = service.name();
     let mut steps = vec![
@@ -97,7 +106,7 @@ pub fn wants_password(_account: &str) -> bool {
 /// What systemctl said.
 pub fn perform(step: &Step, _password: Option<&str>) -> Result<()> {
     if !sd_notify::booted().unwrap_or(false) {
-        let error = Error::new(Kind::NotFound, "do it", step, "systemd does not run here");
+        let error = Error::usage(step.to_string(), "", "systemd does not run here");
         return Err(error.next("`--print` shows the unit; `lanpost run` needs no service manager"));
     }
     step::perform(step, HINT).map_err(|error| match error.to_string() {
@@ -155,11 +164,27 @@ fn properties(said: &str) -> Condition {
     }
 }
 
-/// A user's service ends with the last session unless it lingers.
+/// A user's service ends with the last session unless it lingers; another account than the owner of the state folder
+/// can't write there by itself, and whose the files are is the person's decision.
 pub fn advice(plan: &Plan) -> Vec<String> {
-    match plan.service.scope {
-        Scope::User => vec!["it runs while you are logged in; always: `loginctl enable-linger`".into()],
-        Scope::System => vec![],
+    if plan.service.scope == Scope::User {
+        return vec!["it runs while you are logged in; always: `loginctl enable-linger`".into()];
+    }
+    let owner = files::owner(&plan.state).map(process::user_name);
+    match plan.account.as_deref() {
+        Some(account) if account != "root" && owner.is_some_and(|owner| owner != account) => {
+            let change = |words: &[&str], path: &Path| {
+                let words = words.iter().map(OsStr::new).chain([path.as_os_str()]);
+                Shell::Posix.line(&words.collect::<Vec<_>>())
+            };
+            vec![format!(
+                "{account} owns neither the state folder nor the config, and must be able to write the one and read the \
+                 other, and to write the share: `{}`, `{}`",
+                change(&["sudo", "chown", "-R", account], &plan.state),
+                change(&["sudo", "chown", account], &plan.config),
+            )]
+        }
+        _ => vec![],
     }
 }
 
@@ -174,6 +199,28 @@ pub fn host(_name: &str, _body: impl FnOnce(Keeper) -> u8 + Send + 'static) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_is_looked_up_and_told_what_it_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = |account: &str| Plan {
+            service: Service { instance: "lab".parse().unwrap(), scope: Scope::System },
+            program: "/usr/bin/lanpost".into(),
+            config: "/etc/lan post.toml".into(),
+            state: folder.path().into(),
+            account: Some(account.into()),
+            wakes: false,
+            now: false,
+        };
+        let error = install(&plan("no-such-account")).unwrap_err().to_string();
+        assert!(error.contains("no account no-such-account") && error.contains("--account"), "{error}");
+        assert!(install(&plan("daemon")).is_ok());
+        let advice = advice(&plan("daemon")).join(" ");
+        assert!(
+            advice.contains("sudo chown -R daemon /") && advice.contains("'/etc/lan post.toml'"),
+            "{advice}"
+        );
+    }
 
     #[test]
     fn what_systemctl_says_is_understood() {
