@@ -68,7 +68,12 @@ pub fn run(args: Args, cx: &mut Cx, target: &Target) -> Result<u8> {
     let ran = service::condition(&target.service, None).is_ok_and(|condition| condition.running);
     let password = password(plan.account.as_deref(), args.password.as_deref())?;
     let password = password.as_ref().map(Secret::expose);
-    take(cx, target, &steps, password)?;
+    if let Err(error) = take(cx, target, &steps, password) {
+        if service::condition(&target.service, None).is_ok_and(|condition| condition.installed) {
+            cx.note("the service is there, but not all of it is set up: `lanpost service install` again goes on, `lanpost service uninstall` removes it");
+        }
+        return Err(error);
+    }
     if ran && !plan.now {
         cx.note("it still runs as it was; `lanpost service restart` starts it anew");
     } else if !plan.now {
