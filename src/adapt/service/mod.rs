@@ -7,6 +7,7 @@
 //! Invariants: one service per instance, named after it, with the config's path in its definition; a definition never
 //! holds a password; setting up twice is setting up anew, removing nothing of the instance's own.
 
+pub mod event;
 pub mod numbers;
 pub mod step;
 

@@ -6,7 +6,7 @@ use windows_sys::Win32::System::EventLog::{
     RegisterEventSourceW, ReportEventW,
 };
 
-use super::super::Gravity;
+use super::super::{Gravity, event};
 
 /// The name under which the event viewer lists what we say.
 pub const SOURCE: &str = "lanpost";
@@ -39,7 +39,7 @@ impl Journal {
             Gravity::Warning => (EVENTLOG_WARNING_TYPE, 2),
             Gravity::Error => (EVENTLOG_ERROR_TYPE, 3),
         };
-        let text = wide(text);
+        let text = wide(&event::text(text));
         let texts = [text.as_ptr()];
         // SAFETY: one text is announced and given, it ends with NUL; no user, no data; all outlive the call.
         unsafe {
