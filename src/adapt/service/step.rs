@@ -115,6 +115,11 @@ impl fmt::Display for Step {
     }
 }
 
+/// Whether a command line that is registered with Windows, quoted in whatever way, is lanpost as the service `name`.
+pub fn hosts(registered: &str, name: &str) -> bool {
+    registered.replace('"', "").trim_end().ends_with(&format!(" service host {name}"))
+}
+
 /// A command as one line, as a person would type it here.
 fn line(command: &[String]) -> String {
     process::shell().line(command)
@@ -184,6 +189,13 @@ mod tests {
         let error = run(&["no-such-program".to_owned()]).unwrap_err();
         assert!(error.is_not_found() && error.to_string().contains("is needed"), "{error}");
         assert!(run(&[this, "--help".into()]).unwrap().contains("Usage"));
+    }
+
+    #[test]
+    fn another_program_s_service_is_told_from_ours() {
+        let ours = r#""C:\Program Files\lanpost\lanpost.exe" --config "D:\邮件 a\lanpost.toml" service host lanpost-lab"#;
+        assert!(hosts(ours, "lanpost-lab") && !hosts(ours, "lanpost-lab2") && !hosts(ours, "lab"));
+        assert!(!hosts(r"C:\nssm\nssm.exe", "lanpost-lab"));
     }
 
     #[test]

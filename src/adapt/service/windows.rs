@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use windows_service::service::{
-    ServiceAccess, ServiceAction, ServiceActionType, ServiceErrorControl, ServiceExitCode,
+    ServiceAccess, ServiceAction, ServiceActionType, ServiceConfig, ServiceErrorControl, ServiceExitCode,
     ServiceFailureActions, ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState,
     ServiceStatus, ServiceType,
 };
@@ -180,6 +180,9 @@ fn register(new: &Definition, password: Option<&str>) -> windows_service::Result
     let service = match manager.create_service(&info, access) {
         Err(windows_service::Error::Winapi(error)) if error.raw_os_error() == Some(1073) => {
             let service = manager.open_service(&new.name, access)?;
+            if !is_ours(&service.query_config()?, &new.name) {
+                return Err(windows_service::Error::Winapi(error));
+            }
             service.change_config(&info)?;
             service
         }
@@ -200,6 +203,11 @@ fn register(new: &Definition, password: Option<&str>) -> windows_service::Result
     let _ = service.set_failure_actions_on_non_crash_failures(true);
     let _ = service.set_delayed_auto_start(true);
     Ok(())
+}
+
+/// Whether what is registered under our name is lanpost: only then it may be changed or ruled.
+fn is_ours(config: &ServiceConfig, name: &str) -> bool {
+    step::hosts(&config.executable_path.to_string_lossy(), name)
 }
 
 fn control(name: &str, deed: Control) -> Result<()> {
@@ -269,6 +277,9 @@ pub fn condition(service: &Service, plan: Option<&Plan>) -> Result<Condition> {
     };
     let status = found.query_status().map_err(|error| explain("ask for the service", &name, error))?;
     let config = found.query_config().map_err(|error| explain("ask for the service", &name, error))?;
+    if !is_ours(&config, &name) {
+        return Ok(Condition::default());
+    }
     let bare = |text: &str| text.replace('"', "").to_lowercase();
     let installed = bare(&config.executable_path.to_string_lossy());
     let state = match status.current_state {
