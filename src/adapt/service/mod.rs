@@ -42,6 +42,9 @@ use crate::model::name::Name;
 pub use platform::{Keeper, host, perform};
 pub use step::Step;
 
+/// The exit codes after which no service manager starts the daemon anew: wrong config, or no config.
+const FINAL: [u8; 2] = [2, 3];
+
 /// Whose service it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

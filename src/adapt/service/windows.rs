@@ -234,13 +234,18 @@ fn control(name: &str, deed: Control) -> Result<()> {
             }
             service.start::<&OsStr>(&[]).map_err(|error| explain(words, name, error))?;
             let status = wait(&status, name, words, ServiceState::Running)?;
-            match trouble(&status) {
-                Some(cause) if status.current_state == ServiceState::Stopped => {
-                    let error = Error::new(Kind::Io, words, name, cause);
-                    Err(error.next("`lanpost service logs` and the event viewer say why"))
-                }
-                _ => Ok(()),
+            if status.current_state != ServiceState::Stopped {
+                return Ok(());
             }
+            // Without a config there is no log, and nothing is started anew: see `host`.
+            let (cause, next) = match trouble(&status) {
+                Some(cause) => (cause, "`lanpost service logs` and the event viewer say why"),
+                None => (
+                    "it stopped at once: its config is wrong or not there".to_owned(),
+                    "the event viewer says what is wrong with it, as does `lanpost run`",
+                ),
+            };
+            Err(Error::new(Kind::Io, words, name, cause).next(next))
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use super::super::{Plan, Scope};
+use super::super::{FINAL, Plan, Scope};
 use crate::model::shell::Shell;
 
 /// What locks in a daemon that wakes nobody; `systemd-analyze security` judges it.
@@ -81,7 +81,7 @@ pub fn text(plan: &Plan) -> String {
          Restart=on-failure\n\
          RestartSec=5\n\
          # Wrong config, or no config: starting again does not help.\n\
-         RestartPreventExitStatus=2 3\n\
+         RestartPreventExitStatus={last}\n\
          # Pinged while the daemon works, also while it waits for a share that hangs.\n\
          WatchdogSec=3min\n\
          TimeoutStartSec=5min\n\
@@ -91,6 +91,7 @@ pub fn text(plan: &Plan) -> String {
          [Install]\n\
          WantedBy={wanted_by}\n",
         edit = Shell::Posix.line(edit),
+        last = FINAL.map(|code| code.to_string()).join(" "),
     )
 }
 
@@ -140,6 +141,7 @@ mod tests {
         let line =
             "ExecStart=\"/home/a b/100%%/$$x/lan\\\"post\" --config \"/home/局域网/lanpost.toml\" run\n";
         assert!(text.contains(line), "{text}");
+        assert!(text.contains("\nRestartPreventExitStatus=2 3\n"), "{text}");
         assert!(text.contains("\nUser=me\n") && text.contains("\nWantedBy=multi-user.target\n"), "{text}");
     }
 

@@ -1,7 +1,8 @@
 //! The process as a service: started by the service control manager, which is told how far it is, until it has stopped.
 //!
 //! Times that are promised: a start within 60 s (the store may have to be brought up to date), a stop within 5 s (it
-//! takes 2 s). The body has flushed its log before [`host`] reports the end: the manager may end the process then.
+//! takes 2 s). An end that no start mends is reported as a success: all else counts as a failure, after which Windows
+//! starts it anew for ever; the event log has the cause. The body has flushed its log before [`host`] reports the end: the manager may end the process then.
 
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ use windows_service::service::{
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
 use windows_service::service_dispatcher;
 
-use super::super::Gravity;
+use super::super::{FINAL, Gravity};
 use super::explain;
 use super::journal::Journal;
 use crate::error::Result;
@@ -71,6 +72,7 @@ fn report(handle: ServiceStatusHandle, state: ServiceState, wait: Duration, code
         controls_accepted: if state == ServiceState::Running { stops } else { ServiceControlAccept::empty() },
         exit_code: match code {
             0 => ServiceExitCode::NO_ERROR,
+            code if FINAL.contains(&code) => ServiceExitCode::NO_ERROR,
             code => ServiceExitCode::ServiceSpecific(code.into()),
         },
         checkpoint: u32::from(!wait.is_zero()),
