@@ -119,7 +119,7 @@ fn config_and_state_are_found_too() {
     pc.init(&[]);
     let daemon = pc.daemon();
     assert!(daemon.log().contains("was found as"));
-    daemon.stop();
+    assert!(daemon.kill(), "it stays");
 }
 
 #[test]
