@@ -12,9 +12,11 @@
 //! Known limit: a GBK line that happens to be valid UTF-8 (all its pairs in C2-DF 80-BF, such as a lone U+4E00) reads
 //! as UTF-8. What a crash leaves: a tail without newline or a run of NULs, both in flight and not consumed.
 
+mod document;
 pub mod mojibake;
 pub mod said;
 mod start;
+mod western;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,6 +24,7 @@ use std::str::FromStr;
 
 use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
+pub use document::{Document, decode_document};
 use start::{Form, Start, sniffs};
 
 const BOM8: &[u8] = b"\xEF\xBB\xBF";
@@ -87,13 +90,17 @@ impl FromStr for Encoding {
     }
 }
 
-/// Why a complete line has no text.
+/// Why a complete line, or a document, has no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
     /// Data may still fill the hole: who can afford it reads such a line again before setting it aside.
     Nul,
     /// No encoding fits.
     Undecodable,
+    /// Of documents: UTF-8, but not all of its characters are whole.
+    Cut,
+    /// Of documents: several encodings fit.
+    Unclear,
 }
 
 impl fmt::Display for Damage {
@@ -101,6 +108,8 @@ impl fmt::Display for Damage {
         f.write_str(match self {
             Damage::Nul => "NUL bytes where text should be",
             Damage::Undecodable => "neither UTF-8, UTF-16 nor GB18030",
+            Damage::Cut => "UTF-8 with a character that is cut in two",
+            Damage::Unclear => "nothing tells whether it is GBK, UTF-16 without BOM or Western text",
         })
     }
 }
@@ -214,43 +223,6 @@ pub fn nul_run(buf: &[u8]) -> usize {
         return 0;
     }
     buf.iter().position(|byte| *byte != 0).unwrap_or(buf.len())
-}
-
-/// A whole document, such as a config file that an editor saved its own way. One in bytes is judged line by line: it may
-/// have got lines from two editors. The encoding is GB18030 if that of any line is.
-pub fn decode_document(bytes: &[u8]) -> Result<(String, Encoding), Damage> {
-    let start = match Start::by_bom(bytes) {
-        Some(start) => start,
-        None => {
-            // ASCII letters in UTF-16 put their NULs on one side; text without any is not UTF-16 of a config.
-            let nuls = |odd: usize| bytes.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
-            let (even, odd) = (nuls(0), nuls(1));
-            let encoding = match even.cmp(&odd) {
-                std::cmp::Ordering::Less => Encoding::Utf16Le,
-                std::cmp::Ordering::Greater => Encoding::Utf16Be,
-                std::cmp::Ordering::Equal => Encoding::Utf8,
-            };
-            Start { encoding, bom: 0 }
-        }
-    };
-    let bytes = &bytes[start.bom..];
-    if start.encoding.is_utf16() || utf8(bytes).is_some() {
-        let (encoding, text) = decode(start.encoding, bytes);
-        return Ok((text?.into_owned(), encoding));
-    }
-    // GBK of few characters may be UTF-8 by chance, but then hardly beyond U+07FF.
-    let sure = |line: &[u8]| utf8(line).is_some_and(|text| text.chars().any(|c| c > '\u{7ff}'));
-    let lines = || bytes.split_inclusive(|byte| *byte == b'\n');
-    let mixed = start.encoding == Encoding::Utf8Bom || lines().any(sure);
-    let read = |line| {
-        let gbk = || GB18030.decode_without_bom_handling_and_without_replacement(line);
-        if mixed { utf8(line).or_else(gbk) } else { gbk().or_else(|| utf8(line)) }
-    };
-    match lines().map(read).collect::<Option<String>>() {
-        _ if bytes.contains(&0) => Err(Damage::Nul),
-        Some(text) => Ok((text, Encoding::Gb18030)),
-        None => Err(Damage::Undecodable),
-    }
 }
 
 /// The bytes of `text` in `encoding`; with `bom` as at a file's start, where the encoding has one.

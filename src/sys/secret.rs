@@ -124,10 +124,10 @@ fn from_file(reference: &SecretRef, path: &Path) -> Result<Zeroizing<String>> {
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize + 1));
     file.take(MOST + 1).read_to_end(&mut bytes).at("read the secret", path)?;
-    let (text, _) = decode_document(&bytes).map_err(|_| {
+    let document = decode_document(&bytes).map_err(|_| {
         Error::usage(READ, reference, "it is no text").next("store it anew with `lanpost secret set`")
     })?;
-    Ok(Zeroizing::new(text))
+    Ok(Zeroizing::new(document.text))
 }
 
 /// Whether a file may be replaced by a secret: it is none, or looks like one itself.
@@ -139,7 +139,7 @@ fn could_be_secret(path: &Path) -> std::io::Result<bool> {
         Ok(meta) if !meta.is_file() => return Ok(false),
         Ok(_) => File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?,
     };
-    let text = decode_document(&bytes).ok().map(|(text, _)| Zeroizing::new(text));
+    let text = decode_document(&bytes).ok().map(|document| Zeroizing::new(document.text));
     Ok(bytes.is_empty() || text.is_some_and(|text| Secret::new(text).is_ok()))
 }
 

@@ -362,6 +362,23 @@ fn text_is_piped_in_any_encoding() {
 }
 
 #[test]
+fn what_is_piped_in_is_never_guessed_in_silence() {
+    let (_lan, office, lab) = two();
+    let utf8 = "我们已经完成了测试，请回复";
+    let feed = |bytes: &[u8]| office.feed(&["send", "lab", "-"], bytes);
+    for refused in ["a 你好\0b\0c".as_bytes(), &utf8.as_bytes()[..20], b"M\xFCller"] {
+        feed(refused).exits(2).says(&["read standard input", "pipe whole text in UTF-8"]);
+    }
+    feed(&encode(utf8, Encoding::Gb18030, false)).exits(0).says(&["taken for GBK"]);
+    feed(&encode(utf8, Encoding::Utf16Le, false)).exits(0).says(&["taken for UTF-16LE without BOM"]);
+    feed(&encode("你好", Encoding::Utf16Le, false)).exits(0).says(&["if it is \"你好\" in UTF-16"]);
+    let silent = feed(utf8.as_bytes()).exits(0);
+    assert!(!silent.err.contains("taken for"), "{}", silent.err);
+    let contents: Vec<_> = lab.inbox().iter().map(|message| message["content"].clone()).collect();
+    assert_eq!(contents, [utf8, utf8, "`O}Y", utf8]);
+}
+
+#[test]
 fn content_may_be_json() {
     let (_lan, office, lab) = two();
     let content = json!({"job": 7, "名": ["a", null, 1.5]});

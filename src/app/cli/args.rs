@@ -4,11 +4,12 @@ use std::io::{self, IsTerminal, Read};
 
 use serde_json::Value;
 
+use super::Cx;
 use crate::engine::node::Node;
 use crate::error::{Error, Result};
 use crate::model::json;
 use crate::model::name::Name;
-use crate::model::text::decode_document;
+use crate::model::text::{Document, decode_document};
 use crate::sys::dirs;
 
 /// The environment variable that says which agent speaks; a wake sets it.
@@ -65,17 +66,25 @@ pub struct Body {
 }
 
 impl Body {
-    /// The content; waits for the end of standard input if it comes from there.
+    /// The content; waits for the end of standard input if it comes from there, and tells how that was written if
+    /// it had to be guessed.
     ///
     /// # Errors
     /// There is none; it can't be decoded; it is over `limit` bytes; it is no JSON though it should be.
-    pub fn content(&self, limit: u64) -> Result<Value> {
+    pub fn content(&self, cx: &mut Cx, limit: u64) -> Result<Value> {
+        let mut from_pipe = |stdin: &io::Stdin| {
+            let Document { text, note, .. } = piped(&mut stdin.lock(), limit)?;
+            if let Some(note) = note {
+                cx.note(&format!("standard input: {note}"));
+            }
+            Ok::<_, Error>(text)
+        };
         let text = match self.text.as_deref() {
-            Some("-") => piped(&mut io::stdin().lock(), limit)?,
+            Some("-") => from_pipe(&io::stdin())?,
             Some(text) => text.to_owned(),
             None => {
                 let stdin = io::stdin();
-                let text = if stdin.is_terminal() { String::new() } else { piped(&mut stdin.lock(), limit)? };
+                let text = if stdin.is_terminal() { String::new() } else { from_pipe(&stdin)? };
                 if text.is_empty() {
                     let error = Error::usage("send", "", "TEXT is missing, and nothing is piped in");
                     return Err(error.next("give TEXT, `-` to read standard input, or \"\" to send nothing"));
@@ -88,7 +97,7 @@ impl Body {
 }
 
 /// All of standard input as text, without its last newline. PowerShell pipes what it likes: UTF-16, GBK, a BOM.
-pub(super) fn piped(from: &mut dyn Read, limit: u64) -> Result<String> {
+pub(super) fn piped(from: &mut dyn Read, limit: u64) -> Result<Document> {
     // UTF-16 takes twice the room of the ASCII that it may hold; the exact limit is checked on the message.
     let most = limit.saturating_mul(2).saturating_add(4);
     let mut bytes = vec![];
@@ -98,11 +107,15 @@ pub(super) fn piped(from: &mut dyn Read, limit: u64) -> Result<String> {
         let error = Error::usage(deed, "", format!("it is longer than a message may be ({limit} bytes)"));
         return Err(error.next("put the bulk into a file on the share and send its path"));
     }
-    let (mut text, _) = decode_document(&bytes)
-        .map_err(|damage| Error::usage(deed, "", damage).next("pipe text, or put the file on the share"))?;
+    let mut document = decode_document(&bytes).map_err(|damage| {
+        Error::usage(deed, "", damage).next(
+            "pipe whole text in UTF-8, or in UTF-16 with a BOM; put what is no text into a file on the share",
+        )
+    })?;
+    let text = &mut document.text;
     let end = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).map(str::len);
     text.truncate(end.unwrap_or(text.len()));
-    Ok(text)
+    Ok(document)
 }
 
 /// JSON of any kind that every reader will accept: as strict as the other end is.
@@ -124,14 +137,16 @@ mod tests {
 
     #[test]
     fn piped_text_loses_one_newline_and_its_encoding() {
+        let text = |bytes: &[u8]| piped(&mut &*bytes, 100).map(|document| document.text);
         for encoding in Encoding::ALL {
-            let bytes = encode("你好\n\n", encoding, true);
-            assert_eq!(piped(&mut &bytes[..], 100).unwrap(), "你好\n", "{encoding:?}");
+            assert_eq!(text(&encode("你好\n\n", encoding, true)).unwrap(), "你好\n", "{encoding:?}");
         }
-        assert_eq!(piped(&mut &b"a\r\n"[..], 100).unwrap(), "a");
-        assert_eq!(piped(&mut &b""[..], 100).unwrap(), "");
+        assert_eq!(text(b"a\r\n").unwrap(), "a");
+        assert_eq!(text(b"").unwrap(), "");
         assert!(piped(&mut &[b'x'; 25][..], 10).unwrap_err().to_string().contains("10 bytes"));
-        assert!(piped(&mut &b"a\0b\0\0"[..], 100).is_err());
+        for bad in ["a 你好\0b\0c".as_bytes(), b"a\0b\0\0", &"你好".as_bytes()[..5]] {
+            assert!(text(bad).unwrap_err().next_step().unwrap().contains("UTF-8"));
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         let cause = format!("it is {} already", message.state);
         return Err(Error::usage("acknowledge", &message.id, cause).next("leave out --ack; nothing was sent"));
     }
-    let content = args.body.content(node.config.limits.message.0)?;
+    let content = args.body.content(cx, node.config.limits.message.0)?;
     let id = answered.as_ref().map_or(args.id.as_str(), |message| message.id.as_str());
     let reply = ops::reply(&mut node, id, content, agent)?;
     if answered.is_some() {

@@ -142,7 +142,7 @@ fn of_config(cx: &Cx) -> Result<SecretRef> {
 fn asked(place: &SecretRef) -> Result<Zeroizing<String>> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
-        return piped(&mut stdin.lock(), LONGEST as u64).map(Zeroizing::new);
+        return piped(&mut stdin.lock(), LONGEST as u64).map(|piped| Zeroizing::new(piped.text));
     }
     let ask = |prompt: String| {
         let answer = rpassword::prompt_password(prompt).map(Zeroizing::new);

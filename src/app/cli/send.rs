@@ -94,7 +94,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         ttl: args.ttl,
         id: args.id,
         create: args.create,
-        ..Draft::new(args.to, args.body.content(node.config.limits.message.0)?)
+        ..Draft::new(args.to, args.body.content(cx, node.config.limits.message.0)?)
     };
     let message = accept(cx, &mut node, draft)?;
     let mut sent = dispatch(cx, &mut node, message, "send")?;

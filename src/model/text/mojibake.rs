@@ -138,10 +138,8 @@ fn weigh(text: &str, original: &str, (wrong, right): (&Encoding, &Encoding)) -> 
         if text.chars().all(|c| c.is_ascii() || c.is_uppercase()) {
             return 0;
         }
-        let common =
-            |c: &char| matches!(GBK.encode(c.encode_utf8(&mut [0; 4])).0[..], [0xB0..=0xD7, 0xA1..=0xFE]);
         let chinese: Vec<char> = original.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()).collect();
-        let ordinary = chinese.iter().filter(|c| common(c)).count();
+        let ordinary = chinese.iter().filter(|c| is_common(**c)).count();
         let in_a_row = original.split(|c: char| !c.is_alphabetic() || c.is_ascii());
         let runs: Vec<usize> = in_a_row.map(|run| run.chars().count()).filter(|len| *len > 0).collect();
         let alone = runs.iter().filter(|len| **len == 1).count();
@@ -160,8 +158,18 @@ fn weigh(text: &str, original: &str, (wrong, right): (&Encoding, &Encoding)) -> 
     text.chars().filter(continues).count()
 }
 
+/// Whether it is one of the 3755 Chinese characters of every day.
+pub(super) fn is_common(c: char) -> bool {
+    matches!(GBK.encode(c.encode_utf8(&mut [0; 4])).0[..], [0xB0..=0xD7, 0xA1..=0xFE])
+}
+
+/// Whether it is one that stands for nothing by itself: what GB18030 makes of bytes that GBK leaves open.
+pub(super) fn is_private(c: char) -> bool {
+    matches!(c, '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..)
+}
+
 /// Whether it is a character that people write in mail.
-fn is_written(c: char) -> bool {
+pub(super) fn is_written(c: char) -> bool {
     matches!(c,
         '\t' | '\n' | '\r' | ' '..='~'
         | '\u{A0}'..='\u{AC}' | '\u{AE}'..='\u{17F}' // Latin

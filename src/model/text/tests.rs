@@ -272,32 +272,6 @@ fn a_tail_is_taken_as_if_it_had_ended() {
 }
 
 #[test]
-fn a_document_is_read_as_a_whole() {
-    let toml = "# 共享文件夹\r\nname = \"lab\"\n";
-    for encoding in Encoding::ALL {
-        assert_eq!(decode_document(&encode(toml, encoding, true)), Ok((toml.to_owned(), encoding)));
-        if encoding != Encoding::Utf8Bom {
-            assert_eq!(decode_document(&encode(toml, encoding, false)), Ok((toml.to_owned(), encoding)));
-        }
-    }
-    assert_eq!(decode_document(b""), Ok((String::new(), Encoding::Utf8)));
-    assert_eq!(decode_document(b"a\xFF\xFFb"), Err(Damage::Undecodable));
-    assert_eq!(decode_document(b"a = 1\n\0\0\0\0"), Err(Damage::Nul));
-    // Two editors: one comment in GBK makes no GBK of the rest, nor a line that is both by chance UTF-8 of the rest.
-    let gbk = |text: &str| encode(text, Encoding::Gb18030, false);
-    for mark in [&b""[..], BOM8] {
-        let mixed =
-            [mark, &gbk("# 注释\n"), "path = \"/mnt/共享\"\n# é\n".as_bytes(), &gbk("# 说明")].concat();
-        let text = "# 注释\npath = \"/mnt/共享\"\n# é\n# 说明";
-        assert_eq!(decode_document(&mixed), Ok((text.to_owned(), Encoding::Gb18030)));
-    }
-    let chance = "path = \"/mnt/一\"\n# 注释\n";
-    assert_eq!(decode_document(&gbk(chance)), Ok((chance.to_owned(), Encoding::Gb18030)));
-    assert_eq!(decode_document(&[&gbk("# 注释\n")[..], b"\0\0\n"].concat()), Err(Damage::Nul));
-    assert_eq!(decode_document(&[&gbk("# 注释\n")[..], b"\xff\n"].concat()), Err(Damage::Undecodable));
-}
-
-#[test]
 fn a_hostile_file_is_got_through() {
     for pattern in ["{\"a\":1}\u{feff}", "\"}\u{feff}{\" ", "x{\0\"\0}\0{\"", "你}{\"", "\0\r", "{ "] {
         for end in [&b"\n"[..], b"\xFF\n", b""] {
