@@ -388,6 +388,20 @@ fn append(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
+fn a_line_of_a_western_windows_is_kept_and_what_it_likely_says_is_offered() {
+    let lan = Lan::new();
+    let pc = lan.join("lab");
+    let daemon = pc.daemon();
+    let line = b"{\"from\":\"hand\",\"content\":\"M\xFCller, 100 \xB0C\"}\r\n";
+    append(&slot(&pc), line);
+    let got = pc.receives("M黮ler, 100 癈");
+    assert_eq!((&got["likely"], &got["encoding"]), (&json!("Müller, 100 °C"), &json!("gb18030")));
+    let raw = pc.command(&["read", &text_of(&got, "id"), "--raw", "--peek"]).output().unwrap().stdout;
+    assert_eq!(raw, line);
+    daemon.stop();
+}
+
+#[test]
 fn the_sample_appended_by_hand_arrives_however_it_was_written() {
     let lan = Lan::new();
     let pc = lan.join("instance-B");

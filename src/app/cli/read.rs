@@ -91,7 +91,7 @@ fn show(cx: &mut Cx, message: &Message) {
     cx.out.line(print::content(&message.content));
     if let Some(likely) = &message.likely {
         cx.out.line("");
-        cx.out.line("Likely, before it was decoded wrongly on its way to the share:");
+        cx.out.line("Likely, before it was decoded wrongly:");
         cx.out.line(print::content(likely));
     }
 }

@@ -15,6 +15,9 @@ use std::sync::LazyLock;
 use encoding_rs::{BIG5, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use serde_json::Value;
 
+use super::Encoding as Written;
+use super::western::western as western_of;
+
 /// The wrong turns: what bytes of the second were read as.
 const TURNS: [(&Encoding, &Encoding); 5] =
     [(WINDOWS_1252, UTF_8), (GBK, UTF_8), (BIG5, UTF_8), (SHIFT_JIS, UTF_8), (WINDOWS_1252, GBK)];
@@ -22,18 +25,35 @@ const TURNS: [(&Encoding, &Encoding); 5] =
 /// What it takes to be believed, see [`weigh`].
 const ENOUGH: usize = 2;
 
-/// What a content said before it was decoded wrongly: of the same shape, with each such string mended. `None` unless
-/// the evidence is strong for at least one of them.
-pub fn original_of(content: &Value) -> Option<Value> {
+/// What a content said before it was decoded wrongly, by its writer or, if it was `written` in what we took for
+/// GB18030, by us: of the same shape, with each such string mended. `None` unless the evidence is strong for one of them.
+pub fn original_of(content: &Value, written: Option<Written>) -> Option<Value> {
+    mended(content, &original).or_else(|| {
+        let western = written == Some(Written::Gb18030) && all_western(content);
+        if western { mended(content, &western_of) } else { None }
+    })
+}
+
+/// Whether no string of it is Chinese, which a single one would prove.
+fn all_western(content: &Value) -> bool {
     match content {
-        Value::String(text) => original(text).map(Value::String),
+        Value::String(text) => text.is_ascii() || western_of(text).is_some(),
+        Value::Array(values) => values.iter().all(all_western),
+        Value::Object(map) => map.iter().all(|(key, value)| key.is_ascii() && all_western(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+fn mended(content: &Value, mend: &impl Fn(&str) -> Option<String>) -> Option<Value> {
+    match content {
+        Value::String(text) => mend(text).map(Value::String),
         Value::Array(values) => {
-            let mended: Vec<_> = values.iter().map(original_of).collect();
+            let mended: Vec<_> = values.iter().map(|value| mended(value, mend)).collect();
             let all = || mended.iter().zip(values).map(|(new, old)| new.as_ref().unwrap_or(old).clone());
             mended.iter().any(Option::is_some).then(|| Value::Array(all().collect()))
         }
         Value::Object(map) => {
-            let mended: Vec<_> = map.values().map(original_of).collect();
+            let mended: Vec<_> = map.values().map(|value| mended(value, mend)).collect();
             let pair = |(new, (key, old)): (&Option<Value>, (&String, &Value))| {
                 (key.clone(), new.as_ref().unwrap_or(old).clone())
             };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::model::envelope::{Envelope, Priority, format_time};
 use crate::model::id::MessageId;
 use crate::model::state::State;
-use crate::model::text::mojibake;
+use crate::model::text::{Encoding, mojibake};
 
 /// Whether a message came or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,7 +77,7 @@ pub struct Message {
     /// How the line was written, for mail that came through the open slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
-    /// What the content likely said before somebody decoded it wrongly; only where the evidence is strong.
+    /// What the content likely said before somebody, or we, decoded it wrongly; only where the evidence is strong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likely: Option<Value>,
     /// Fields of the envelope that this version doesn't know.
@@ -95,6 +95,8 @@ impl Message {
         let expires: Option<i64> = row.get(14)?;
         let rest: Option<String> = row.get(18)?;
         let content = serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default();
+        let encoding: Option<String> = row.get(17)?;
+        let written = encoding.as_deref().and_then(Encoding::from_name);
         Ok(Message {
             n: row.get(0)?,
             way: if way == "in" { Way::In } else { Way::Out },
@@ -103,7 +105,7 @@ impl Message {
             from: row.get(4)?,
             to: row.get(5)?,
             kind: row.get(6)?,
-            likely: mojibake::original_of(&content),
+            likely: mojibake::original_of(&content, written),
             content,
             timestamp: row.get(8)?,
             state: parsed(row, 9)?,
@@ -114,7 +116,7 @@ impl Message {
             expires: expires.map(rfc3339),
             outcome: row.get(15)?,
             wake: row.get(16)?,
-            encoding: row.get(17)?,
+            encoding,
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
@@ -193,7 +195,7 @@ impl NewMessage {
             outcome: self.outcome.clone(),
             wake: None,
             encoding: None,
-            likely: mojibake::original_of(&e.content),
+            likely: mojibake::original_of(&e.content, None),
             rest: e.rest.clone(),
         }
     }

@@ -58,8 +58,19 @@ fn what_lost_something_or_says_too_little_is_left_alone() {
 fn a_content_keeps_its_shape() {
     let content = serde_json::json!({"a": ["ÄãºÃ", 1, "x"], "b": {"c": null}, "d": "好"});
     let expected = serde_json::json!({"a": ["你好", 1, "x"], "b": {"c": null}, "d": "好"});
-    assert_eq!(original_of(&content), Some(expected));
-    assert_eq!(original_of(&serde_json::json!(["好", {"x": "y"}, 7])), None);
+    assert_eq!(original_of(&content, None), Some(expected));
+    assert_eq!(original_of(&serde_json::json!(["好", {"x": "y"}, 7]), None), None);
+}
+
+#[test]
+fn western_text_is_told_only_where_we_took_it_for_gbk() {
+    let content = serde_json::json!({"name": "M黮ler", "at": ["100 癈", 1]});
+    let expected = serde_json::json!({"name": "Müller", "at": ["100 °C", 1]});
+    assert_eq!(original_of(&content, Some(Written::Gb18030)), Some(expected));
+    assert_eq!(original_of(&content, Some(Written::Utf8)), None);
+    assert_eq!(original_of(&content, None), None);
+    let chinese = serde_json::json!(["M黮ler", "你好"]);
+    assert_eq!(original_of(&chinese, Some(Written::Gb18030)), None);
 }
 
 /// Ordinary sentences: none of them, no part of one, and no two together may be "mended".
@@ -94,8 +105,13 @@ const ORDINARY: &[&str] = &[
 #[test]
 fn ordinary_text_is_left_alone() {
     let mut looked = 0;
+    let looks_western = |text: &str| {
+        let left_alone = text.is_ascii() || GBK.encode(text).2 || western_of(text).is_none();
+        !left_alone
+    };
     for sentence in ORDINARY {
         assert_eq!(original(sentence), None, "{sentence}");
+        assert!(!looks_western(sentence), "{sentence}");
         let words: Vec<&str> = sentence.split([' ', '，', '、', '。', '；']).collect();
         for from in 0..words.len() {
             for to in from + 1..=words.len() {
@@ -108,6 +124,7 @@ fn ordinary_text_is_left_alone() {
         for part in (1..=8).flat_map(|len| chars.windows(len)) {
             let part: String = part.iter().collect();
             assert_eq!(original(&part), None, "{part}");
+            assert!(!looks_western(&part), "{part}");
             looked += 1;
         }
     }
