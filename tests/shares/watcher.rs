@@ -45,13 +45,18 @@ fn announced(pairs: &[Pair], count: usize) -> Outcome<()> {
     let missed = |pair: &Pair| -> Outcome<u64> {
         Ok(pair.status(&BOB)?["missed_events"].as_u64().ok_or("no count of missed events")?)
     };
-    let watching = |pair: &Pair| {
+    let watching = |pair: &Pair| -> Outcome<()> {
         let expected = match pair.kind {
             Kind::Smb => "notifications",
             Kind::Nfs => "polling",
         };
+        // Only mail that was announced shows that the watcher is set up (again), so there has to be some.
         until(&format!("{} to be watched by {expected}", pair.share()), || {
-            Ok(pair.status(&BOB)?["watching"] == expected)
+            let watched = pair.status(&BOB)?["watching"] == expected;
+            if !watched {
+                exchange(std::slice::from_ref(pair), 1)?;
+            }
+            Ok(watched)
         })
     };
     pairs.iter().try_for_each(watching)?;
