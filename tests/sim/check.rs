@@ -17,23 +17,23 @@ const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
 /// How often it is asked whether all is well.
 const ASK: Duration = Duration::from_secs(20);
 /// How long everybody must be quiet.
-const QUIET: u64 = 300;
+const QUIET: u64 = 120;
 /// Steps and verbs a minute of an idle daemon: idle looks each 2 s, heartbeats each 15 s, some for each peer.
 const IDLE: (u64, u64) = (160, 400);
 
 /// What must hold at any time: states go forward, and what they say is true.
 pub fn so_far(world: &mut World) -> Result<(), String> {
-    let World { sites, sent, twinned, .. } = world;
+    let World { sites, sent, twinned, names, .. } = world;
     for one in sent.iter_mut() {
-        let Some(now) = sites[one.from].state_of(&one.message) else { continue };
+        let Some(now) = sites[one.from].borrow().state_of(&one.message) else { continue };
         if now.state != one.seen && !one.seen.may_become(now.state) {
             return Err(format!("{} went from {} back to {}", describe(one), one.seen, now.state));
         }
         one.seen = now.state;
         let arrived = matches!(now.state, State::Delivered | State::Read | State::Processed);
         let Some(to) = one.to.filter(|to| arrived && !twinned.contains(to)) else { continue };
-        let peer = sites[one.from].config.instance.fold();
-        if sites[to].has(&peer, &one.message) == Some(false) {
+        let peer = names[one.from].fold();
+        if sites[to].borrow().has(&peer, &one.message) == Some(false) {
             return Err(format!("{} is {} at its sender and not in the inbox", describe(one), now.state));
         }
     }
@@ -55,6 +55,7 @@ pub fn in_the_end(world: &mut World) -> Result<(), String> {
         }
     }
     inboxes(world)?;
+    ends(world)?;
     order(world)?;
     quiet(world)
 }
@@ -62,7 +63,7 @@ pub fn in_the_end(world: &mut World) -> Result<(), String> {
 /// What is still to come, if anything is.
 fn unsettled(world: &World) -> Option<String> {
     for one in &world.sent {
-        let Some(now) = world.sites[one.from].state_of(&one.message) else {
+        let Some(now) = world.site(one.from).state_of(&one.message) else {
             return Some(format!("{} is not in its sender's store", describe(one)));
         };
         let enough = if one.to.is_some() { State::Delivered } else { State::Sent };
@@ -70,19 +71,31 @@ fn unsettled(world: &World) -> Option<String> {
             return Some(format!("{} is {}", describe(one), now.state));
         }
         if matches!(now.state, State::Failed | State::Expired) {
-            let (_, reports) = world.sites[one.from].arrived();
+            let (_, reports) = world.site(one.from).arrived();
             if !reports.iter().any(|report| report.in_reply_to.as_ref() == Some(&one.message.id)) {
                 return Some(format!("{} is {} and nobody was told", describe(one), now.state));
             }
         }
     }
     for foreign in world.foreign.iter().filter(|_| !world.restored) {
-        let (mail, _) = world.sites[foreign.to].arrived();
-        if !mail.iter().any(|message| message.content.as_str() == Some(&foreign.text)) {
-            return Some(format!("{:?}, by hand to {}", foreign.text, world.sites[foreign.to].name));
+        let (mail, _) = world.site(foreign.to).arrived();
+        let came = mail.iter().filter(|message| message.content.as_str() == Some(&foreign.text)).count();
+        let written = world.by_hand(foreign.to, &foreign.text);
+        if came < written {
+            let name = &world.names[foreign.to];
+            return Some(format!("{:?}, by hand to {name}: {came} of {written}", foreign.text));
         }
     }
-    for site in &world.sites {
+    for double in world.doubles.iter().filter(|double| double.sent) {
+        let (mail, _) = world.site(double.to).arrived();
+        if !mail.iter().any(|message| message.content.as_str() == Some(&double.text)) {
+            return Some(format!("{:?} to {} did not come", double.text, world.names[double.to]));
+        }
+    }
+    if let Some(one) = untold_wake(world) {
+        return Some(one);
+    }
+    for site in world.all() {
         if let Some(problem) = site.trouble().first() {
             return Some(format!("{} says: {problem}", site.name));
         }
@@ -106,19 +119,19 @@ fn unsettled(world: &World) -> Option<String> {
 
 /// Each message once, with the content that was sent, and handed over once.
 fn inboxes(world: &World) -> Result<(), String> {
-    for (index, site) in world.sites.iter().enumerate() {
+    for (index, site) in world.all().enumerate() {
         let (mail, reports) = site.arrived();
         let mut by_text: HashMap<&str, Vec<&Message>> = HashMap::new();
         for message in &mail {
             by_text.entry(message.content.as_str().unwrap_or("no text")).or_default().push(message);
         }
         for (text, found) in &by_text {
-            if found.len() > 1 {
+            if found.len() > world.by_hand(index, text).max(1) {
                 return Err(format!("{} has {:?} {} times", site.name, head(text), found.len()));
             }
         }
         for one in world.sent.iter().filter(|one| one.to == Some(index)) {
-            let state = world.sites[one.from].state_of(&one.message).map(|message| message.state);
+            let state = world.site(one.from).state_of(&one.message).map(|message| message.state);
             match by_text.get(one.text.as_str()).map(|found| found[0]) {
                 Some(found) if found.id == one.message.id => {}
                 Some(_) => return Err(format!("{} came under another id", describe(one))),
@@ -157,7 +170,7 @@ fn inboxes(world: &World) -> Result<(), String> {
             .lines()
             .filter(|line| line.contains(one.message.id.as_str()))
             .count();
-        let state = world.sites[one.from].state_of(&one.message).map(|message| message.state);
+        let state = world.site(one.from).state_of(&one.message).map(|message| message.state);
         if there == 0 && state == Some(State::Sent) {
             return Err(format!("{} is sent and not in the open slot", describe(one)));
         }
@@ -168,17 +181,65 @@ fn inboxes(world: &World) -> Result<(), String> {
     Ok(())
 }
 
+/// A wake that failed for good and whose sender was not told, if there is one.
+fn untold_wake(world: &World) -> Option<String> {
+    for (to, site) in world.all().enumerate().filter(|(to, _)| !world.twinned.contains(to)) {
+        for (peer, id) in &site.given_up {
+            let mut sent =
+                world.sent.iter().filter(|one| one.to == Some(to) && one.message.id.as_str() == id);
+            let Some(one) = sent.find(|one| world.names[one.from].fold() == *peer) else { continue };
+            if world.twinned.contains(&one.from) {
+                continue;
+            }
+            let (_, reports) = world.site(one.from).arrived();
+            let told = reports.iter().any(|report| {
+                let cause = report.content.get("cause").and_then(|cause| cause.as_str());
+                report.in_reply_to.as_ref() == Some(&one.message.id) && cause == Some("wake-failed")
+            });
+            if !told {
+                return Some(format!("the wake for {} failed, and its sender was not told", describe(one)));
+            }
+        }
+    }
+    None
+}
+
+/// A message ends unprocessed for a reason alone.
+fn ends(world: &World) -> Result<(), String> {
+    for one in &world.sent {
+        let state = world.site(one.from).state_of(&one.message).map(|message| message.state);
+        if state == Some(State::Expired) && !one.ttl {
+            return Err(format!("{} expired, and had all the time", describe(one)));
+        }
+        let Some(to) = one.to.filter(|to| state == Some(State::Failed) && !world.twinned.contains(to)) else {
+            continue;
+        };
+        if world.site(to).failed(&world.names[one.from].fold(), &one.message) != Some(true) {
+            return Err(format!(
+                "{} failed, and its recipient's agent said nothing of the kind",
+                describe(one)
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// From one sender to one recipient in the order of sending, as long as nothing had to be written a second time: what
 /// the recipient missed comes when it comes, and overtaking it is better than waiting for it.
 fn order(world: &World) -> Result<(), String> {
-    for (index, site) in world.sites.iter().enumerate() {
+    for (index, site) in world.all().enumerate() {
         let (mail, _) = site.arrived();
         let place: HashMap<_, _> =
             mail.iter().enumerate().map(|(place, message)| (key(message), place)).collect();
         let mut last: HashMap<usize, (usize, &Sent)> = HashMap::new();
         for one in world.sent.iter().filter(|one| one.to == Some(index)) {
-            let sender = &world.sites[one.from];
-            if sender.journey(&one.message).iter().any(|step| step.starts_with("resend")) {
+            let sender = world.site(one.from);
+            let journey = sender.journey(&one.message);
+            if journey.iter().any(|step| step.contains("the recipient misses it")) {
+                world.log.count("a gap that is asked for again");
+            }
+            if journey.iter().any(|step| step.starts_with("resend")) {
+                world.log.count("a message that is written again");
                 continue;
             }
             let Some(at) = place.get(&(sender.config.instance.fold(), one.message.id.to_string())) else {
@@ -197,16 +258,16 @@ fn order(world: &World) -> Result<(), String> {
 /// Nobody does more than an idle daemon does, and nobody has anything to say.
 fn quiet(world: &mut World) -> Result<(), String> {
     // What healing left to do: the last receipts, full looks after traffic.
-    let settled = world.now + Duration::from_secs(120);
+    let settled = world.now + Duration::from_secs(90);
     world.run(settled)?;
     let count = |world: &World| -> Vec<(u64, u64)> {
-        world.sites.iter().map(|site| (site.steps, site.view.with(|inner| inner.verbs))).collect()
+        world.all().map(|site| (site.steps, site.view.with(|inner| inner.verbs))).collect()
     };
     let before = count(world);
     let end = world.now + Duration::from_secs(QUIET);
     world.run(end)?;
     let minutes = QUIET / 60;
-    for ((site, before), now) in world.sites.iter().zip(before).zip(count(world)) {
+    for ((site, before), now) in world.all().zip(before).zip(count(world)) {
         let (steps, verbs) = ((now.0 - before.0) / minutes, (now.1 - before.1) / minutes);
         if steps > IDLE.0 || verbs > IDLE.1 {
             return Err(format!("{} is not quiet: {steps} steps and {verbs} verbs a minute", site.name));

@@ -69,11 +69,11 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<Life>>> = const { RefCell::new(None) };
 }
 
-/// Lets this thread play `life` while `work` runs.
+/// Lets this thread play `life` while `work` runs; within it others may be played.
 pub fn play<T>(life: &Arc<Life>, work: impl FnOnce() -> T) -> T {
-    CURRENT.set(Some(life.clone()));
+    let outer = CURRENT.replace(Some(life.clone()));
     let done = work();
-    CURRENT.set(None);
+    CURRENT.set(outer);
     done
 }
 

@@ -13,34 +13,41 @@
 mod check;
 mod clock;
 mod life;
+mod log;
 mod mutants;
 mod plan;
 mod rng;
 mod rules;
 mod server;
 mod site;
+mod stage;
 mod view;
 mod world;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
+use log::Log;
 use world::World;
 
 /// Seeds of a plain `cargo test`.
 const FEW: u64 = 20;
+/// Seeds after which everything in [`log::MUST`] must have happened.
+const MANY: u64 = 2_000;
 /// Failures after which a run stops.
 const ENOUGH: usize = 10;
 
-/// Runs one seed; what went wrong, and what happened if it was traced.
-fn run(seed: u64, trace: bool) -> (Result<(), String>, Vec<String>) {
-    let mut world = match World::new(seed, trace) {
-        Ok(world) => world,
-        Err(why) => return (Err(format!("it could not begin: {why}")), vec![]),
-    };
+/// What happened: how often, and in how many seeds.
+type Counts = BTreeMap<String, (u64, u64)>;
+
+/// Runs one seed; what went wrong.
+fn run(seed: u64, log: &Log) -> Result<(), String> {
+    let mut world = World::new(seed, log.clone()).map_err(|why| format!("it could not begin: {why}"))?;
+    log.note(|| format!("{:?}", world.plan));
     let done = catch_unwind(AssertUnwindSafe(|| {
         world.suffer()?;
         world.heal()?;
@@ -51,20 +58,10 @@ fn run(seed: u64, trace: bool) -> (Result<(), String>, Vec<String>) {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         Err(format!("PANIC: {}", text.unwrap_or_default()))
     });
-    let mut lines: Vec<String> = vec![];
-    if trace {
-        lines.push(format!("{:?}", world.plan));
-        let views = world.sites.iter().map(|site| &site.view);
-        let views = views.chain(world.twin.as_ref().map(|(_, twin, _)| &twin.view));
-        let mut all: Vec<String> =
-            views.flat_map(|view| view.with(|i| i.trace.take().unwrap_or_default())).collect();
-        all.sort_by(|a, b| a[..9].cmp(&b[..9]));
-        lines.extend(all);
-        for site in &world.sites {
-            lines.extend(site.said.iter().map(|said| format!("{} said {said}", site.name)));
-        }
-    }
-    (done, lines)
+    world
+        .all()
+        .for_each(|site| site.said.iter().for_each(|said| log.note(|| format!("{} said {said}", site.name))));
+    done
 }
 
 fn replay(seed: u64) -> String {
@@ -73,17 +70,26 @@ fn replay(seed: u64) -> String {
 
 /// Runs every `stride`th of some seeds and tells which failed.
 fn work(from: u64, to: u64, stride: usize) -> ExitCode {
+    let mut counts = BTreeMap::new();
     for seed in (from..to).step_by(stride) {
-        if let (Err(why), _) = run(seed, false) {
+        let log = Log::default();
+        if let Err(why) = run(seed, &log) {
             println!("seed {seed} FAILED: {why}\n  replay: {}", replay(seed));
         }
+        for (what, times) in log.counts() {
+            let (all, seeds): &mut (u64, u64) = counts.entry(what).or_default();
+            (*all, *seeds) = (*all + times, *seeds + 1);
+        }
+    }
+    for (what, (times, seeds)) in counts {
+        println!("count {times} {seeds} {what}");
     }
     ExitCode::SUCCESS
 }
 
 /// Runs many seeds, a process on each core (SQLite's locks are a process's: threads would wait for each other), until
-/// enough of them failed; returns how many did.
-fn run_many(from: u64, seeds: u64, enough: usize) -> usize {
+/// enough of them failed; returns how many did, and how often each mishap came, in how many seeds.
+fn run_many(from: u64, seeds: u64, enough: usize) -> (usize, Counts) {
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let me = std::env::current_exe().unwrap();
     let mut children: Vec<Child> = (0..workers)
@@ -99,7 +105,16 @@ fn run_many(from: u64, seeds: u64, enough: usize) -> usize {
     }
     drop(say);
     let mut failed = 0;
+    let mut counts = Counts::new();
     for line in said {
+        if let Some(count) = line.strip_prefix("count ") {
+            let mut words = count.splitn(3, ' ');
+            let mut number = || words.next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
+            let (times, seeds) = (number(), number());
+            let all = counts.entry(words.next().unwrap_or_default().to_owned()).or_default();
+            (all.0, all.1) = (all.0 + times, all.1 + seeds);
+            continue;
+        }
         println!("{line}");
         failed += usize::from(line.starts_with("seed "));
         if failed >= enough {
@@ -111,7 +126,17 @@ fn run_many(from: u64, seeds: u64, enough: usize) -> usize {
         // One that did not come to its end ran not all of its seeds.
         failed += usize::from(!ended.success() && failed < enough);
     }
-    failed
+    (failed, counts)
+}
+
+/// Prints how often each mishap came; returns how many never did that must.
+fn tell(counts: &Counts, seeds: u64) -> usize {
+    println!("{:>9} {:>7}  what happened", "times", "seeds");
+    for (what, (times, seeds)) in counts {
+        println!("{times:>9} {seeds:>7}  {what}");
+    }
+    let never = log::MUST.iter().filter(|what| seeds >= MANY && !counts.contains_key(**what));
+    never.inspect(|what| println!("NEVER happened in {seeds} seeds: {what}")).count()
 }
 
 fn main() -> ExitCode {
@@ -133,8 +158,9 @@ fn main() -> ExitCode {
     }
     let start = Instant::now();
     if let Some(seed) = number("--seed") {
-        let (done, lines) = run(seed, has("--trace"));
-        lines.iter().for_each(|line| println!("{line}"));
+        let log = Log::new(has("--trace"));
+        let done = run(seed, &log);
+        log.lines().iter().for_each(|line| println!("{line}"));
         return match done {
             Ok(()) => {
                 println!("seed {seed}: all is well");
@@ -151,7 +177,9 @@ fn main() -> ExitCode {
         return if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let (from, seeds) = (number("--from").unwrap_or(1), number("--seeds").unwrap_or(FEW));
-    let failed = run_many(from, seeds, if has("--first") { 1 } else { ENOUGH });
+    let (failed, counts) = run_many(from, seeds, if has("--first") { 1 } else { ENOUGH });
+    let never = if failed == 0 && seeds > FEW && !has("--first") { tell(&counts, seeds) } else { 0 };
+    let failed = failed + never;
     println!("simulator: seeds {from} to {}, {:.1} s", from + seeds - 1, start.elapsed().as_secs_f64());
     // The line that the gate adds up.
     let word = if failed == 0 { "ok" } else { "FAILED" };

@@ -54,6 +54,12 @@ const MUTANTS: &[Mutant] = &[
         with: "            if file.len() == at.size {",
         without: "            if file.len() >= at.size {",
     },
+    Mutant {
+        name: "the lease is looked at before an append",
+        file: "src/engine/tenure.rs",
+        with: "            Some(_) => Err(self.lose(share, node, number + 1)),",
+        without: "            Some(_) => Ok(()),",
+    },
 ];
 
 /// Whether every mutant was caught within `seeds` seeds.

@@ -30,6 +30,18 @@ pub struct Plan {
     pub expiry: bool,
     pub plain_peer: bool,
     pub gone: bool,
+    /// What is replaced is missing for a moment.
+    pub misses: bool,
+    /// Strangers that append to open slots without a lock.
+    pub careless: bool,
+    /// People who delete files.
+    pub deletions: bool,
+    /// Notifications don't tell of backups and power cuts.
+    pub unheard: bool,
+    /// Wall clocks that nobody sets right.
+    pub skewed: bool,
+    /// Nodes take steps between two calls of others.
+    pub races: bool,
 }
 
 impl Plan {
@@ -52,17 +64,25 @@ impl Plan {
             full: one(200),
             clock_jumps: one(200),
             strangers: one(350),
-            twins: one(120),
+            twins: one(200),
             stops: one(250),
             expiry: one(200),
             plain_peer: one(250),
             gone: one(150),
+            misses: one(300),
+            careless: one(300),
+            deletions: one(200),
+            unheard: one(500),
+            skewed: one(500),
+            races: one(600),
             ..Plan::default()
         };
         // What a copy of the state folder took in and acknowledged is nobody's when the share then forgets it.
         plan.restores &= !plan.twins;
+        // What a copy wrote and somebody deleted, nobody can write again.
+        plan.deletions &= !plan.twins;
         plan.nodes = 2 + rng.below(3);
-        plan.seconds = [60, 180, 600][rng.below(3)];
+        plan.seconds = [60, 180, 480][rng.below(3)];
         plan.messages = [8, 25, 60][rng.below(3)];
         plan
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A small generator (splitmix64).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Rng(u64);
 
 impl Rng {

@@ -1,13 +1,24 @@
 //! Rules of the format that the server itself can see broken, whatever becomes of the mail: nobody appends to a torn
-//! tail, no lane has two writers, and nothing is written to a share that is not the one.
+//! tail, no lane has two writers, nobody appends under a lease that was passed before it looked, no living lock is
+//! removed, and nothing is written to a share that is not the one.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use lanpost::model::layout;
+
+/// A look may be this old: what came about later was not seen, and nobody is to blame.
+const OLD: Duration = Duration::from_millis(600);
+/// Nobody's lock may be broken sooner.
+const LIVING: Duration = Duration::from_secs(60);
+/// The twin of node 3 is node 53.
+const TWINS: usize = 50;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub struct Rules {
+    /// Lockfiles: who made them, and when.
+    locks: HashMap<String, (usize, Duration)>,
     writers: HashMap<String, usize>,
     broken: Vec<String>,
 }
@@ -27,6 +38,32 @@ impl Rules {
         if first != by {
             self.broken.push(format!("n{by} and n{first} both wrote to {path}"));
         }
+    }
+
+    /// Node `by`, whose last call before this one took effect at `looked`, appends to a lane under a lease that was
+    /// passed at `passed`.
+    pub fn append_under(&mut self, by: usize, path: &str, looked: Duration, passed: Option<Duration>) {
+        if passed.is_some_and(|passed| passed + OLD < looked) {
+            self.broken.push(format!("n{by} appended to {path}, whose lease was passed at {passed:?}"));
+        }
+    }
+
+    pub fn lock(&mut self, by: usize, path: &str, now: Duration) {
+        self.locks.insert(path.to_owned(), (by, now));
+    }
+
+    /// Node `by`, whose last call before this one took effect at `looked`, removes a lockfile.
+    pub fn unlock(&mut self, by: usize, path: &str, looked: Duration, now: Duration) {
+        let Some((maker, made)) = self.locks.remove(path) else { return };
+        // One that was made after the look took the place of the one that was judged: nobody can see that.
+        if maker % TWINS != by % TWINS && made + OLD < looked && now < made + LIVING {
+            self.broken.push(format!("n{by} removed {path}, which n{maker} made at {made:?}"));
+        }
+    }
+
+    /// Files came back, or went: nobody knows whose.
+    pub fn forget_locks(&mut self) {
+        self.locks.clear();
     }
 
     /// Node `by` writes where it must not.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lanpost::sys::share::{Entry, Meta};
 
+use crate::log::Log;
 use crate::rng::Rng;
 use crate::rules::Rules;
 
@@ -33,8 +34,17 @@ struct Version {
 #[derive(Clone, Debug, Default)]
 struct Inode {
     bytes: Vec<u8>,
-    /// The last append: where it began, when, and by whom. Its data may reach others after its length.
-    last: Option<(usize, Duration, usize)>,
+    /// The last appends. Their data may reach others after their length, and in another order.
+    last: Vec<Part>,
+}
+
+/// An append: from where to where, when, and by whom.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    from: usize,
+    to: usize,
+    at: Duration,
+    by: usize,
 }
 
 /// How a node looks: its own changes are always there, those of others only when they are older than `lag`.
@@ -66,6 +76,7 @@ pub struct Server {
     pub events: Vec<(usize, String)>,
     /// Handles opened in an earlier epoch are stale.
     pub epoch: u64,
+    pub log: Log,
     /// Rules that somebody broke.
     pub rules: Rules,
     /// Appends that were not answered as done: where they began. A power cut may take them back.
@@ -75,6 +86,15 @@ pub struct Server {
 impl Server {
     pub fn reach(&mut self, at: Duration) {
         self.now = self.now.max(at);
+    }
+
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Since when something stands there.
+    pub fn since(&self, path: &str) -> Option<Duration> {
+        self.paths.get(path)?.last().filter(|version| version.what != What::Gone).map(|version| version.at)
     }
 
     fn put(&mut self, by: usize, path: &str, what: What) {
@@ -135,11 +155,17 @@ impl Server {
         let What::File { inode, len } = self.seen(path, eye)?.what else { return None };
         let file = self.inodes.get(&inode)?;
         let mut bytes = file.bytes[..len.min(file.bytes.len())].to_vec();
-        if let Some((from, at, by)) = file.last
-            && by != eye.node
-            && at + holes > self.now
-        {
-            bytes.iter_mut().skip(from).for_each(|byte| *byte = 0);
+        let mut late_parts = vec![];
+        for part in file.last.iter().filter(|part| part.by != eye.node) {
+            // Each part at a time of its own: the later one may be there before the earlier one.
+            let late = holes * ((part.from % 7) as u32 + 1) / 7;
+            late_parts.push(part.at + late > self.now);
+            if part.at + late > self.now {
+                bytes.iter_mut().take(part.to).skip(part.from).for_each(|byte| *byte = 0);
+            }
+        }
+        if late_parts.windows(2).any(|pair| pair[0] && !pair[1]) {
+            self.log.count("data before the data that was written before it");
         }
         Some(bytes)
     }
@@ -163,7 +189,7 @@ impl Server {
             return Ok(false);
         }
         self.next_inode += 1;
-        self.inodes.insert(self.next_inode, Inode { bytes: bytes.to_vec(), last: None });
+        self.inodes.insert(self.next_inode, Inode { bytes: bytes.to_vec(), last: vec![] });
         self.put(by, path, What::File { inode: self.next_inode, len: bytes.len() });
         Ok(true)
     }
@@ -180,11 +206,25 @@ impl Server {
         self.rules.append(by, path, &file.bytes);
         // A sync writes out all of the file, also what came before.
         self.unanswered.retain(|(unsynced, _)| *unsynced != inode);
-        file.last = Some((file.bytes.len(), now, by));
+        file.last.retain(|part| part.at + MEMORY > now);
+        file.last.push(Part { from: file.bytes.len(), to: file.bytes.len() + fits, at: now, by });
         file.bytes.extend_from_slice(&bytes[..fits]);
         let len = file.bytes.len();
         self.put(by, path, What::File { inode, len });
         Some(fits)
+    }
+
+    /// Somebody wrote at what was the end before the last append, as two SMB clients do that append at once: what was
+    /// written last is overwritten. Returns whether anything was.
+    pub fn overlap(&mut self, by: usize, path: &str, bytes: &[u8]) -> bool {
+        let What::File { inode, .. } = self.what(path) else { return false };
+        let Some(file) = self.inodes.get_mut(&inode) else { return false };
+        let Some(part) = file.last.last().copied() else { return false };
+        let end = (part.from + bytes.len()).max(file.bytes.len());
+        file.bytes.resize(end, 0);
+        file.bytes[part.from..part.from + bytes.len()].copy_from_slice(bytes);
+        self.put(by, path, What::File { inode, len: end });
+        true
     }
 
     pub fn touch(&mut self, by: usize, path: &str) -> Result<(), ()> {
@@ -227,6 +267,7 @@ impl Server {
         for (inode, from) in std::mem::take(&mut self.unanswered) {
             undone += usize::from(self.forget(inode, from, rng));
         }
+        self.rules.forget_locks();
         self.epoch += 1;
         undone
     }
@@ -292,6 +333,7 @@ impl Server {
         self.room = room;
         self.unsynced.clear();
         self.unanswered.clear();
+        self.rules.forget_locks();
         self.epoch += 1;
     }
 

@@ -15,6 +15,7 @@ use lanpost::engine::{Engine, Hints, Role};
 use lanpost::model::config::{Config, Limits, Look, ShareConfig, Size, WakeConfig};
 use lanpost::model::name::Name;
 use lanpost::model::report::REPORT;
+use lanpost::model::state::State;
 use lanpost::store::db::{Filter, Message, Way};
 use lanpost::sys::clock::Clock as _;
 use lanpost::sys::flock::LocalLock;
@@ -83,6 +84,9 @@ pub struct Site {
     pending: Vec<Pending>,
     /// Agents' runs whose end is not written down yet.
     unwritten: Vec<(String, String)>,
+    /// Messages for which a wake failed for good; what is not written down yet.
+    pub given_up: Vec<(String, String)>,
+    giving_up: Vec<(String, String)>,
     life: Arc<Life>,
     restless: u32,
     lock: Option<LocalLock>,
@@ -131,6 +135,8 @@ impl Site {
             hints: Hints::default(),
             pending: vec![],
             unwritten: vec![],
+            given_up: vec![],
+            giving_up: vec![],
             life: Arc::default(),
             restless: 0,
             lock: None,
@@ -171,6 +177,8 @@ impl Site {
             hints: Hints::default(),
             pending: vec![],
             unwritten: vec![],
+            given_up: vec![],
+            giving_up: vec![],
             life: Arc::default(),
             restless: 0,
             lock: None,
@@ -219,12 +227,14 @@ impl Site {
 
     /// kill -9, or the crash that was armed has come.
     pub fn crash(&mut self, restart: Duration) {
+        self.view.count("a node that dies");
         self.note("CRASH");
         (self.engine, self.waker) = (None, None);
         self.lock = None;
         for key in std::mem::take(&mut self.unwritten) {
             self.handed.entry(key).or_default().excused += 1;
         }
+        self.giving_up.clear();
         for wake in std::mem::take(&mut self.pending) {
             // The daemon's death does not always end the agent's run.
             if wake.outcome == Outcome::Done && self.rng.per_mille(500) {
@@ -316,6 +326,7 @@ impl Site {
             both.map_err(|error: lanpost::error::Error| format!("{}: a step failed: {error}", self.name))?;
         (self.engine, self.waker) = (Some(engine), Some(waker));
         self.unwritten.clear();
+        self.given_up.append(&mut self.giving_up);
         for problem in &step.problems {
             self.say(format!("problem: {problem}"));
         }
@@ -327,6 +338,17 @@ impl Site {
             return Err(format!("{} never rests; it said {:?}", self.name, self.said.last()));
         }
         if let Some(order) = woken.order {
+            // Nothing happens between a step and this.
+            for message in &order.messages {
+                let state =
+                    self.node().and_then(|node| node.db.message(Way::In, &message.peer, &message.id).ok()?);
+                if state.as_ref().is_some_and(|now| now.state != State::Delivered) {
+                    return Err(format!(
+                        "{}: the agent is woken for {}, which it dealt with",
+                        self.name, message.id
+                    ));
+                }
+            }
             let outcome = match self.manner {
                 Manner::Moody if self.rng.per_mille(300) => Outcome::Temporary,
                 Manner::Moody if self.rng.per_mille(50) => Outcome::Permanent,
@@ -352,6 +374,10 @@ impl Site {
                     self.unwritten.push(key(message));
                 }
             }
+            if outcome == Outcome::Permanent {
+                self.view.count("a wake that fails for good");
+                self.giving_up.extend(order.messages.iter().map(key));
+            }
             let (wake, detail) = (order.wake, format!("{outcome:?}").to_lowercase());
             self.ended.push(WakeResult { wake, agent: order.agent, outcome, detail });
         }
@@ -366,9 +392,7 @@ impl Site {
     }
 
     pub fn note(&self, what: &str) {
-        let now = self.clock.now().as_secs_f64();
-        let line = format!("{now:>9.3} n{} -- {}: {what}", self.view.node, self.name);
-        self.view.with(|inner| inner.trace.as_mut().map(|trace| trace.push(line)));
+        self.view.note(|| format!("-- {}: {what}", self.name));
     }
 
     /// Hands texts over; `None` if it died in it, so that nobody knows whether they were accepted.
@@ -441,11 +465,25 @@ impl Site {
         self.node()?.db.message(Way::In, peer, &message.id).ok().map(|found| found.is_some())
     }
 
+    /// Whether our agent refused a message.
+    pub fn failed(&self, peer: &str, message: &Message) -> Option<bool> {
+        let found = self.node()?.db.message(Way::In, peer, &message.id).ok()?;
+        Some(found.is_some_and(|found| found.state == State::Failed))
+    }
+
     /// What happened to a message of ours.
     pub fn journey(&self, message: &Message) -> Vec<String> {
         let Some(node) = self.node() else { return vec![] };
         let steps = node.db.transitions(Way::Out, &message.peer, &message.id).unwrap_or_default();
         steps.into_iter().map(|step| format!("{} {}", step.what, step.detail.unwrap_or_default())).collect()
+    }
+
+    /// Whether it says that another daemon has the instance.
+    pub fn lost(&self) -> bool {
+        let status = self.node().and_then(|node| ops::status(node).ok());
+        status.is_some_and(|status| {
+            status.problems.iter().any(|problem| problem.starts_with("another daemon runs"))
+        })
     }
 
     /// The word that names this state folder in lockfiles.

@@ -4,18 +4,24 @@
 //! says, the contract of `Share` holds as far as real shares were measured to keep it: what was answered as done is
 //! done, O_EXCL has one winner, and nothing is shown that is older than [`Weather::stale`] allows.
 
+mod append;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lanpost::error::{Error, Kind, Result};
-use lanpost::model::layout::SharePath;
+use lanpost::model::layout::{self, SharePath};
 use lanpost::sys::clock::Clock as _;
 use lanpost::sys::share::{Append, Census, Entry, Meta, Share};
 
 use crate::clock::SimClock;
 use crate::life::{Life, Moment};
+use crate::log::Log;
 use crate::rng::Rng;
 use crate::server::{Eye, Server, What};
+use crate::stage;
+
+use append::Handle;
 
 /// How the share treats one node, in thousandths of its calls.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +38,12 @@ pub struct Weather {
     pub stale: u32,
     /// Lengths are shown before data.
     pub holes: bool,
+    /// The others live on while a call is on its way.
+    pub races: u32,
+    /// What is replaced is missing for a moment.
+    pub misses: u32,
+    /// A stranger appends to an open slot at the same time, without a lock.
+    pub careless: u32,
     /// No call gets through.
     pub cut: bool,
 }
@@ -56,8 +68,8 @@ pub struct Inner {
     pub locked: bool,
     /// A call on a lockfile came to nothing, so that one of ours may be left standing.
     pub lock_stuck: bool,
-    /// What happened, if somebody wants to know.
-    pub trace: Option<Vec<String>>,
+    /// When the last call, and the one before it, took effect, in the server's time.
+    pub calls: (Duration, Duration),
 }
 
 /// A node's share. Clones are the same mount.
@@ -67,6 +79,7 @@ pub struct View {
     pub clock: Arc<SimClock>,
     servers: [Arc<Mutex<Server>>; 3],
     pub inner: Arc<Mutex<Inner>>,
+    log: Log,
 }
 
 /// What becomes of a call.
@@ -84,7 +97,7 @@ impl View {
         clock: Arc<SimClock>,
         servers: [Arc<Mutex<Server>>; 3],
         rng: Rng,
-        trace: bool,
+        log: Log,
     ) -> View {
         let inner = Inner {
             weather: Weather::default(),
@@ -94,9 +107,9 @@ impl View {
             verbs: 0,
             locked: false,
             lock_stuck: false,
-            trace: trace.then(Vec::new),
+            calls: (Duration::ZERO, Duration::ZERO),
         };
-        View { node, clock, servers, inner: Arc::new(Mutex::new(inner)) }
+        View { node, clock, servers, inner: Arc::new(Mutex::new(inner)), log }
     }
 
     pub fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
@@ -108,17 +121,28 @@ impl View {
         self.servers[mount as usize].clone()
     }
 
-    fn note(&self, verb: &str, path: &str, came: &str) {
-        let now = self.clock.now();
-        self.with(|inner| {
-            if let Some(trace) = &mut inner.trace {
-                trace.push(format!("{:>9.3} n{} {verb} {path} {came}", now.as_secs_f64(), self.node));
-            }
-        });
+    /// Something happened at this node.
+    pub fn note(&self, what: impl FnOnce() -> String) {
+        self.log.note(|| format!("{:>9.3} n{} {}", self.clock.now().as_secs_f64(), self.node, what()));
+    }
+
+    pub fn count(&self, what: &'static str) {
+        self.log.count(what);
+    }
+
+    /// Others live while this call is on its way.
+    fn meanwhile(&self) {
+        if self.with(|inner| inner.rng.per_mille(inner.weather.races)) {
+            let longest = self.with(|inner| if inner.rng.per_mille(200) { 3_000 } else { 60 });
+            self.clock.pass(self.with(|inner| inner.rng.time(1, longest)));
+            stage::meanwhile(self.node, &self.clock);
+        }
     }
 
     /// Time passes, and it is decided what becomes of this call.
     fn fate(&self, verb: &str, path: &SharePath) -> Fate {
+        self.meanwhile();
+        let mut hung = false;
         let fate = self.with(|inner| {
             inner.verbs += 1;
             let error = |kind, cause: &str| Error::new(kind, verb, path, cause);
@@ -137,15 +161,19 @@ impl View {
             }
             if inner.rng.per_mille(hang) {
                 self.clock.pass(inner.rng.time(1_000, 90_000));
+                hung = true;
             }
             let kinds = [
                 (Kind::Io, "EIO (simulated)"),
-                (Kind::Io, "ESTALE (simulated)"),
-                (Kind::Io, "EACCES (simulated)"),
+                (Kind::Away, "ESTALE (simulated)"),
+                (Kind::Denied, "EACCES (simulated)"),
+                (Kind::Away, "EHOSTDOWN (simulated)"),
                 (Kind::Busy, "sharing violation (simulated)"),
                 (Kind::Timeout, "timed out (simulated)"),
             ];
             let (kind, cause) = kinds[inner.rng.below(kinds.len())];
+            // Few files are made, and most depends on what is answered then.
+            let lose = if verb == "create" { lose * 3 } else { lose };
             if inner.rng.per_mille(refuse) {
                 Fate::Refused(error(kind, cause))
             } else if inner.rng.per_mille(lose) {
@@ -162,7 +190,22 @@ impl View {
             Fate::Lost(error) => &format!("LOST {error}"),
             Fate::Torn(error, _) => &format!("TORN {error}"),
         };
-        self.note(verb, path.as_str(), came);
+        if let Fate::Refused(error) | Fate::Lost(error) | Fate::Torn(error, _) = &fate {
+            match error.kind() {
+                Kind::Denied => self.count("a call that is denied"),
+                Kind::Away => self.count("a call that finds the share away"),
+                Kind::Timeout => self.count("a call that times out"),
+                _ => self.count("a call that fails"),
+            }
+        }
+        self.note(|| format!("{verb} {path} {came}"));
+        if hung {
+            self.count("a call that hangs");
+            stage::meanwhile(self.node, &self.clock);
+            self.note(|| format!("{verb} {path} no longer hangs"));
+        }
+        let now = self.server().lock().unwrap().now();
+        self.with(|inner| inner.calls = (now, inner.calls.0));
         if path.as_str().ends_with(".lock") {
             let unclear = match &fate {
                 Fate::Done => false,
@@ -282,7 +325,13 @@ impl Share for View {
                 return Ok(false);
             }
             match server.write(self.node, path.as_str(), bytes) {
-                Ok(true) => Ok(true),
+                Ok(true) => {
+                    if path.as_str().ends_with(".lock") {
+                        let now = server.now();
+                        server.rules.lock(self.node, path.as_str(), now);
+                    }
+                    Ok(true)
+                }
                 Ok(false) => Err(full("create", path)),
                 Err(()) => Err(missing("create", path)),
             }
@@ -295,7 +344,12 @@ impl Share for View {
                 let made = create(&mut server.lock().unwrap(), bytes);
                 let asked_twice = self.with(|inner| !inner.life.is_over() && inner.rng.per_mille(500));
                 // The client's kernel asked again, and was told that it exists: it made it itself.
-                if asked_twice { made.map(|_| false) } else { Err(error) }
+                if asked_twice {
+                    self.count(if matches!(made, Ok(true)) { "EEXIST after success" } else { "EEXIST" });
+                    made.map(|_| false)
+                } else {
+                    Err(error)
+                }
             }
             // Made, and nothing written into it.
             Fate::Torn(error, empty) => {
@@ -308,6 +362,21 @@ impl Share for View {
 
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()> {
         self.intrude("replace", path);
+        if self.with(|inner| inner.rng.per_mille(inner.weather.misses)) {
+            // Samba refuses to replace what somebody has open: the client removes it and renames again.
+            let there = {
+                let server = self.server();
+                let mut server = server.lock().unwrap();
+                let there = matches!(server.what(path.as_str()), What::File { .. });
+                server.remove(self.node, path.as_str());
+                there
+            };
+            if there {
+                self.count("a file that is missing while it is replaced");
+                self.clock.pass(Duration::from_millis(30));
+                stage::meanwhile(self.node, &self.clock);
+            }
+        }
         self.change("replace", path, |server| match server.write(self.node, path.as_str(), bytes) {
             Ok(true) => Ok(()),
             Ok(false) => Err(full("replace", path)),
@@ -323,7 +392,13 @@ impl Share for View {
 
     fn remove(&self, path: &SharePath) -> Result<()> {
         self.intrude("remove", path);
+        let (view, lock) = (self.clone(), path.as_str().ends_with(".lock"));
         self.change("remove", path, |server| {
+            if lock && server.what(path.as_str()) != What::Gone {
+                let looked = view.with(|inner| inner.calls.1);
+                let now = server.now();
+                server.rules.unlock(view.node, path.as_str(), looked, now);
+            }
             server.remove(self.node, path.as_str());
             Ok(())
         })
@@ -336,62 +411,9 @@ impl Share for View {
     }
 
     fn walk(&self, limit: usize) -> Result<Census> {
-        let mut files = self.look("walk", &lanpost::model::layout::root(), Server::files)?;
+        let mut files = self.look("walk", &layout::root(), Server::files)?;
         let cut = files.len() > limit;
         files.truncate(limit);
         Ok(Census { files, cut })
-    }
-}
-
-struct Handle {
-    view: View,
-    path: SharePath,
-    inode: u64,
-    len: u64,
-    epoch: u64,
-    mount: Mount,
-}
-
-impl Append for Handle {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let stale = || Error::new(Kind::Io, "append to", &self.path, "stale file handle (simulated)");
-        if self.mount != self.view.with(|inner| inner.mount) {
-            return Err(stale());
-        }
-        self.view.intrude("append to", &self.path);
-        let server = self.view.server();
-        let (path, node) = (self.path.as_str(), self.view.node);
-        let fate = self.view.fate("append", &self.path);
-        let mut server = server.lock().unwrap();
-        if server.epoch != self.epoch {
-            return Err(stale());
-        }
-        match fate {
-            Fate::Refused(error) => return Err(error),
-            Fate::Done => {}
-            Fate::Lost(error) => {
-                server.append_unanswered(node, path, self.inode, bytes);
-                return Err(error);
-            }
-            Fate::Torn(error, nul) => {
-                let cut = self.view.with(|inner| inner.rng.below(bytes.len() + 1));
-                let mut torn = bytes[..cut].to_vec();
-                if nul {
-                    torn.resize(bytes.len(), 0);
-                }
-                server.append_unanswered(node, path, self.inode, &torn);
-                return Err(error);
-            }
-        };
-        let fits = server.append(node, path, self.inode, bytes).ok_or_else(stale)?;
-        if fits < bytes.len() {
-            return Err(full("append to", &self.path));
-        }
-        self.len += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.len
     }
 }

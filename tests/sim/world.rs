@@ -1,23 +1,30 @@
 //! One run: the bad luck that the plan has in store, then healing, then the questions of `check`.
 //!
-//! Everything happens in virtual time, one thing after the other, on one thread; the earliest comes first. Nothing
-//! but the seed decides, so a run repeats.
+//! Everything happens in virtual time on one thread; the earliest comes first. While a node is in a step, its calls on
+//! the share may let the others live on (`stage`): they take whole steps between two calls of its. Nothing but the
+//! seed decides, so a run repeats.
 
 mod mishap;
+mod time;
 
+use std::cell::{Ref, RefCell, RefMut};
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lanpost::model::layout::{self, MessagesEntry};
+use lanpost::model::name::Name;
+use lanpost::model::state::State;
 use lanpost::store::db::Message;
 
 use crate::clock::SimClock;
 use crate::life;
+use crate::log::Log;
 use crate::plan::Plan;
 use crate::rng::Rng;
-use crate::server::{Eye, Server, Snapshot};
+use crate::server::{Server, Snapshot};
 use crate::site::{Hint, Manner, Site};
+use crate::stage;
 use crate::view::{Mount, View, Weather};
 
 use mishap::End;
@@ -29,8 +36,9 @@ pub struct Sent {
     pub to: Option<usize>,
     pub message: Message,
     pub text: String,
+    pub ttl: bool,
     /// The furthest state that was seen.
-    pub seen: lanpost::model::state::State,
+    pub seen: State,
 }
 
 /// A line that a stranger wrote into an open slot.
@@ -39,19 +47,39 @@ pub struct Foreign {
     pub text: String,
 }
 
+/// A message that a second daemon accepted; it says `sent` when it lay on the share before that daemon was gone.
+pub struct Double {
+    pub to: usize,
+    pub text: String,
+    pub sent: bool,
+    message: Message,
+}
+
+/// A second daemon with the identity of a node.
+pub struct Twin {
+    pub of: usize,
+    pub site: Rc<RefCell<Site>>,
+    until: Duration,
+}
+
+#[derive(Default)]
 pub struct World {
     pub plan: Plan,
     pub now: Duration,
-    pub sites: Vec<Site>,
-    pub twin: Option<(usize, Site, Duration)>,
+    /// A site that is in a step is borrowed.
+    pub sites: Vec<Rc<RefCell<Site>>>,
+    pub views: Vec<View>,
+    pub names: Vec<Name>,
+    pub twin: Option<Twin>,
     pub twinned: HashSet<usize>,
     pub server: Arc<Mutex<Server>>,
     pub wrong: [Arc<Mutex<Server>>; 2],
     pub sent: Vec<Sent>,
     pub foreign: Vec<Foreign>,
+    pub doubles: Vec<Double>,
     pub restored: bool,
     pub power_cuts: u32,
-    pub trace: bool,
+    pub log: Log,
     rng: Rng,
     snapshot: Option<Snapshot>,
     /// Hints on their way: when, to whom, what.
@@ -59,66 +87,90 @@ pub struct World {
     /// Bad luck that ends: when, what.
     ends: Vec<(Duration, End)>,
     counter: usize,
+    suffers: bool,
+    /// How many steps are begun and not over.
+    depth: usize,
+    /// Until when those within a step may live.
+    bound: Option<Duration>,
+    /// What went wrong within a step.
+    broken: Option<String>,
 }
 
 pub const PLAIN: &str = "oldie";
 const STRANGER: usize = 99;
+/// Steps within steps.
+const DEPTH: usize = 3;
 
 impl World {
-    pub fn new(seed: u64, trace: bool) -> Result<World, String> {
+    pub fn new(seed: u64, log: Log) -> Result<World, String> {
         life::watch_commits();
-        let plan = Plan::of(seed);
+        stage::clear();
+        let mut world = World { plan: Plan::of(seed), log: log.clone(), ..World::default() };
+        world.server.lock().unwrap().log = log.clone();
         let mut rng = Rng::new(seed ^ 0xABCD_EF01);
-        let servers = [(); 3].map(|()| Arc::new(Mutex::new(Server::default())));
+        let servers = [world.server.clone(), world.wrong[0].clone(), world.wrong[1].clone()];
         let other: Arc<SimClock> = Arc::new(SimClock::new(seed ^ 0xEE));
-        let mut sites = vec![];
-        for node in 0..plan.nodes {
+        for node in 0..world.plan.nodes {
             let clock = Arc::new(SimClock::new(seed.wrapping_mul(31).wrapping_add(node as u64)));
-            let view = View::new(node, clock, servers.clone(), Rng::new(rng.next()), trace);
+            let view = View::new(node, clock, servers.clone(), Rng::new(rng.next()), log.clone());
             let manner = match rng.below(4) {
                 0 => Manner::Absent,
                 1 => Manner::Moody,
                 _ => Manner::Prompt,
             };
             let name = ["anna", "bert", "cleo", "dora"][node];
-            sites.push(Site::new(name, view, manner, Rng::new(rng.next()))?);
+            world.views.push(view.clone());
+            let site = Site::new(name, view, manner, Rng::new(rng.next()))?;
+            world.names.push(site.config.instance.clone());
+            world.sites.push(Rc::new(RefCell::new(site)));
         }
         // The other share is lanpost's, too, and has mailboxes of the same names.
-        let stranger = View::new(STRANGER, other, servers.clone(), Rng::new(1), false);
+        let stranger = View::new(STRANGER, other, servers, Rng::new(1), Log::default());
         stranger.with(|inner| inner.mount = Mount::Other);
-        let names: Vec<String> = sites.iter().map(|site| site.name.clone()).collect();
-        for name in names {
-            drop(Site::new(&name, stranger.clone(), Manner::Absent, Rng::new(2))?);
+        for name in &world.names {
+            drop(Site::new(name.as_str(), stranger.clone(), Manner::Absent, Rng::new(2))?);
         }
-        let [server, nothing, other] = servers;
-        other.lock().unwrap().rules.forget();
-        Ok(World {
-            plan,
-            now: Duration::ZERO,
-            sites,
-            twin: None,
-            twinned: HashSet::new(),
-            server,
-            wrong: [nothing, other],
-            sent: vec![],
-            foreign: vec![],
-            restored: false,
-            power_cuts: 0,
-            trace,
-            rng,
-            snapshot: None,
-            hints: vec![],
-            ends: vec![],
-            counter: 0,
-        })
+        world.wrong[1].lock().unwrap().rules.forget();
+        world.rng = rng;
+        Ok(world)
+    }
+
+    /// A site that is not in a step.
+    pub fn site(&self, node: usize) -> Ref<'_, Site> {
+        self.sites[node].borrow()
+    }
+
+    fn site_mut(&self, node: usize) -> RefMut<'_, Site> {
+        self.sites[node].borrow_mut()
+    }
+
+    /// All of them; none is in a step.
+    pub fn all(&self) -> impl Iterator<Item = Ref<'_, Site>> {
+        self.sites.iter().map(|site| site.borrow())
+    }
+
+    /// A node that is not in a step, if the one that chance picks is not.
+    fn any(&mut self) -> Option<usize> {
+        let node = self.rng.below(self.sites.len());
+        self.is_free(node).then_some(node)
+    }
+
+    fn is_free(&self, node: usize) -> bool {
+        self.sites[node].try_borrow().is_ok()
+    }
+
+    /// Whether that node's twin is about, perhaps in a step.
+    fn has_twin(&self, node: usize) -> bool {
+        self.twin.as_ref().is_some_and(|twin| twin.of == node)
+    }
+
+    /// How often a stranger wrote this line.
+    pub fn by_hand(&self, to: usize, text: &str) -> usize {
+        self.foreign.iter().filter(|foreign| foreign.to == to && foreign.text == text).count()
     }
 
     pub fn note(&self, what: &str) {
-        self.sites[0].view.with(|inner| {
-            if let Some(trace) = &mut inner.trace {
-                trace.push(format!("{:>9.3} ** {what}", self.now.as_secs_f64()));
-            }
-        });
+        self.log.note(|| format!("{:>9.3} ** {what}", self.now.as_secs_f64()));
     }
 
     /// Bad luck for as long as planned.
@@ -126,33 +178,41 @@ impl World {
         let end = Duration::from_secs(self.plan.seconds);
         self.run(Duration::from_secs(5))?;
         self.change_weather();
-        let mut left = self.plan.messages;
+        self.suffers = true;
         while self.now < end {
             let gap = self.plan.seconds * 1_000 / 60;
             let pause = self.rng.time(gap / 4, gap * 2);
             self.run((self.now + pause).min(end))?;
-            if left > 0 && self.rng.per_mille(700) {
-                let burst = 1 + self.rng.below(4).min(left - 1);
-                left -= burst;
-                self.send(burst)?;
-            }
-            if self.rng.per_mille(400) {
-                let node = self.rng.below(self.sites.len());
-                self.sites[node].use_mail()?;
-                self.bury(node);
-            }
-            if self.rng.per_mille(600) {
-                self.mishap()?;
-            }
+            self.stir(700, 400, 600)?;
             crate::check::so_far(self)?;
         }
+        self.suffers = false;
         Ok(())
     }
 
-    fn send(&mut self, count: usize) -> Result<(), String> {
-        let from = self.rng.below(self.sites.len());
-        let plain = self.plan.plain_peer && self.rng.per_mille(200);
-        self.send_from(from, plain, count)
+    /// Somebody sends, somebody reads, something goes wrong: each so many times in a thousand.
+    fn stir(&mut self, send: u32, read: u32, mishap: u32) -> Result<(), String> {
+        let left = self.plan.messages.saturating_sub(self.sent.len());
+        if left > 0 && self.rng.per_mille(send) {
+            let burst = 1 + self.rng.below(4).min(left - 1);
+            if let Some(from) = self.any() {
+                let plain = self.plan.plain_peer && self.rng.per_mille(200);
+                self.send_from(from, plain, burst)?;
+            }
+        }
+        if self.rng.per_mille(send / 2) {
+            self.send_from_twin()?;
+        }
+        if self.rng.per_mille(read)
+            && let Some(node) = self.any()
+        {
+            self.site_mut(node).use_mail()?;
+            self.bury(node);
+        }
+        if self.rng.per_mille(mishap) {
+            self.mishap()?;
+        }
+        Ok(())
     }
 
     fn send_from(&mut self, from: usize, plain: bool, count: usize) -> Result<(), String> {
@@ -160,7 +220,7 @@ impl World {
             true => None,
             false => Some(self.rng.below(self.sites.len())),
         };
-        let address = to.map_or(PLAIN, |to| self.sites[to].config.instance.as_str()).to_owned();
+        let address = to.map_or(PLAIN, |to| self.names[to].as_str()).to_owned();
         let texts: Vec<String> = (0..count)
             .map(|_| {
                 self.counter += 1;
@@ -170,138 +230,42 @@ impl World {
             .collect();
         let ttl =
             (self.plan.expiry && !plain && self.rng.per_mille(300)).then(|| self.rng.time(1_000, 60_000));
-        let site = &mut self.sites[from];
-        if let Some(messages) = site.send(&address, &texts, ttl)? {
-            site.note(&format!("SENT {} to {address}", texts.len()));
+        let sent = self.site_mut(from).send(&address, &texts, ttl)?;
+        if let Some(messages) = sent {
+            self.site(from).note(&format!("SENT {} to {address}", texts.len()));
             for (message, text) in messages.into_iter().zip(texts) {
                 let seen = message.state;
-                self.sent.push(Sent { from, to, message, text, seen });
+                self.sent.push(Sent { from, to, message, text, ttl: ttl.is_some(), seen });
             }
         }
         self.bury(from);
         Ok(())
     }
 
-    /// Lets time pass until `end`.
-    pub fn run(&mut self, end: Duration) -> Result<(), String> {
-        loop {
-            let next = self.next_site();
-            let hint = self.hints.iter().map(|(at, ..)| *at).min();
-            let over = self.ends.iter().map(|(at, _)| *at).min();
-            let first = [next.map(|(at, _)| at), hint, over].into_iter().flatten().min();
-            let Some(at) = first.filter(|at| *at <= end) else {
-                self.now = self.now.max(end);
-                return Ok(());
-            };
-            self.now = self.now.max(at);
-            // The server's time is everybody's, and not that of a node whose call hangs.
-            for server in [&self.server, &self.wrong[0], &self.wrong[1]] {
-                server.lock().unwrap().reach(self.now);
-            }
-            if over.is_some_and(|over| over <= at) {
-                self.end_mishaps();
-            } else if hint.is_some_and(|hint| hint <= at) {
-                let now = self.now;
-                let (come, wait) =
-                    std::mem::take(&mut self.hints).into_iter().partition(|(at, ..)| *at <= now);
-                self.hints = wait;
-                let come: Vec<(Duration, usize, Hint)> = come;
-                for (_, node, hint) in come {
-                    self.sites[node].hint(hint, now);
-                }
-            } else if let Some((_, node)) = next {
-                self.turn(node)?;
-            }
+    /// The second daemon's PC has people and agents, too.
+    fn send_from_twin(&mut self) -> Result<(), String> {
+        let Some(site) = self.twin.as_ref().map(|twin| twin.site.clone()) else { return Ok(()) };
+        let Ok(mut site) = site.try_borrow_mut() else { return Ok(()) };
+        self.counter += 1;
+        let (to, text) = (self.rng.below(self.sites.len()), format!("message {} of the twin", self.counter));
+        for message in
+            site.send(self.names[to].as_str(), std::slice::from_ref(&text), None)?.unwrap_or_default()
+        {
+            site.note(&format!("SENT 1 to {} by the twin", self.names[to]));
+            self.log.count("mail of a second daemon");
+            self.doubles.push(Double { to, text: text.clone(), sent: false, message });
         }
+        Ok(())
     }
 
-    fn next_site(&self) -> Option<(Duration, usize)> {
-        let twin = self
-            .twin
-            .as_ref()
-            .and_then(|(_, twin, until)| Some((twin.next()?.min(*until), self.sites.len())));
-        let sites = self.sites.iter().enumerate().filter_map(|(node, site)| Some((site.next()?, node)));
-        sites.chain(twin).min()
-    }
-
-    fn turn(&mut self, node: usize) -> Result<(), String> {
-        let now = self.now;
-        if node == self.sites.len() {
-            if let Some((of, mut twin, until)) = self.twin.take() {
-                if now >= until {
-                    self.sites[of].note("TWIN GONE");
-                    return Ok(());
-                }
-                if twin.step(now)? {
-                    self.twin = Some((of, twin, until));
-                }
-                self.tell();
-            }
-            return Ok(());
-        }
-        if self.sites[node].restart.is_some() {
-            self.sites[node].note("START");
-            return self.sites[node].start(now);
-        }
-        if !self.sites[node].step(now)? {
-            let again = self.sites[node].next().unwrap_or(now).max(now) + self.rng.time(100, 20_000);
-            self.sites[node].crash(again);
-        }
-        self.tell();
-        self.holds_no_lock(node)
-    }
-
-    /// A step that made a lockfile, and whose calls on it were all answered, leaves none behind.
-    fn holds_no_lock(&mut self, node: usize) -> Result<(), String> {
-        let site = &self.sites[node];
-        let (locked, stuck) = site
-            .view
-            .with(|inner| (std::mem::take(&mut inner.locked), std::mem::take(&mut inner.lock_stuck)));
-        if !locked || stuck || !site.is_up() {
-            return Ok(());
-        }
-        let server = self.server.lock().unwrap();
-        let ours = format!("0 lanpost {} ", site.holder());
-        let eye = Eye { node: STRANGER, lag: Duration::ZERO };
-        let mut locks =
-            server.files().into_iter().map(|(path, _)| path).filter(|path| path.ends_with(".lock"));
-        let left = locks.find(|path| {
-            let bytes = server.bytes(path, eye, Duration::ZERO).unwrap_or_default();
-            bytes.starts_with(ours.as_bytes())
-        });
-        left.map_or(Ok(()), |path| Err(format!("{} left its lockfile {path} standing", site.name)))
-    }
-
-    /// A site that died outside a step is dead all the same.
-    fn bury(&mut self, node: usize) {
-        let dead = self.sites[node].view.with(|inner| inner.life.is_over());
-        if dead && self.sites[node].is_up() {
-            let again = self.now + self.rng.time(100, 20_000);
-            self.sites[node].crash(again);
-        }
-    }
-
-    /// Events of the server become hints, or don't.
-    fn tell(&mut self) {
-        let events = std::mem::take(&mut self.server.lock().unwrap().events);
-        if self.plan.deaf && self.plan.errors {
-            return;
-        }
-        for (_, path) in events {
-            for node in 0..self.sites.len() {
-                let Some(hint) = concerns(&path, &self.sites[node].config.instance) else { continue };
-                let (lost, late, twice) = match self.plan.deaf {
-                    true => (self.rng.per_mille(300), self.rng.per_mille(300), self.rng.per_mille(200)),
-                    false => (false, false, false),
-                };
-                let at = self.now + if late { self.rng.time(100, 8_000) } else { Duration::from_millis(20) };
-                if !lost {
-                    self.hints.push((at, node, hint));
-                }
-                if twice {
-                    self.hints.push((at + self.rng.time(1, 3_000), node, Hint::Everything));
-                }
-            }
+    /// The second daemon is gone, and its state folder with it: what it wrote must arrive.
+    fn end_twin(&mut self) {
+        let Some(twin) = self.twin.take() else { return };
+        self.note("TWIN GONE");
+        let site = twin.site.borrow();
+        for double in &mut self.doubles {
+            let state = site.state_of(&double.message).map(|message| message.state);
+            double.sent |= state.is_some_and(|state| state >= State::Sent);
         }
     }
 
@@ -312,12 +276,16 @@ impl World {
         for (_, end) in std::mem::take(&mut self.ends) {
             self.end(end);
         }
-        self.twin = None;
+        self.older_one_says_so()?;
+        let skewed = self.plan.skewed;
+        self.end_twin();
         self.server.lock().unwrap().settle();
         for node in 0..self.sites.len() {
-            let site = &mut self.sites[node];
+            let mut site = self.site_mut(node);
             site.spare();
-            site.clock.set_right();
+            if !skewed {
+                site.clock.set_right();
+            }
             site.view.with(|inner| (inner.weather, inner.mount) = (Weather::default(), Mount::Right));
             if !site.is_up() || site.view.with(|inner| inner.life.is_over()) || self.twinned.contains(&node) {
                 if site.is_up() {
@@ -330,18 +298,31 @@ impl World {
     }
 }
 
-fn concerns(path: &str, us: &lanpost::model::name::Name) -> Option<Hint> {
-    let parts: Vec<&str> = path.split('/').collect();
-    match parts[..] {
-        ["messages", file] => match layout::parse_messages(file)? {
-            MessagesEntry::OpenSlot(name) if name == *us => Some(Hint::Slot),
-            _ => None,
-        },
-        ["messages", folder, _] => match layout::parse_messages(folder)? {
-            MessagesEntry::Mailbox(name) if name == *us => Some(Hint::Mailbox),
-            _ => None,
-        },
-        ["status", _] => Some(Hint::Status),
-        _ => None,
+impl World {
+    /// Of two daemons of one instance the older one must say that it lost it.
+    fn older_one_says_so(&mut self) -> Result<(), String> {
+        let Some(twin) = &self.twin else { return Ok(()) };
+        let (of, twin) = (twin.of, twin.site.clone());
+        if let Some(twin) = &mut self.twin {
+            twin.until = Duration::MAX;
+        }
+        for view in [&self.views[of], &twin.borrow().view] {
+            view.with(|inner| (inner.weather, inner.mount) = (Weather::default(), Mount::Right));
+        }
+        self.site(of).spare();
+        self.server.lock().unwrap().room = None;
+        self.run(self.now + Duration::from_secs(90))?;
+        let (both, lost) =
+            (self.site(of).is_up() && twin.borrow().is_up(), [self.site(of).lost(), twin.borrow().lost()]);
+        if both && self.twin.is_some() && lost.iter().filter(|lost| **lost).count() != 1 {
+            return Err(format!(
+                "of {} and its twin, those say that they lost the instance: {lost:?}",
+                self.names[of]
+            ));
+        }
+        if both {
+            self.log.count("the older of two daemons says so");
+        }
+        Ok(())
     }
 }

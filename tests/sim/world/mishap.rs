@@ -1,16 +1,20 @@
 //! The mishaps of a run: what goes wrong, who does something odd, and how it ends.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanpost::model::layout;
+use lanpost::model::name::Name;
 use lanpost::model::text::{Encoding, encode};
 
-use super::{STRANGER, World};
+use super::{PLAIN, STRANGER, Twin, World};
 use crate::clock::SimClock;
 use crate::life::Moment;
 use crate::rng::Rng;
 use crate::server::{Eye, What};
+use crate::stage;
 use crate::view::{Mount, View, Weather};
 use crate::world::Foreign;
 
@@ -19,8 +23,8 @@ pub(super) enum End {
     Cut(usize),
     Swap(usize),
     Full,
-    /// A stranger who holds a slot's lockfile lets go.
-    Unlock(usize),
+    /// A stranger who holds the lockfile of somebody's slot, or of the plain peer's, lets go.
+    Unlock(Option<usize>),
 }
 
 impl World {
@@ -38,34 +42,39 @@ impl World {
                 hang: some(plan.hangs, 8),
                 stale: some(plan.stale, 800),
                 holes: plan.holes,
+                races: if plan.races { 150 } else { 0 },
+                misses: some(plan.misses, 300),
+                careless: some(plan.careless, 900),
                 cut: false,
             };
-            self.sites[node].view.with(|inner| inner.weather = Weather { cut: inner.weather.cut, ..weather });
+            self.views[node].with(|inner| inner.weather = Weather { cut: inner.weather.cut, ..weather });
         }
     }
 
     /// Something goes wrong, or somebody does something.
     pub(super) fn mishap(&mut self) -> Result<(), String> {
-        let node = self.rng.below(self.sites.len());
+        let Some(node) = self.any() else { return Ok(()) };
         let plan = self.plan;
         let how_long = self.rng.time(1_000, plan.seconds * 300);
-        match self.rng.below(14) {
+        match self.rng.below(16) {
             0 | 1 if plan.crashes => {
                 let steps = self.rng.below(30) as u64;
                 let how = [Moment::Before, Moment::During, Moment::After][self.rng.below(3)];
-                self.sites[node].note(&format!("DOOM in {steps} {how:?}"));
-                self.sites[node].doom(steps, how);
+                self.site(node).note(&format!("DOOM in {steps} {how:?}"));
+                self.site_mut(node).doom(steps, how);
             }
-            2 if plan.crashes && self.sites[node].is_up() => {
+            2 if plan.crashes && self.site(node).is_up() => {
                 let again = self.now + self.rng.time(100, 20_000);
-                self.sites[node].crash(again);
+                self.site_mut(node).crash(again);
             }
             3 if plan.cuts => {
-                self.sites[node].note("CUT OFF");
-                self.sites[node].view.with(|inner| inner.weather.cut = true);
+                self.log.count("a node that is cut off");
+                self.site(node).note("CUT OFF");
+                self.views[node].with(|inner| inner.weather.cut = true);
                 self.ends.push((self.now + how_long, End::Cut(node)));
             }
             4 if plan.power_cuts => {
+                self.log.count("a power cut");
                 let undone = self.server.lock().unwrap().power_cut(&mut self.rng);
                 self.power_cuts += 1;
                 self.note(&format!("POWER CUT, {undone} undone"));
@@ -73,6 +82,7 @@ impl World {
             5 if plan.restores => match self.snapshot.take() {
                 None => self.snapshot = Some(self.server.lock().unwrap().snapshot()),
                 Some(snapshot) => {
+                    self.log.count("a restored backup");
                     self.note("RESTORED FROM A BACKUP");
                     self.server.lock().unwrap().restore(&snapshot);
                     self.restored = true;
@@ -80,45 +90,98 @@ impl World {
             },
             6 if plan.swaps => {
                 let mount = if self.rng.per_mille(500) { Mount::Nothing } else { Mount::Other };
-                self.sites[node].note(&format!("SWAP {mount:?}"));
-                self.sites[node].view.with(|inner| inner.mount = mount);
+                self.log.count("another share, or none, mounted");
+                self.site(node).note(&format!("SWAP {mount:?}"));
+                self.views[node].with(|inner| inner.mount = mount);
                 self.ends.push((self.now + how_long, End::Swap(node)));
             }
             7 if plan.full => {
+                self.log.count("a full disk");
                 self.note("FULL");
                 self.server.lock().unwrap().room = Some(self.rng.below(3_000));
                 self.ends.push((self.now + how_long, End::Full));
             }
             8 if plan.clock_jumps => {
                 let by = self.rng.time(0, 7_200_000).as_millis() as i64 - 3_600_000;
-                self.sites[node].note(&format!("CLOCK {by} ms"));
-                self.sites[node].clock.jump(by);
+                self.log.count("a wall clock that jumps");
+                self.site(node).note(&format!("CLOCK {by} ms"));
+                self.views[node].clock.jump(by);
             }
             9 | 10 if plan.strangers => self.scribble(node),
-            11 if plan.twins && self.twin.is_none() && self.sites[node].is_up() => self.clone_site(node)?,
-            12 if plan.stops && self.sites[node].is_up() => {
+            11 if plan.twins && self.twin.is_none() && self.site(node).is_up() => self.clone_site(node)?,
+            12 if plan.stops && self.site(node).is_up() => {
                 let again = self.now + self.rng.time(1_000, 30_000);
-                self.sites[node].stop(again);
-                if !self.sites[node].is_up() {
-                    self.sites[node].pass(self.now)?;
+                self.site_mut(node).stop(again);
+                if !self.site(node).is_up() {
+                    let (site, now) = (self.sites[node].clone(), self.now);
+                    stage::perform(self, || site.borrow_mut().pass(now))?;
                     self.tell();
                 }
             }
-            13 if plan.gone && self.sites[node].is_up() => {
-                self.sites[node].note("GONE");
-                self.sites[node].crash(Duration::MAX);
+            13 if plan.gone && self.site(node).is_up() => {
+                self.log.count("a node that does not start again");
+                self.site(node).note("GONE");
+                self.site_mut(node).crash(Duration::MAX);
             }
+            15 if plan.plain_peer => self.lock_plain()?,
+            14 if plan.deletions => self.delete(),
             _ => self.change_weather(),
         }
         Ok(())
     }
 
+    fn slot_owner(&self, node: Option<usize>) -> Name {
+        node.map_or_else(|| Name::parse(PLAIN).unwrap(), |node| self.names[node].clone())
+    }
+
+    /// A script holds the lockfile of the plain peer's slot for a while.
+    fn lock_plain(&mut self) -> Result<(), String> {
+        let lock = layout::open_slot_lock(&self.slot_owner(None));
+        let mut server = self.server.lock().unwrap();
+        if server.what(lock.as_str()) != What::Gone
+            || server.write(STRANGER, lock.as_str(), b"4711\n") != Ok(true)
+        {
+            return Ok(());
+        }
+        server.rules.lock(STRANGER, lock.as_str(), self.now);
+        drop(server);
+        self.log.count("a stranger's lockfile in the way");
+        self.ends.push((self.now + self.rng.time(100, 40_000), End::Unlock(None)));
+        if let Some(from) = self.any() {
+            // Somebody wants to write there meanwhile.
+            self.send_from(from, true, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody tidies up: a lane's file is gone, read or not.
+    fn delete(&mut self) {
+        let mut server = self.server.lock().unwrap();
+        let mut lanes: Vec<String> = server.files().into_iter().map(|(path, _)| path).collect();
+        lanes.retain(|path| path.rsplit('/').next().is_some_and(|file| layout::parse_lane(file).is_some()));
+        if lanes.is_empty() {
+            return;
+        }
+        let path = lanes.swap_remove(self.rng.below(lanes.len()));
+        server.remove(STRANGER, &path);
+        drop(server);
+        self.log.count("a lane's file that somebody deletes");
+        self.note(&format!("DELETED {path}"));
+    }
+
     /// A person or a script appends a line to an open slot, in some encoding, under the lockfile.
     fn scribble(&mut self, node: usize) {
-        self.counter += 1;
-        let text = format!("by hand {} 你好", self.counter);
+        let again =
+            self.foreign.iter().rfind(|foreign| foreign.to == node).map(|foreign| foreign.text.clone());
+        let text = match again.filter(|_| self.rng.per_mille(250)) {
+            Some(text) => text,
+            None => {
+                self.counter += 1;
+                format!("by hand {} 你好", self.counter)
+            }
+        };
         let line = format!("{{\"from\":\"hand\",\"content\":\"{text}\"}}");
-        let name = self.sites[node].config.instance.clone();
+        let name = self.names[node].clone();
         let (slot, lock) = (layout::open_slot(&name), layout::open_slot_lock(&name));
         let mut server = self.server.lock().unwrap();
         server.reach(self.now);
@@ -142,11 +205,16 @@ impl World {
         };
         let Some(fits) = server.append(STRANGER, slot.as_str(), inode, &bytes) else { return };
         if fits == bytes.len() {
+            if self.foreign.iter().any(|foreign| foreign.to == node && foreign.text == text) {
+                self.log.count("the same line by hand again");
+            }
+            self.log.count("a line by hand");
             self.foreign.push(Foreign { to: node, text });
         }
         if self.rng.per_mille(200) && server.write(STRANGER, lock.as_str(), b"4711\n") == Ok(true) {
+            server.rules.lock(STRANGER, lock.as_str(), self.now);
             // It forgets its lock for a while.
-            self.ends.push((self.now + self.rng.time(100, 20_000), End::Unlock(node)));
+            self.ends.push((self.now + self.rng.time(100, 20_000), End::Unlock(Some(node))));
         }
         drop(server);
         self.note(&format!("BY HAND to {name}"));
@@ -158,12 +226,19 @@ impl World {
         let clock = Arc::new(SimClock::new(self.rng.next() | 0x8000_0000));
         clock.reach(self.now);
         let servers = [self.server.clone(), self.wrong[0].clone(), self.wrong[1].clone()];
-        let view = View::new(50 + node, clock, servers, Rng::new(self.rng.next()), self.trace);
-        let twin = self.sites[node].copy(view, Rng::new(self.rng.next()), self.now)?;
-        self.sites[node].note("TWIN");
+        let view = View::new(50 + node, clock, servers, Rng::new(self.rng.next()), self.log.clone());
+        let rng = Rng::new(self.rng.next());
+        let twin = self.site(node).copy(view, rng, self.now)?;
+        self.log.count("a second daemon");
+        self.site(node).note("TWIN");
         let until = self.now + self.rng.time(5_000, 120_000);
-        self.twin = Some((node, twin, until));
+        self.twin = Some(Twin { of: node, site: Rc::new(RefCell::new(twin)), until });
         self.twinned.insert(node);
+        // The older one has something to say at once, before it looked around.
+        for _ in 0..2 {
+            let plain = self.plan.plain_peer && self.rng.per_mille(200);
+            self.send_from(node, plain, 1)?;
+        }
         Ok(())
     }
 
@@ -180,17 +255,19 @@ impl World {
     pub(super) fn end(&mut self, end: End) {
         match end {
             End::Cut(node) => {
-                self.sites[node].note("CUT ENDS");
-                self.sites[node].view.with(|inner| inner.weather.cut = false);
+                self.note("CUT ENDS");
+                self.views[node].with(|inner| inner.weather.cut = false);
             }
             End::Swap(node) => {
-                self.sites[node].note("SWAP ENDS");
-                self.sites[node].view.with(|inner| inner.mount = Mount::Right);
+                self.note("SWAP ENDS");
+                self.views[node].with(|inner| inner.mount = Mount::Right);
             }
             End::Full => self.server.lock().unwrap().room = None,
             End::Unlock(node) => {
-                let lock = layout::open_slot_lock(&self.sites[node].config.instance);
-                self.server.lock().unwrap().remove(STRANGER, lock.as_str());
+                let lock = layout::open_slot_lock(&self.slot_owner(node));
+                let mut server = self.server.lock().unwrap();
+                server.rules.unlock(STRANGER, lock.as_str(), Duration::ZERO, self.now);
+                server.remove(STRANGER, lock.as_str());
             }
         }
     }
