@@ -89,9 +89,9 @@ fn show(cx: &mut Cx, message: &Message) {
     header("State", message.state.as_str());
     cx.out.line("");
     cx.out.line(print::content(&message.content));
-    if let Some(likely) = &message.likely {
+    if let Some(likely) = message.likely() {
         cx.out.line("");
         cx.out.line("Likely, before it was decoded wrongly:");
-        cx.out.line(print::content(likely));
+        cx.out.line(print::content(&likely));
     }
 }

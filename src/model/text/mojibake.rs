@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use encoding_rs::{BIG5, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use encoding_rs::{BIG5, DecoderResult, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use serde_json::Value;
 
 use super::Encoding as Written;
@@ -24,6 +24,9 @@ const TURNS: [(&Encoding, &Encoding); 5] =
 
 /// What it takes to be believed, see [`weigh`].
 const ENOUGH: usize = 2;
+
+/// Letters that are tried before all of a text is.
+const FIRST: usize = 8;
 
 /// What a content said before it was decoded wrongly, by its writer or, if it was `written` in what we took for
 /// GB18030, by us: of the same shape, with each such string mended. `None` unless the evidence is strong for one of them.
@@ -96,21 +99,33 @@ fn believed(text: &str, turn: (&'static Encoding, &'static Encoding)) -> Option<
 
 /// One turn back, if it is exact.
 fn back(text: &str, (wrong, right): (&'static Encoding, &'static Encoding)) -> Option<String> {
+    // Ordinary text fails with its first letters, before the rest of it is looked at.
+    let start = text.find(|c: char| !c.is_ascii())?;
+    let end = text[start..].char_indices().nth(FIRST).map_or(text.len(), |(at, _)| start + at);
+    if !begins(&bytes_of(&text[start..end], wrong)?, right) {
+        return None;
+    }
     let bytes = bytes_of(text, wrong)?;
     let original = right.decode_without_bom_handling_and_without_replacement(&bytes)?;
     let (again, _, lossy) = right.encode(&original);
     (!lossy && *again == *bytes && original != text).then(|| original.into_owned())
 }
 
+/// Whether text in `encoding` may begin with these bytes, the last character perhaps cut off.
+fn begins(bytes: &[u8], encoding: &'static Encoding) -> bool {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(4 * bytes.len());
+    let (result, _) =
+        decoder.decode_to_string_without_replacement(bytes, &mut String::with_capacity(room), false);
+    result == DecoderResult::InputEmpty
+}
+
 /// The bytes that read as exactly this in `wrong`.
 fn bytes_of<'a>(text: &'a str, wrong: &'static Encoding) -> Option<Cow<'a, [u8]>> {
-    let fits = |text: &str| !wrong.encode(text).2;
-    // Ordinary text fails with its first letters, before all of it is encoded.
-    let first: String = text.chars().filter(|c| !c.is_ascii()).take(4).collect();
-    if fits(&first) {
-        let (bytes, _, lossy) = wrong.encode(text);
+    let (bytes, _, lossy) = wrong.encode(text);
+    if !lossy && !text.contains(|c| has_two_codes(c, wrong)) {
         let forth = wrong.decode_without_bom_handling_and_without_replacement(&bytes);
-        if !lossy && forth.is_some_and(|forth| forth == text) && !text.contains(|c| has_two_codes(c, wrong)) {
+        if forth.is_some_and(|forth| forth == text) {
             return Some(bytes);
         }
     }

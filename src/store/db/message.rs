@@ -1,7 +1,7 @@
 //! One message as the store keeps it, and as `--json` shows it.
 
 use rusqlite::{Row, Transaction, params};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::model::envelope::{Envelope, Priority, format_time};
@@ -31,6 +31,7 @@ impl Way {
 
 /// A message of either direction. Its JSON form is documented in `docs/cli.md` and only ever grows.
 #[derive(Clone, Debug, Serialize)]
+#[serde(remote = "Self")]
 pub struct Message {
     /// Row number: the order of acceptance on this PC.
     #[serde(skip)]
@@ -77,9 +78,6 @@ pub struct Message {
     /// How the line was written, for mail that came through the open slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
-    /// What the content likely said before somebody, or we, decoded it wrongly; only where the evidence is strong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub likely: Option<Value>,
     /// Fields of the envelope that this version doesn't know.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub rest: Map<String, Value>,
@@ -90,13 +88,32 @@ pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, con
                                   thread, in_reply_to, expires, outcome, wake, encoding, rest";
 
 impl Message {
+    /// What the content likely said before somebody, or we, decoded it wrongly; only where the evidence is strong.
+    /// Takes time: what is only counted or woken for need not be asked.
+    pub fn likely(&self) -> Option<Value> {
+        mojibake::original_of(&self.content, self.encoding.as_deref().and_then(Encoding::from_name))
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            #[serde(flatten, with = "Message")]
+            message: &'a Message,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            likely: Option<Value>,
+        }
+        Shown { message: self, likely: self.likely() }.serialize(serializer)
+    }
+}
+
+impl Message {
     pub(super) fn from_row(row: &Row) -> rusqlite::Result<Message> {
         let way: String = row.get(1)?;
         let expires: Option<i64> = row.get(14)?;
         let rest: Option<String> = row.get(18)?;
         let content = serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default();
-        let encoding: Option<String> = row.get(17)?;
-        let written = encoding.as_deref().and_then(Encoding::from_name);
         Ok(Message {
             n: row.get(0)?,
             way: if way == "in" { Way::In } else { Way::Out },
@@ -105,7 +122,6 @@ impl Message {
             from: row.get(4)?,
             to: row.get(5)?,
             kind: row.get(6)?,
-            likely: mojibake::original_of(&content, written),
             content,
             timestamp: row.get(8)?,
             state: parsed(row, 9)?,
@@ -116,7 +132,7 @@ impl Message {
             expires: expires.map(rfc3339),
             outcome: row.get(15)?,
             wake: row.get(16)?,
-            encoding,
+            encoding: row.get(17)?,
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
@@ -195,7 +211,6 @@ impl NewMessage {
             outcome: self.outcome.clone(),
             wake: None,
             encoding: None,
-            likely: mojibake::original_of(&e.content, None),
             rest: e.rest.clone(),
         }
     }
