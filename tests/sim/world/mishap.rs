@@ -57,12 +57,7 @@ impl World {
         let plan = self.plan;
         let how_long = self.rng.time(1_000, plan.seconds * 300);
         match self.rng.below(16) {
-            0 | 1 if plan.crashes => {
-                let steps = self.rng.below(30) as u64;
-                let how = [Moment::Before, Moment::During, Moment::After][self.rng.below(3)];
-                self.site(node).note(&format!("DOOM in {steps} {how:?}"));
-                self.site_mut(node).doom(steps, how);
-            }
+            0 | 1 if plan.crashes => self.doom(node, 30),
             2 if plan.crashes && self.site(node).is_up() => {
                 let again = self.now + self.rng.time(100, 20_000);
                 self.site_mut(node).crash(again);
@@ -128,6 +123,14 @@ impl World {
             _ => self.change_weather(),
         }
         Ok(())
+    }
+
+    /// A node dies within its next durable steps.
+    fn doom(&mut self, node: usize, most: usize) {
+        let steps = self.rng.below(most) as u64;
+        let how = [Moment::Before, Moment::During, Moment::After][self.rng.below(3)];
+        self.site(node).note(&format!("DOOM in {steps} {how:?}"));
+        self.site_mut(node).doom(steps, how);
     }
 
     fn slot_owner(&self, node: Option<usize>) -> Name {
@@ -219,6 +222,10 @@ impl World {
         drop(server);
         self.note(&format!("BY HAND to {name}"));
         self.tell();
+        // Nobody writes such a line a second time: it must survive a crash while it is taken in.
+        if self.plan.crashes && self.rng.per_mille(400) {
+            self.doom(node, 12);
+        }
     }
 
     /// A second daemon with the same identity, for a while.
