@@ -5,7 +5,7 @@
 //! cargo test --release --test sim -- --seeds 2000        what CI runs
 //! cargo test --release --test sim -- --from 5000 --seeds 100000
 //! cargo test --release --test sim -- --seed 1234 --trace replays one
-//! cargo test --release --test sim -- --mutants           shows that it can fail
+//! cargo test --release --test sim -- --mutants           shows that it can fail; --all: in more ways
 //! ```
 //! A seed decides everything; `docs/testing.md` says what goes wrong in a run, and what is asked in the end.
 #![allow(clippy::disallowed_methods, reason = "tests make files and look at clocks where src/ may not")]
@@ -173,7 +173,8 @@ fn main() -> ExitCode {
         };
     }
     if has("--mutants") {
-        let caught = mutants::all_are_caught(number("--seeds").unwrap_or(600), number("--only"));
+        let caught =
+            mutants::all_are_caught(number("--seeds").unwrap_or(600), number("--only"), has("--all"));
         return if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let (from, seeds) = (number("--from").unwrap_or(1), number("--seeds").unwrap_or(FEW));
