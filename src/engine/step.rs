@@ -225,8 +225,8 @@ impl Engine {
         self.sort(taken, step)?;
         let scanned = self.scan(now, hints, step);
         self.sort(scanned, step)?;
-        if !self.gate.is_open() {
-            // What failed may mean that another share is there by now.
+        // What failed may mean that another share is there by now; if not, a stranger's broken file holds up no mail.
+        if !self.gate.is_open() && !self.usable(now, step)? {
             return Ok(false);
         }
         let Some(lease) = self.tenure.number() else { return Ok(false) };

@@ -1589,6 +1589,30 @@ mod on_disk {
 
     #[cfg(unix)]
     #[test]
+    fn a_status_file_that_can_not_be_read_holds_up_no_mail_however_often_it_is_met() {
+        let folder = tempfile::tempdir().unwrap();
+        let share: Arc<dyn Share> = Arc::new(DiskShare::new(folder.path(), "both"));
+        // As long as the pause after which a share that is in doubt is looked at again.
+        let mut pair = Pair::on(share, |config| config.look.full = Duration::from_millis(500));
+        let pipe = folder.path().join(layout::status(&name("c")).as_str());
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Each by itself and only when it is due, as daemons step.
+        let rounds = |pair: &mut Pair| {
+            for site in [&mut pair.a, &mut pair.b] {
+                for _ in 0..20 {
+                    site.step();
+                    site.clock.advance(site.rest);
+                }
+            }
+        };
+        rounds(&mut pair);
+        pair.a.send("b", &texts("a", 3));
+        rounds(&mut pair);
+        assert_eq!(pair.b.texts(), texts("a", 3), "{:?}", pair.b.problems);
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn pipes_and_links_where_files_should_be_hold_up_nobody() {
         use std::process::Command;
         let folder = tempfile::tempdir().unwrap();
