@@ -21,7 +21,7 @@ fn hides(done: Done) -> Done {
 fn a_secret_in_a_file_is_kept_told_and_removed() {
     let lan = Lan::new();
     let pc = lan.pc("office");
-    let reference = format!("file:{}", pc.path("deep/pw").display());
+    let reference = format!("file:{}", pc.path("deep").join("pw").display());
     let set = |text: &str| hides(pc.feed(&["secret", "set", &reference, "--json"], text.as_bytes()));
     let done = set(&format!("{PASSWORD}\r\n")).exits(0);
     assert_eq!(done.json(), json!({"reference": reference, "done": "stored"}));
