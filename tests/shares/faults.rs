@@ -11,28 +11,30 @@ pub const CASES: [Case; 11] = [
     Case {
         name: "server-stop",
         run: |run| {
-            through(run, "server-stop", |bench, pause| {
-                between(bench, ["server stop", "server start"], pause(10))
+            through(run, "server-stop", |bench| {
+                between(bench, ["server stop", "server start"], Duration::from_secs(10))
             })
         },
     },
     Case {
         name: "server-restart",
-        run: |run| through(run, "server-restart", |bench, _| order(bench, "server restart")),
+        run: |run| through(run, "server-restart", |bench| order(bench, "server restart")),
     },
     Case {
         name: "server-powercut",
-        run: |run| through(run, "server-powercut", |bench, _| order(bench, "server powercut")),
+        run: |run| through(run, "server-powercut", |bench| order(bench, "server powercut")),
     },
     Case {
         name: "freeze",
         run: |run| {
-            through(run, "freeze", |bench, pause| between(bench, ["server freeze", "server thaw"], pause(30)))
+            through(run, "freeze", |bench| {
+                between(bench, ["server freeze", "server thaw"], Duration::from_secs(30))
+            })
         },
     },
     Case {
         name: "cut",
-        run: |run| through(run, "cut", |bench, pause| between(bench, ["cut A", "heal A"], pause(90))),
+        run: |run| through(run, "cut", |bench| between(bench, ["cut A", "heal A"], Duration::from_secs(90))),
     },
     Case { name: "client-powercut", run: client_powercut },
     Case {
@@ -46,15 +48,17 @@ pub const CASES: [Case; 11] = [
     Case {
         name: "clock-ahead",
         run: |run| {
-            through(run, "clock-ahead", |bench, pause| {
-                between(bench, ["clock A +3600", "clock A -3600"], pause(10))
+            through(run, "clock-ahead", |bench| {
+                between(bench, ["clock A +3600", "clock A -3600"], Duration::from_secs(10))
             })
         },
     },
     Case {
         name: "slow",
         run: |run| {
-            through(run, "slow", |bench, pause| between(bench, ["slow A 40ms 1%", "slow A off"], pause(20)))
+            through(run, "slow", |bench| {
+                between(bench, ["slow A 40ms 1%", "slow A off"], Duration::from_secs(20))
+            })
         },
     },
 ];
@@ -77,14 +81,9 @@ fn between(bench: &Bench, [before, after]: [&str; 2], pause: Duration) -> Outcom
 }
 
 /// Mail flows both ways on each kind of share; after a hundred messages `fault` happens.
-fn through(
-    run: &Run,
-    case: &str,
-    fault: impl Fn(&Bench, &dyn Fn(u64) -> Duration) -> Outcome<()>,
-) -> Outcome<()> {
+fn through(run: &Run, case: &str, fault: impl Fn(&Bench) -> Outcome<()>) -> Outcome<()> {
     let pairs = in_full_flow(run, case)?;
-    let seconds = |seconds: u64| Duration::from_secs(if run.quick { seconds.min(10) } else { seconds });
-    fault(&run.bench, &seconds)?;
+    fault(&run.bench)?;
     settled(&pairs, MESSAGES)
 }
 
@@ -125,12 +124,12 @@ fn in_full_flow<'a>(run: &'a Run, case: &str) -> Outcome<Vec<Pair<'a>>> {
 
 /// A thousand messages each way, as fast as `send` takes them.
 fn thousand(run: &Run) -> Outcome<()> {
-    let count = if run.quick { 200 } else { 1_000 };
+    const COUNT: usize = 1_000;
     let pairs = Pair::on_each_kind(run, "thousand")?;
     for pair in &pairs {
-        BOTH.iter().try_for_each(|from| pair.send(from, count, Duration::ZERO))?;
+        BOTH.iter().try_for_each(|from| pair.send(from, COUNT, Duration::ZERO))?;
     }
-    settled(&pairs, count)
+    settled(&pairs, COUNT)
 }
 
 /// A loses its power while it sends and receives; its daemons start again on what its disk kept.

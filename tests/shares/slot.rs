@@ -15,12 +15,12 @@ const GUEST: &str = "guest";
 
 /// Two daemons.
 pub fn run(run: &Run) -> Outcome<()> {
-    let count = lines(run);
+    const COUNT: usize = 1_000;
     for pair in Pair::on_each_kind(run, "slot")? {
-        BOTH.iter().try_for_each(|from| pair.send_to(from, GUEST, count, Duration::ZERO))?;
-        BOTH.iter().try_for_each(|from| spooled_out(&pair, from, count))?;
+        BOTH.iter().try_for_each(|from| pair.send_to(from, GUEST, COUNT, Duration::ZERO))?;
+        BOTH.iter().try_for_each(|from| spooled_out(&pair, from, COUNT))?;
         pair.end()?;
-        all_there(run, &pair, count)?;
+        all_there(run, &pair, COUNT)?;
     }
     Ok(())
 }
@@ -63,6 +63,7 @@ fn beside(run: &Run, case: &str, take: &str, give: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// What a script appends, a line and a lock at a time.
 fn lines(run: &Run) -> usize {
     if run.quick { 100 } else { 1_000 }
 }
