@@ -225,11 +225,12 @@ impl Engine {
         self.sort(taken, step)?;
         let scanned = self.scan(now, hints, step);
         self.sort(scanned, step)?;
+        // A lease that can't be taken leaves the share in doubt: it is tried again when that is due to be looked at.
+        let Some(lease) = self.tenure.number() else { return Ok(false) };
         // What failed may mean that another share is there by now; if not, a stranger's broken file holds up no mail.
         if !self.gate.is_open() && !self.usable(now, step)? {
             return Ok(false);
         }
-        let Some(lease) = self.tenure.number() else { return Ok(false) };
         if self.role == Role::Daemon && now >= self.next_beat {
             self.next_beat = now + self.node.config.look.heartbeat;
             let beaten = self.tenure.check(&*self.share, &self.node);

@@ -713,6 +713,22 @@ mod tails {
     }
 
     #[test]
+    fn a_lease_that_can_not_be_taken_is_tried_at_a_bounded_rate() {
+        let mut pair = Pair::new();
+        pair.settle();
+        pair.a.faults.full(true);
+        pair.a.start();
+        let before = pair.a.counting.counts();
+        // The site fails the test by itself if its engine no longer rests.
+        pair.run(Duration::from_secs(60));
+        let cost = pair.a.counting.counts() - before;
+        assert!(cost.total() < 1_500, "{cost}");
+        pair.a.faults.full(false);
+        pair.b.send("a", &texts("b", 1));
+        pair.until("mail again", |pair| pair.a.texts() == texts("b", 1));
+    }
+
+    #[test]
     fn an_append_whose_answer_was_lost_arrives_once() {
         let mut pair = Pair::new();
         pair.a.faults.plan(Verb::Append, 0, 3, Fault::LoseAnswer(ErrorKind::TimedOut));
