@@ -1,8 +1,9 @@
 //! Our hold on the instance: taking its lease, looking before every append whether it still is ours, and giving it up.
 //!
 //! A daemon takes the next number at its start, whoever held before: the newest start runs the instance, an older
-//! one stops writing and says so. A pass goes on under the number that its state folder holds; it takes over from
-//! somebody else only if that one is gone: its heartbeat says `stopped`, or stood still for [`TERM`] on both clocks.
+//! one stops writing and says so. A pass goes on under the number that its state folder holds, unless that is a copy
+//! of the folder that took it; it takes over from somebody else, the original of a copy included, only if that one is
+//! gone: its heartbeat says `stopped`, or stood still for [`TERM`] on both clocks.
 //! A crash between the share's lease and the store's note of it leaves a number that nobody uses.
 
 use std::time::Duration;
@@ -11,15 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::beat;
 use crate::engine::hint::Role;
-use crate::engine::node::Node;
+use crate::engine::node::{Node, store_path};
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::{Activity, Heartbeat};
 use crate::model::layout;
 use crate::model::lease::{Lease, Standing, TERM};
 use crate::store::{lease, share_clock};
-use crate::sys::process;
 use crate::sys::share::Share;
+use crate::sys::{files, process};
 
 const NUMBER: &str = "lease";
 /// Every number that this state folder held, so that it knows which files are its own.
@@ -27,6 +28,8 @@ const HELD: &str = "leases held";
 /// How many of them are remembered.
 const MOST: usize = 1_000;
 const HOLDER: &str = "lease holder";
+/// Where the store was when it took the lease: a copy of it is elsewhere.
+const PLACE: &str = "place";
 /// What a pass saw of the one that holds the instance.
 const RIVAL: &str = "rival";
 
@@ -60,9 +63,10 @@ pub enum Watched {
 }
 
 impl Tenure {
-    /// What the store remembers.
+    /// What the store remembers, if it is the one that took the lease: whoever copied it may run the original.
     pub fn load(node: &Node, role: Role) -> Result<Tenure> {
-        Ok(Tenure { role, number: stored(node)?.filter(|_| role == Role::Pass), lost_to: None })
+        let ours = role == Role::Pass && node.db.meta(PLACE)?.is_none_or(|place| place == here(node));
+        Ok(Tenure { role, number: stored(node)?.filter(|_| ours), lost_to: None })
     }
 
     /// The lease to write under; `None` if there is none yet, or it is lost.
@@ -86,12 +90,13 @@ impl Tenure {
         {
             self.is_gone(share, node, next - 1)?;
         }
-        // A word of this run: a copy of the state folder has another one, and so never our lease.
+        // A word of this run, by which a call that is made again knows what it made.
         let holder: String = node.clock.random().iter().map(|byte| format!("{byte:02x}")).collect();
         let since = format_time(node.clock.wall());
         let claim = Lease { holder: holder.clone(), host: process::host_name(), since };
         let number = lease::acquire(share, node.instance(), &claim, stored(node)?.unwrap_or(0))?;
         node.db.set_meta(HOLDER, &holder)?;
+        node.db.set_meta(PLACE, &here(node))?;
         remember(node, number)?;
         node.db.set_meta(NUMBER, &number.to_string())?;
         self.number = Some(number);
@@ -181,6 +186,11 @@ impl Tenure {
         );
         Err(Error::new(Kind::LeaseLost, "use the mailbox on", share.describe(), cause).next(step))
     }
+}
+
+/// Where the store is now.
+fn here(node: &Node) -> String {
+    files::place(&store_path(&node.config))
 }
 
 /// The last number that this state folder held.

@@ -93,6 +93,14 @@ pub fn temporary_folder(label: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Where a file is, in a word that a copy of it does not have: its path, and its number on the disk (or, where files
+/// have none that is asked for, the PC).
+pub fn place(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let number = platform::file_number(&path).map(|number| number.to_string());
+    format!("{} {}", number.unwrap_or_else(platform::host_name), path.display())
+}
+
 /// The number of the user whose file or folder this is; `None` where users have no numbers.
 pub fn owner(path: &Path) -> Option<u32> {
     platform::owner(path)

@@ -179,6 +179,11 @@ pub fn owner(path: &Path) -> Option<u32> {
     std::fs::metadata(path).ok().map(|meta| meta.uid())
 }
 
+/// The number that a file keeps for as long as it lives; a copy of it has another one.
+pub fn file_number(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|meta| std::os::unix::fs::MetadataExt::ino(&meta))
+}
+
 /// The number of the user who runs this process.
 pub fn user() -> Option<u32> {
     Some(rustix::process::getuid().as_raw())

@@ -208,6 +208,11 @@ pub fn owner(_path: &Path) -> Option<u32> {
     None
 }
 
+/// Files have no number that is cheap to ask for.
+pub fn file_number(_path: &Path) -> Option<u64> {
+    None
+}
+
 /// None, as above.
 pub fn user() -> Option<u32> {
     None

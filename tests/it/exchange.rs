@@ -1203,6 +1203,27 @@ mod leases {
     }
 
     #[test]
+    fn a_command_on_a_copy_of_the_state_folder_writes_nothing_while_the_original_runs() {
+        let mut pair = Pair::new();
+        pair.a.send("b", &texts("old", 1));
+        pair.settle();
+        let mut copy = pair.a.copy(7);
+        let held = copy.send("b", &["of the copy".to_owned()]);
+        copy.pass();
+        let said = &copy.problems;
+        assert!(said.iter().any(|it| it.contains("runs instance a (lease 1)")), "{said:?}");
+        pair.a.send("b", &["of the first".to_owned()]);
+        pair.settle();
+        assert_eq!(pair.b.texts(), ["old 0", "of the first"]);
+        assert_eq!(copy.state_of(&held[0]), State::Queued);
+        // When the original has stopped, the copy goes on in a lane of its own.
+        pair.a.engine().stop("for good").unwrap();
+        copy.pass();
+        pair.b.until("delivery", |b| b.texts().len() == 3);
+        assert_eq!(pair.lanes("a", "b").iter().map(|file| file.lease).max(), Some(2));
+    }
+
+    #[test]
     fn a_pass_takes_over_from_a_holder_that_stood_still_on_both_clocks() {
         let mut pair = Pair::new();
         pair.settle();
