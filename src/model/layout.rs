@@ -77,7 +77,7 @@ pub fn root() -> SharePath {
 
 /// The folders that every share has, made by `init`.
 pub fn folders() -> [SharePath; 3] {
-    [messages(), status_folder(), SharePath("leases".into())]
+    [messages(), status_folder(), leases_folder()]
 }
 
 /// The folder of all mailboxes and open slots.
@@ -118,6 +118,11 @@ pub fn bell(instance: &Name) -> SharePath {
 /// A segment of a lane in `to`'s mailbox.
 pub fn lane(to: &Name, file: &LaneFile) -> SharePath {
     SharePath(format!("messages/to-{to}/from-{}.{}-{:06}.jsonl", file.from, file.lease, file.segment))
+}
+
+/// The folder of all instances' leases.
+pub fn leases_folder() -> SharePath {
+    SharePath("leases".into())
 }
 
 /// The folder of an instance's leases.
@@ -191,9 +196,14 @@ pub fn probe_file(run: [u8; 6], file: ProbeFile) -> SharePath {
     SharePath(format!("{}/{}", probe_folder(run), file.name()))
 }
 
+/// The file that a run of `lanpost doctor` makes in one of the layout's folders, to see that this user can.
+pub fn probe_in(folder: &SharePath, run: [u8; 6]) -> SharePath {
+    SharePath(format!("{folder}/{}", probe_folder(run)))
+}
+
 const PROBE: &str = "lanpost-probe-";
 
-/// Reads an entry of the root: the run of `lanpost doctor` whose folder it is.
+/// Reads an entry of a folder: the run of `lanpost doctor` whose probe it is.
 pub fn parse_probe(name: &str) -> Option<[u8; 6]> {
     let digits = name.strip_prefix(PROBE).filter(|digits| digits.len() == 12 && digits.is_ascii())?;
     let mut run = [0; 6];
@@ -239,17 +249,19 @@ pub fn is_ours(relative: &str) -> bool {
         relative.strip_suffix(".tmp").and_then(|aside| Some(aside.rsplit_once('.')?.0)).unwrap_or(relative);
     match path.split('/').collect::<Vec<_>>().as_slice() {
         ["lanpost.json"] => true,
+        ["messages" | "status" | "leases", probe] if parse_probe(probe).is_some() => true,
         ["messages", file] => {
             matches!(parse_messages(file), Some(MessagesEntry::OpenSlot(_) | MessagesEntry::OpenSlotLock(_)))
         }
         ["messages", folder, file] => {
             let mailbox = matches!(parse_messages(folder), Some(MessagesEntry::Mailbox(_)));
-            mailbox && (*file == "bell" || parse_lane(file).is_some())
+            mailbox && (*file == "bell" || parse_lane(file).is_some() || parse_probe(file).is_some())
         }
         ["status", file] => parse_status(file).is_some(),
         [probe, _] if parse_probe(probe).is_some() => true,
         ["leases", instance, file] => {
-            Name::parse(instance).is_ok() && (*file == "clock" || parse_lease(file).is_some())
+            let known = *file == "clock" || parse_lease(file).is_some() || parse_probe(file).is_some();
+            Name::parse(instance).is_ok() && known
         }
         _ => false,
     }
@@ -308,6 +320,9 @@ mod tests {
             "leases/a/000001.json",
             "leases/a/clock",
             "lanpost-probe-00ff12ab34cd/plain",
+            "status/lanpost-probe-00ff12ab34cd",
+            "messages/to-lab/lanpost-probe-00ff12ab34cd",
+            "leases/a/lanpost-probe-00ff12ab34cd",
             "lanpost-probe-00ff12ab34cd/plain.x-7.tmp",
         ] {
             assert!(is_ours(ours), "{ours}");

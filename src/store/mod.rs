@@ -2,6 +2,7 @@
 //!
 //! Blocking, without threads and without policy: what to do, and when, is the engine's.
 
+pub mod access;
 pub mod claim;
 pub mod db;
 pub mod identity;

@@ -1,13 +1,15 @@
 //! What a share really does with files, tried in a folder of our own: `lanpost-probe-<run>/`.
 //!
-//! Written by one run of `lanpost doctor`, removed at its end, also after failures. What a crash leaves is no mail, is
-//! read by nobody, and is removed by a later run when it is an hour old in the share's time.
+//! Written by one run of `lanpost doctor`, removed at its end, also after failures. What a crash leaves, here or in
+//! lanpost's own folders ([`access`]), is no mail, is read by nobody, and is removed by a later run when it is an hour
+//! old in the share's time.
 
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
 use crate::model::finding::{self, Finding, Grade};
 use crate::model::layout::{self, ProbeFile, SharePath};
+use crate::store::access;
 use crate::sys::share::Share;
 
 /// From this age on, another run's folder is a leftover: none takes so long. In nanoseconds.
@@ -193,35 +195,58 @@ impl<'a> Probe<'a> {
         told("clock", clock())
     }
 
-    /// Removes all that was made, and what crashed runs left.
+    /// Removes all that was made, and what crashed runs left hours ago.
     pub fn clean(&self) -> Finding {
         let clean = || -> Result<Finding> {
             let Some(made) = self.share.stat(&self.folder())? else {
                 return Ok(good("clean", "nothing was made there"));
             };
             self.clear(self.run)?;
-            let mut left = 0;
-            for entry in self.share.list(&layout::root())?.unwrap_or_default() {
-                let Some(run) = layout::parse_probe(&entry.name).filter(|run| *run != self.run) else {
-                    continue;
+            let (mut cleared, mut young) = (0, 0);
+            for (path, run, stamp) in self.strangers()? {
+                let old = made.stamp.saturating_sub(stamp) > LEFT_OVER;
+                let gone = || match path.parent() == layout::root() {
+                    true => self.clear(run),
+                    false => self.share.remove(&path),
                 };
-                let old = made.stamp.saturating_sub(entry.meta.stamp) > LEFT_OVER;
-                if old && self.clear(run).is_ok() {
-                    left += 1;
+                match old && gone().is_ok() {
+                    true => cleared += 1,
+                    false => young += 1,
                 }
             }
-            Ok(good(
-                "clean",
-                match left {
-                    0 => "nothing of the probes is left there".to_owned(),
-                    _ => format!("nothing of the probes is left there; {left} crashed runs were cleaned up"),
-                },
-            ))
+            let mut said = "nothing of these probes is left there".to_owned();
+            if cleared > 0 {
+                said += &format!("; {cleared} of crashed runs were removed");
+            }
+            if young > 0 {
+                said += &format!(
+                    "; {young} lanpost-probe-… of other runs are: of one that is at work, or was killed (a run \
+                     removes what is an hour old)"
+                );
+            }
+            Ok(good("clean", said))
         };
         clean().unwrap_or_else(|error| {
             Finding::new("clean", Grade::Warning, error.what())
                 .next(format!("remove the folder {} by hand; it holds nothing of use", self.folder()))
         })
+    }
+
+    /// What other runs made: where, whose, and when it last changed.
+    fn strangers(&self) -> Result<Vec<(SharePath, [u8; 6], i128)>> {
+        let mut found = vec![];
+        for folder in [layout::root()].into_iter().chain(access::folders(self.share)?) {
+            for run in self.share.names(&folder)?.iter().filter_map(|name| layout::parse_probe(name)) {
+                let path = match folder == layout::root() {
+                    true => layout::probe_folder(run),
+                    false => layout::probe_in(&folder, run),
+                };
+                if let Some(meta) = self.share.stat(&path)?.filter(|_| run != self.run) {
+                    found.push((path, run, meta.stamp));
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn clear(&self, run: [u8; 6]) -> Result<()> {
@@ -235,6 +260,7 @@ impl<'a> Probe<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::clock::ManualClock;
     use crate::sys::memory::MemoryShare;
 
     #[test]
@@ -247,6 +273,26 @@ mod tests {
         assert_eq!(share.list(&layout::root()).unwrap().unwrap().len(), 1);
         assert_eq!(probe.clean().grade, Grade::Good);
         assert_eq!(share.list(&layout::root()).unwrap().unwrap(), []);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_told_and_removed_when_it_is_old() {
+        let clock = std::sync::Arc::new(ManualClock::new(1));
+        let share = MemoryShare::with_clock(clock.clone());
+        layout::folders().iter().for_each(|folder| share.make_folder(folder).unwrap());
+        Probe::new(&share, [1; 6]).write();
+        share.create_new(&layout::probe_in(&layout::messages(), [1; 6]), b"").unwrap();
+        let clean = |run| {
+            let probe = Probe::new(&share, [run; 6]);
+            probe.write();
+            probe.clean().found
+        };
+        let said = clean(2);
+        assert!(said.contains("; 2 lanpost-probe-… of other runs"), "{said}");
+        clock.advance(std::time::Duration::from_secs(7_200));
+        let said = clean(3);
+        assert!(said.ends_with("left there; 2 of crashed runs were removed"), "{said}");
+        assert_eq!(clean(4), "nothing of these probes is left there");
     }
 
     #[test]

@@ -209,7 +209,15 @@ impl Share for DiskShare {
         if let Some(meta) = self.by_name(path, platform::Known::stat) {
             return Ok(Some(meta));
         }
-        again(|| self.find(path, "look at", platform::stat))
+        // The root may be a link to the share; nothing below it may be one.
+        let of_root = |root: &Path| {
+            let meta = platform::stat(root)?;
+            Ok(if meta.folder { meta } else { platform::stat(&root.join(".")).unwrap_or(meta) })
+        };
+        match *path == layout::root() {
+            true => self.find(path, "look at", of_root),
+            false => again(|| self.find(path, "look at", platform::stat)),
+        }
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {

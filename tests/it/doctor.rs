@@ -113,6 +113,61 @@ fn a_file_is_no_share() {
     assert!(text.starts_with("it is a file") && text.ends_with("name the share's folder"), "{text}");
 }
 
+#[cfg(all(test, unix))]
+#[test]
+fn a_link_to_the_share_is_the_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    for there in ["", "messages"] {
+        fs::create_dir_all(real.join(there)).unwrap();
+        let (code, report) = report(&link, &folder.path().join("none.toml"));
+        assert_eq!((code, grade(&report, "folder")), (Some(0), "good".into()), "{report}");
+    }
+}
+
+/// The folders are another user's: a probe at the top alone would find nothing wrong. Root may write everywhere, so
+/// there the doctor runs as somebody else.
+#[cfg(all(test, unix))]
+#[test]
+fn folders_in_which_this_user_may_not_write_are_named() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let folder = tempfile::tempdir().unwrap();
+    let share = folder.path().join("share");
+    let set = |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    let of = |path: &str| share.join(path);
+    ["messages/to-office", "status", "leases"].iter().for_each(|path| fs::create_dir_all(of(path)).unwrap());
+    fs::write(of("messages/to-plain.jsonl"), "").unwrap();
+    set(folder.path(), 0o755);
+    set(&share, 0o1777);
+    let root = fs::metadata(&share).unwrap().uid() == 0;
+    let ask = |closed: &[&str]| {
+        for path in ["messages", "messages/to-office", "messages/to-plain.jsonl", "status", "leases"] {
+            set(&of(path), if closed.contains(&path) { 0o555 } else { 0o1777 });
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lanpost"));
+        let arguments = ["doctor", "--json", "--wait", "0s", "--config", "/nowhere/none.toml", "--share"];
+        command.args(arguments).arg(&share).env("HOME", "/nowhere");
+        if root {
+            command.uid(12_345).gid(12_345);
+        }
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said(&report, "folders"), said(&report, "mailboxes"), grade(&report, "write"))
+    };
+    let (code, own, others, _) = ask(&[]);
+    assert_eq!((code, own.contains("may write"), others.contains("the 2 mailboxes")), (Some(0), true, true));
+    let (code, own, others, top) = ask(&["messages", "messages/to-office", "status"]);
+    assert_eq!((code, top), (Some(6), "good".into()), "{own} {others}");
+    assert!(own.contains("messages/") && own.contains("status/") && !own.contains("leases/"), "{own}");
+    assert!(own.contains("let this user") && own.contains("all one group") && others.contains("to-office"), "{own} {others}");
+    let (code, own, others, _) = ask(&["messages/to-plain.jsonl"]);
+    assert_eq!((code, own.contains("may write"), others.contains("to-plain.jsonl")), (Some(6), true, true));
+    ["messages", "messages/to-office", "status"].iter().for_each(|path| set(&of(path), 0o755));
+}
+
 #[test]
 fn an_identity_that_was_removed_or_damaged_can_be_put_back() {
     let folder = tempfile::tempdir().unwrap();
@@ -175,6 +230,7 @@ fn refusing(kind: ErrorKind) -> Vec<Finding> {
         share: &share,
         mount: &Mount { announcer: Announcer::Nobody, ..Mount::default() },
         known: None,
+        instance: None,
         host: "here".into(),
         wait: Duration::ZERO,
         room: &|| None,
@@ -245,6 +301,7 @@ fn events(mut happens: impl FnMut(&MemoryShare, u32) -> bool) -> Finding {
         share: &share,
         mount: &Mount { announcer: Announcer::Native, ..Mount::default() },
         known: None,
+        instance: None,
         host: "here".into(),
         wait: Duration::from_secs(20),
         room: &|| None,

@@ -19,6 +19,7 @@ use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
 use crate::model::finding::{self, Finding, Grade};
+use crate::model::name::Name;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk::DiskShare;
 use crate::sys::root::Root;
@@ -52,12 +53,12 @@ struct Report {
 }
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
-    let Asked { root, known, reached } = patient(&args, cx)?;
+    let asked = patient(&args, cx)?;
     let (tell, told) = channel();
-    let (path, wait) = (root.clone(), args.wait);
+    let (root, wait) = (asked.root.clone(), args.wait);
     let worker = std::thread::Builder::new()
         .name("doctor".into())
-        .spawn(move || probe(path, known, &reached, wait, &tell));
+        .spawn(move || probe(asked, wait, &tell));
     worker.map_err(|error| Error::new(Kind::Io, "start the probes", "", error))?;
     let mut report = Report { share: seek::shown(root.typed()), sound: true, findings: vec![] };
     if !cx.json {
@@ -85,6 +86,7 @@ struct Asked {
     root: Root,
     /// The id by which the config's store knows it.
     known: Option<String>,
+    instance: Option<Name>,
     reached: Reached,
 }
 
@@ -92,7 +94,7 @@ fn patient(args: &Args, cx: &Cx) -> Result<Asked> {
     let plain = |root: PathBuf| {
         let root = Root::new(root);
         let share = Arc::new(DiskShare::new(root.clone(), "doctor"));
-        Asked { root, known: None, reached: Reached { share, login: None } }
+        Asked { root, known: None, instance: None, reached: Reached { share, login: None } }
     };
     let config = match (&args.share, locate::load(cx.config.as_deref())) {
         // Before `init` there is no config, and none is needed.
@@ -111,11 +113,12 @@ fn patient(args: &Args, cx: &Cx) -> Result<Asked> {
     let root = remembered.unwrap_or_else(|| Root::new(asked));
     let reached = reach(&config, root.clone(), "doctor", &clock, Asks::ByHand)?;
     let known = node.and_then(|node| node.db.meta("share").ok().flatten());
-    Ok(Asked { root, known, reached })
+    Ok(Asked { root, known, instance: Some(config.instance), reached })
 }
 
 /// Works on the share, on the thread that may hang with it.
-fn probe(root: Root, known: Option<String>, reached: &Reached, wait: Duration, tell: &Sender<Finding>) {
+fn probe(asked: Asked, wait: Duration, tell: &Sender<Finding>) {
+    let Asked { root, known, instance, reached } = asked;
     if let Some(login) = &reached.login {
         let stands = login.ensure();
         let refused = stands.is_err();
@@ -151,6 +154,7 @@ fn probe(root: Root, known: Option<String>, reached: &Reached, wait: Duration, t
         share: &*reached.share,
         mount: &mount,
         known,
+        instance,
         host: process::host_name(),
         wait,
         room: &|| mount::room(&root.path()),

@@ -10,7 +10,9 @@ use crate::model::finding::{self, Finding, Grade, Heard};
 use crate::model::heartbeat::{Activity, Heartbeat};
 use crate::model::layout::{self, ProbeFile};
 use crate::model::mount::{Announcer, Mount, Protocol};
+use crate::model::name::Name;
 use crate::model::pace::BOUND;
+use crate::store::access;
 use crate::store::identity;
 use crate::store::probe::Probe;
 use crate::sys::clock::Clock;
@@ -29,6 +31,8 @@ pub struct Patient<'a> {
     pub mount: &'a Mount,
     /// The id that the config's store knows; `None`: it was never set up from here.
     pub known: Option<String>,
+    /// Who we are, if that is known: our own mailbox is told from the others'.
+    pub instance: Option<Name>,
     /// This PC's name: heartbeats of its daemons prove nothing about other PCs.
     pub host: String,
     /// How long to wait for another PC's change.
@@ -86,6 +90,7 @@ pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(
         tell(probe.case());
         tell(probe.names());
         tell(probe.clock(|| clock.wall()));
+        access::findings(share, run, patient.instance.as_ref()).into_iter().for_each(&mut *tell);
     }
     tell(probe.clean());
     tell(events(&mut patient, clock));
