@@ -242,6 +242,7 @@ mod tests {
         assert!(remove_folder(folder.path()).is_err(), "it is not empty");
         assert!(!host_name().is_empty() && PIPES_ARE_UTF8);
         assert_eq!(owner(folder.path()), user());
+        assert_ne!(file_number(folder.path()), file_number(&folder.path().join("y")));
         assert_eq!((mount(folder.path()), rights(folder.path())), (Mount::default(), None));
         assert!(ChangeNotify::open(folder.path()).is_err() && ChangeNotify.wait().is_err());
         assert!(NOT_ANNOUNCED.is_empty() && !NO_NAME.contains(&0));
