@@ -145,11 +145,19 @@ impl Outbox {
             match self.send_to(share, node, &peer, tenure, now) {
                 Ok(more) => round.more |= more,
                 Err(error) if error.is_in_store() => return Err(error),
-                Err(error) if error.kind() == Kind::LeaseLost => {
-                    // Lost to another daemon, or no fence any more: then a new one is taken in the next step.
-                    round.more = tenure.lost_to().is_none();
-                    tenure.abandon();
+                Err(error) if error.kind() == Kind::LeaseLost && tenure.lost_to().is_some() => {
                     round.problems.push(error);
+                    break;
+                }
+                Err(error) if error.kind() == Kind::LeaseLost => {
+                    // A new one is taken in the next step. What we wrote under this one had the numbers of others' mail.
+                    tenure.abandon();
+                    self.reset();
+                    let again = node.db.resend(None, node.clock.wall_ms())?;
+                    round
+                        .incidents
+                        .push(format!("{error}; {again} unacknowledged messages are written again"));
+                    round.more = true;
                     break;
                 }
                 Err(error) => {
@@ -161,7 +169,7 @@ impl Outbox {
                 }
             }
         }
-        round.incidents = std::mem::take(&mut self.broken);
+        round.incidents.append(&mut self.broken);
         Ok(round)
     }
 

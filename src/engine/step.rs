@@ -339,12 +339,14 @@ impl Engine {
             self.next_round = now + self.node.config.look.full;
             beat::scan_plain(&*self.share, &mut self.node)?;
             let found = mend::look(&*self.share, &mut self.node, &mut self.tenure)?;
-            if !found.is_empty() {
-                // Files kept open may be those of before.
+            if found.grown || !found.mended.is_empty() {
+                // Files kept open may be those of before, or somebody else's, too.
                 self.outbox.reset();
+            }
+            if !found.mended.is_empty() {
                 self.next_full = now;
             }
-            step.incidents.extend(found);
+            step.incidents.extend(found.mended);
         }
         let peers = self.node.db.peers()?;
         self.alone = peers.iter().filter(|peer| peer.heartbeat.is_some()).count() < 2;

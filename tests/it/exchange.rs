@@ -1224,6 +1224,59 @@ mod leases {
     }
 
     #[test]
+    fn a_state_folder_that_was_restored_goes_on_with_its_first_command() {
+        for daemon_ran in [false, true] {
+            let mut pair = Pair::new();
+            pair.a.send("b", &texts("old", 1));
+            pair.settle();
+            pair.a.engine().stop("for the backup").unwrap();
+            let backup = pair.a.copy(7);
+            pair.a.send("b", &["after the backup".to_owned()]);
+            match daemon_ran {
+                true => pair.settle(),
+                false => pair.a.pass(),
+            }
+            pair.a.engine().stop("for the restore").unwrap();
+            pair.a.restore(&backup);
+            pair.a.problems.clear();
+            let sent = pair.a.send("b", &["after the restore".to_owned()]);
+            pair.a.pass();
+            assert_eq!(pair.a.problems, [""; 0], "a daemon ran meanwhile: {daemon_ran}");
+            assert_eq!(pair.a.state_of(&sent[0]), State::Sent);
+            pair.b.until("delivery", |b| b.texts().len() == 3);
+            let leases = |pair: &Pair| pair.lanes("a", "b").iter().map(|file| file.lease).max();
+            let taken = leases(&pair);
+            let again = pair.a.send("b", &["and on".to_owned()]);
+            pair.a.pass();
+            assert_eq!(
+                (pair.a.state_of(&again[0]), leases(&pair)),
+                (State::Sent, taken),
+                "one lease is enough"
+            );
+        }
+    }
+
+    #[test]
+    fn a_daemon_whose_lane_somebody_else_wrote_goes_on_in_another_one() {
+        let mut pair = Pair::new();
+        pair.a.send("b", &texts("a", 1));
+        pair.settle();
+        pair.b.faults.away(Some(ErrorKind::NotConnected));
+        pair.a.send("b", &["a 1".to_owned()]);
+        pair.a.step();
+        let lane = pair.lanes("a", "b").pop().unwrap();
+        append(&*pair.share, &layout::lane(&name("b"), &lane), b"{\"id\":\"of a clone\"}\n");
+        pair.a.run(Duration::from_secs(120));
+        pair.a.send("b", &["a 2".to_owned()]);
+        pair.a.run(SECOND);
+        assert_eq!(pair.lanes("a", "b").pop().unwrap().lease, lane.lease + 1, "{:?}", pair.a.problems);
+        let said: Vec<_> = pair.a.status().incidents.into_iter().map(|it| it.what).collect();
+        assert!(said.iter().any(|it| it.contains("did not write")), "{said:?}");
+        pair.b.faults.away(None);
+        pair.until("delivery", |pair| pair.b.texts() == texts("a", 3));
+    }
+
+    #[test]
     fn a_pass_takes_over_from_a_holder_that_stood_still_on_both_clocks() {
         let mut pair = Pair::new();
         pair.settle();
