@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanpost::engine::ops;
+use lanpost::model::config::Size;
 use lanpost::model::layout;
 use lanpost::model::state::State;
+use lanpost::store::db::{Message, Way};
 use lanpost::sys::disk::DiskShare;
 use tempfile::TempDir;
 
@@ -122,6 +124,34 @@ fn a_lane_of_ours_that_was_cut_or_deleted_is_named_and_its_mail_written_again() 
             assert!(incidents(&pair.b).contains("shrank or was replaced"), "{}", incidents(&pair.b));
         }
     }
+}
+
+#[test]
+fn more_that_vanished_than_a_receipt_names_is_written_again_all_the_same() {
+    let (share, mut pair) = on_disk();
+    pair.a.configure(|config| config.limits.segment = Size(64 << 10));
+    pair.a.send("b", &texts("read", 1));
+    pair.settle();
+    pair.b.faults.away(Some(ErrorKind::NotConnected));
+    let sent = pair.a.send("b", &texts("unread", 2_000));
+    pair.a.until("all to be written", |a| a.state_of(&sent[1_999]) == State::Sent);
+    // Its reader sees what is left before its writer looks what became of the rest.
+    let lanes = pair.lanes("a", "b");
+    let last = lanes.iter().map(|lane| (lane.lease, lane.segment)).max().unwrap();
+    for lane in lanes.iter().filter(|lane| (lane.lease, lane.segment) != last) {
+        std::fs::remove_file(share.path().join(layout::lane(&name("b"), lane).as_str())).unwrap();
+    }
+    pair.b.faults.away(None);
+    pair.b.until("the last one", |b| b.texts().last().is_some_and(|text| text == "unread 1999"));
+    assert!(pair.b.texts().len() < 900, "{} are left", pair.b.texts().len());
+    pair.until("all of it", |pair| {
+        let is_there =
+            |message: &Message| pair.b.node().db.message(Way::In, "a", &message.id).unwrap().is_some();
+        let lied =
+            sent.iter().find(|message| pair.a.state_of(message) == State::Delivered && !is_there(message));
+        assert!(lied.is_none(), "{} is delivered, and is not there", lied.unwrap().content);
+        sent.iter().all(is_there)
+    });
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::model::receipt::Receipt;
 use crate::model::report::REFUSED;
 use crate::model::state::State;
 
-/// Gaps remembered per lane; a lane that claims more is not asked for them all at once.
+/// Gaps remembered per lane. What comes behind more of them is acknowledged by its id: a number would acknowledge the
+/// gaps that are not remembered, too.
 const MAX_MISSING: usize = 1_000;
 /// Receipts taken in before they are acknowledged by a bare receipt, so that a one-way sender can forget its own.
 const RECEIPTS_UNTOLD: i64 = 64;
@@ -106,10 +107,13 @@ impl Db {
                 tx.execute("DELETE FROM slot_line", [])?;
             }
             for arrival in &intake.arrivals {
-                if let Via::Lane { peer, lease } = &intake.via {
-                    let bare = arrival.envelope.kind == RECEIPT;
-                    count_in(tx, peer, *lease, arrival.envelope.seq.unwrap_or_default(), bare)?;
-                }
+                let counted = match &intake.via {
+                    Via::Lane { peer, lease } => {
+                        let bare = arrival.envelope.kind == RECEIPT;
+                        count_in(tx, peer, *lease, arrival.envelope.seq.unwrap_or_default(), bare)?
+                    }
+                    Via::Slot => false,
+                };
                 match (arrival.envelope.kind.as_str(), &intake.via) {
                     (RECEIPT, Via::Lane { peer, .. }) => {
                         if let Some(receipt) = Receipt::from_content(&arrival.envelope.content) {
@@ -117,7 +121,7 @@ impl Db {
                         }
                         taken.receipts += 1;
                     }
-                    _ if deliver(tx, intake, arrival, now)? => taken.new += 1,
+                    _ if deliver(tx, intake, arrival, counted, now)? => taken.new += 1,
                     _ => taken.known += 1,
                 }
             }
@@ -137,7 +141,14 @@ impl Db {
     }
 }
 
-fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> rusqlite::Result<bool> {
+/// Takes one message in; `false` if it is known. `counted`: its number in the lane acknowledges it.
+fn deliver(
+    tx: &Transaction,
+    intake: &Intake,
+    arrival: &Arrival,
+    counted: bool,
+    now: i64,
+) -> rusqlite::Result<bool> {
     let envelope = arrival.envelope.clone();
     let id = match &envelope.id {
         Some(id) => id.clone(),
@@ -147,10 +158,19 @@ fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> ru
     let outcome = arrival.expired.then(|| "its time had run out when it arrived".to_owned());
     let peer = arrival.peer.clone();
     let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
-    if retention::is_known(tx, &message.peer, &id)? {
+    let known = retention::is_known(tx, &message.peer, &id)?;
+    let n = if known { None } else { message.insert(tx, now)? };
+    let Some(n) = n else {
+        // Its writer was not told, or did not hear it.
+        if !counted && matches!(intake.via, Via::Lane { .. }) {
+            let sql =
+                "SELECT state FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2 AND state = 'expired'";
+            let expired = tx.prepare_cached(sql)?.exists(params![arrival.peer, id.as_str()])?;
+            let state = if expired { State::Expired } else { State::Delivered };
+            receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, None)?;
+        }
         return Ok(false);
-    }
-    let Some(n) = message.insert(tx, now)? else { return Ok(false) };
+    };
     if let Some((encoding, raw)) = &arrival.written {
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
@@ -164,8 +184,8 @@ fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> ru
         Via::Slot => "from the open slot".to_owned(),
     };
     log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
-    // A lane's deliveries are acknowledged all at once by seq; the open slot has no seq.
-    if arrival.receipt && (arrival.expired || intake.via == Via::Slot) {
+    // A lane's deliveries are acknowledged all at once by seq, if they are counted; the open slot has no seq.
+    if arrival.receipt && (arrival.expired || !counted) {
         receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
     }
     Ok(true)
@@ -179,8 +199,9 @@ fn derived_id(tx: &Transaction, mailbox: &str, text: &str) -> rusqlite::Result<M
     Ok(MessageId::derived(mailbox, text, seen as u64))
 }
 
-/// Keeps count of a lane's numbers: the highest, the gaps below it, and whether its writer is to be told.
-fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -> rusqlite::Result<()> {
+/// Keeps count of a lane's numbers: the highest, the gaps below it, and whether its writer is to be told. `false`: the
+/// number lies behind more gaps than are remembered, and is not counted.
+fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -> rusqlite::Result<bool> {
     let (lease, seq) = (lease as i64, seq as i64);
     let sql = "SELECT seq, missing, untold FROM lane_in WHERE peer = ?1 AND lease = ?2";
     let row = tx.prepare_cached(sql)?.query_row(params![peer, lease], |row| {
@@ -191,7 +212,11 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -
     // Written so that no number of a stranger's overflows.
     let found_gap = seq - 1 > highest;
     if found_gap {
-        gaps.extend((highest.saturating_add(1)..seq).take(MAX_MISSING.saturating_sub(gaps.len())));
+        let room = MAX_MISSING.saturating_sub(gaps.len());
+        if (seq - 1 - highest) as u64 > room as u64 {
+            return Ok(false);
+        }
+        gaps.extend(highest + 1..seq);
     } else if seq <= highest {
         gaps.retain(|gap| *gap != seq);
     }
@@ -201,9 +226,8 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -
     let sql = "INSERT INTO lane_in VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, lease) DO UPDATE SET
                seq = excluded.seq, missing = excluded.missing, untold = excluded.untold, due = due OR excluded.due";
     let missing = serde_json::to_string(&gaps).unwrap_or_else(|_| "[]".into());
-    tx.prepare_cached(sql)?
-        .execute(params![peer, lease, seq.max(highest), missing, untold + 1, due])
-        .map(drop)
+    tx.prepare_cached(sql)?.execute(params![peer, lease, seq.max(highest), missing, untold + 1, due])?;
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -237,5 +261,16 @@ mod tests {
         assert_eq!(db.take_in(&intake, 0).unwrap().new, 4);
         let again = db.take_in(&intake, 0).unwrap();
         assert_eq!((again.new, again.known), (0, 4));
+        // What is behind more gaps than are remembered acknowledges none of them.
+        db.write("ask", |tx| {
+            let receipts = receipts::collect(tx, "a")?;
+            let delivered = receipts.iter().filter_map(|receipt| receipt.delivered.as_ref());
+            assert_eq!(delivered.map(|it| (it.up_to, it.missing.clone())).collect::<Vec<_>>(), [(2, vec![])]);
+            let by_id: Vec<_> =
+                receipts.iter().flat_map(|it| &it.items).map(|item| item.id.as_str()).collect();
+            assert_eq!(by_id, ["y", "z", "y", "z"]);
+            Ok(())
+        })
+        .unwrap();
     }
 }
