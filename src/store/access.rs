@@ -101,7 +101,8 @@ fn tried(share: &dyn Share, run: [u8; 6], check: &'static str, places: &[Place])
         "folders" => "a daemon of this user can't work here, and its mail waits in the spool",
         _ => "mail for them waits in the spool",
     };
-    let named = Finding { found: said.join("; "), ..finding::failed(check, first, "let this user write there") };
+    let named =
+        Finding { found: said.join("; "), ..finding::failed(check, first, "let this user write there") };
     Some(named.means(format!("{means}; {USERS}")))
 }
 

@@ -162,7 +162,10 @@ fn folders_in_which_this_user_may_not_write_are_named() {
     let (code, own, others, top) = ask(&["messages", "messages/to-office", "status"]);
     assert_eq!((code, top), (Some(6), "good".into()), "{own} {others}");
     assert!(own.contains("messages/") && own.contains("status/") && !own.contains("leases/"), "{own}");
-    assert!(own.contains("let this user") && own.contains("all one group") && others.contains("to-office"), "{own} {others}");
+    assert!(
+        own.contains("let this user") && own.contains("all one group") && others.contains("to-office"),
+        "{own} {others}"
+    );
     let (code, own, others, _) = ask(&["messages/to-plain.jsonl"]);
     assert_eq!((code, own.contains("may write"), others.contains("to-plain.jsonl")), (Some(6), true, true));
     ["messages", "messages/to-office", "status"].iter().for_each(|path| set(&of(path), 0o755));

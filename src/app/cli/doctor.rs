@@ -56,9 +56,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let asked = patient(&args, cx)?;
     let (tell, told) = channel();
     let (root, wait) = (asked.root.clone(), args.wait);
-    let worker = std::thread::Builder::new()
-        .name("doctor".into())
-        .spawn(move || probe(asked, wait, &tell));
+    let worker = std::thread::Builder::new().name("doctor".into()).spawn(move || probe(asked, wait, &tell));
     worker.map_err(|error| Error::new(Kind::Io, "start the probes", "", error))?;
     let mut report = Report { share: seek::shown(root.typed()), sound: true, findings: vec![] };
     if !cx.json {
