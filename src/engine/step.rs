@@ -21,11 +21,12 @@ use crate::engine::receive::{Found, Mailbox};
 use crate::engine::sweep::Sweep;
 use crate::engine::tenure::Tenure;
 use crate::engine::{beat, mend, ops};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
 use crate::model::layout;
 use crate::model::pace::{Intervals, Pace};
+use crate::store::identity;
 use crate::sys::root::Choice;
 use crate::sys::share::Share;
 
@@ -140,6 +141,7 @@ impl Engine {
         self.pace.event(now, hints.places());
         self.node.db.expire_queued(self.node.clock.wall_ms())?;
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
+        let more = self.mend_folders(now, &mut step)? || more;
         self.note_condition(&step)?;
         step.rest = if more { Duration::ZERO } else { self.rest(now) };
         Ok(step)
@@ -302,6 +304,30 @@ impl Engine {
                 Ok(None)
             }
         }
+    }
+
+    /// Something was not there where we write: on the right share, a folder of lanpost's that somebody removed is made
+    /// again. Returns whether one was, so that what failed is tried again at once.
+    fn mend_folders(&mut self, now: Duration, step: &mut Step) -> Result<bool> {
+        if !step.problems.iter().any(Error::is_not_found) {
+            return Ok(false);
+        }
+        let made = gate::look(&*self.share, &mut self.node);
+        let made = match made.and_then(|()| identity::mend_folders(&*self.share)) {
+            Err(error) if error.is_in_store() => return Err(error),
+            // The next step finds the same, and says it.
+            Err(_) => return Ok(false),
+            Ok(made) if made.is_empty() => return Ok(false),
+            Ok(made) => made,
+        };
+        step.problems.retain(|problem| !problem.is_not_found());
+        let names: Vec<_> = made.iter().map(|folder| format!("{folder}/")).collect();
+        step.incidents.push(format!("{} was gone from the share; it was made again", names.join(", ")));
+        step.actions.push(Action::Rearm);
+        // What lay there went with it.
+        self.outbox.reset();
+        (self.next_full, self.next_beat, self.next_round) = (now, now, now);
+        Ok(true)
     }
 
     /// Our mailbox is not there, or its bell: if the share is the right one, somebody removed it, and senders need it back.

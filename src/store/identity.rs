@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::model::identity::{FORMAT, Identity};
-use crate::model::layout;
+use crate::model::layout::{self, SharePath};
 use crate::store::claim::claim;
 use crate::sys::share::Share;
 
@@ -50,6 +50,23 @@ pub fn is_missing(share: &dyn Share) -> bool {
 pub fn restore(known: &str) -> String {
     let line = serde_json::json!({"share": known, "format": FORMAT});
     format!("if the right share is mounted, put the file back: from a backup, or with this one line: {line}")
+}
+
+/// Which of lanpost's folders are not on the share. Cost: 1 list.
+pub fn missing_folders(share: &dyn Share) -> Result<Vec<SharePath>> {
+    let names = share.names(&layout::root())?;
+    let gone = |folder: &SharePath| !names.iter().any(|name| name == folder.as_str());
+    Ok(layout::folders().into_iter().filter(gone).collect())
+}
+
+/// Makes the folders again that somebody removed, and returns them. The share must be known to be the right one: on
+/// what is mounted in its place, or on an empty mount point, nothing is to be made. Cost: 1 list, and 1 mkdir each.
+pub fn mend_folders(share: &dyn Share) -> Result<Vec<SharePath>> {
+    let missing = missing_folders(share)?;
+    for folder in &missing {
+        share.make_folder(folder)?;
+    }
+    Ok(missing)
 }
 
 /// Makes the share ours: its folders and its identity, unless somebody did before. Returns the identity in force.

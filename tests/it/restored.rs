@@ -169,6 +169,41 @@ fn leases_that_were_deleted_are_taken_anew_above_the_old_numbers() {
 }
 
 #[test]
+fn folders_of_lanpost_that_were_deleted_are_made_again_and_mail_flows() {
+    for folder in ["leases", "messages", "status"] {
+        for daemon in [true, false] {
+            let (share, mut pair) = on_disk();
+            pair.a.send("b", &texts("a", 1));
+            pair.settle();
+            if !daemon {
+                pair.a.engine().stop("a command follows").unwrap();
+            }
+            std::fs::remove_dir_all(share.path().join(folder)).unwrap();
+            pair.a.problems.clear();
+            let sent = pair.a.send("b", &["a 1".to_owned()]);
+            match daemon {
+                true => pair.run(Duration::from_secs(300)),
+                false => {
+                    pair.a.pass();
+                    pair.a.clock.advance(Duration::from_secs(1));
+                    pair.a.pass();
+                    pair.b.until("delivery", |b| b.texts().len() == 2);
+                }
+            }
+            let said = (folder, daemon, &pair.a.problems);
+            assert_eq!(pair.b.texts(), texts("a", 2), "{said:?}");
+            assert!(daemon || pair.a.state_of(&sent[0]) == State::Sent, "{said:?}");
+            assert!(!daemon || pair.a.state_of(&sent[0]) == State::Delivered, "{said:?}");
+            let incidents = incidents(&pair.a) + &incidents(&pair.b);
+            assert!(
+                incidents.contains(&format!("{folder}/ was gone")) || (folder, daemon) == ("status", false),
+                "{said:?}: {incidents}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_mailbox_that_was_deleted_and_an_absence_are_named() {
     let (share, mut pair) = on_disk();
     std::fs::remove_dir_all(share.path().join("messages/to-a")).unwrap();

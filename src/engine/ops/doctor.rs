@@ -71,6 +71,7 @@ pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(
     if stop {
         return;
     }
+    missing(share).into_iter().for_each(&mut *tell);
     tell(finding::room((patient.room)()));
     let mut run = [0; 6];
     run.copy_from_slice(&clock.random()[4..]);
@@ -113,6 +114,17 @@ fn folder(share: &dyn Share) -> Finding {
 
 fn broken(check: &'static str, error: &Error) -> Finding {
     finding::failed(check, error, "look at the mount, the network and the server")
+}
+
+/// Folders of lanpost's that are not on a share of lanpost's.
+fn missing(share: &dyn Share) -> Option<Finding> {
+    identity::read(share).ok().flatten()?;
+    let gone = identity::missing_folders(share).ok().filter(|gone| !gone.is_empty())?;
+    let gone: Vec<_> = gone.iter().map(|folder| format!("{folder}/")).collect();
+    let found = format!("{} of lanpost's is not there: somebody removed it", gone.join(", "));
+    Some(Finding::new("missing", Grade::Warning, found).next(
+        "`lanpost run`, or any command that needs the share, makes it again and writes again what was not acknowledged",
+    ))
 }
 
 /// Whose share it is. Where one is expected and not found, it is not mounted: nothing may be written there.
