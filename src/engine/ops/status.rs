@@ -15,10 +15,13 @@ use crate::model::name::Name;
 use crate::model::presence::Presence;
 use crate::store::db::Wake;
 use crate::sys::flock::{Holder, LocalLock};
-use crate::sys::seek;
+use crate::sys::{mount, seek};
 
 /// How long mail may wait in the spool beside a running daemon before a person should look, in seconds.
 const STUCK: i64 = 60;
+
+/// With less room than this, in bytes, the store counts as full: a batch of mail and its write-ahead log need as much.
+const FULL: u64 = 4 << 20;
 
 /// Days for which an incident is shown.
 const LATELY: i64 = 7;
@@ -99,6 +102,7 @@ pub fn status(node: &Node) -> Result<Status> {
     for peer in super::peers(node)? {
         *peers.entry(peer.presence.to_string()).or_insert(0) += 1;
     }
+    let room = mount::room(&node.config.state);
     let since =
         chrono::DateTime::from_timestamp_millis(condition.share_since).filter(|_| condition.share_since > 0);
     let daemon = LocalLock::holder(&node.config.state);
@@ -133,8 +137,18 @@ pub fn status(node: &Node) -> Result<Status> {
         incidents: lately(&condition, node),
         problems: vec![],
     };
-    status.problems = problems(&status, &condition, node);
+    status.problems = problems(&status, &condition, node, full_disk(room));
     Ok(status)
+}
+
+/// Says that nothing can be stored. The disk itself is asked: a full store could not have noted it.
+fn full_disk(room: Option<u64>) -> Option<String> {
+    let room = room.filter(|room| *room < FULL)?;
+    Some(format!(
+        "this PC's disk is full: {} KiB are left where the state folder is, and no mail is taken in or accepted; make room \
+         there, and mail goes on by itself",
+        room >> 10
+    ))
 }
 
 fn lately(condition: &condition::Condition, node: &Node) -> Vec<Incident> {
@@ -145,8 +159,15 @@ fn lately(condition: &condition::Condition, node: &Node) -> Vec<Incident> {
     condition.incidents.iter().filter(recent).cloned().collect()
 }
 
-fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> Vec<String> {
-    let mut problems = vec![];
+fn problems(
+    status: &Status,
+    condition: &condition::Condition,
+    node: &Node,
+    full: Option<String>,
+) -> Vec<String> {
+    let mut problems = Vec::from_iter(full);
+    // What the store could not note, or the share not be asked, says nothing about peers.
+    let peers_were_seen = problems.is_empty() && status.share.available;
     if let Some(stall) = &status.share.stalled {
         problems.push(format!(
             "the share is {stall}; look at the network and at the file server, mail goes on by itself"
@@ -186,8 +207,7 @@ fn problems(status: &Status, condition: &condition::Condition, node: &Node) -> V
             status.quarantined
         ));
     }
-    // While the share can't be looked at, nobody could be seen to live.
-    if status.share.available {
+    if peers_were_seen {
         problems.extend(silent_peers(node).unwrap_or_default());
     }
     problems.extend(full_spools(node).unwrap_or_default());
@@ -243,4 +263,15 @@ fn full_spools(node: &Node) -> Result<Vec<String>> {
         }
     }
     Ok(full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_and_one_that_does_not_say_is_not() {
+        assert!(full_disk(Some(0)).is_some_and(|said| said.contains("disk is full: 0 KiB")));
+        assert!(full_disk(Some(FULL)).is_none() && full_disk(None).is_none());
+    }
 }
