@@ -610,8 +610,9 @@ fn a_state_folder_that_is_none() {
     on_share.try_init(&[]).exits(2).says(&["on the share"]);
     // What is no database.
     for bad in [
+        &b""[..],
         &b"this is no database, but long enough to look like one at first sight"[..],
-        b"SQLite format 3\0garbage",
+        &b"SQLite format 3\0garbage"[..],
     ] {
         for file in ["lanpost.db", "lanpost.db-wal", "lanpost.db-shm"] {
             let _ = fs::remove_file(pc.state.join(file));

@@ -39,7 +39,7 @@ impl Stage {
     }
 
     fn db(&self) -> Db {
-        Db::open(&self.folder.path().join("lanpost.db")).unwrap()
+        Db::open_or_make(&self.folder.path().join("lanpost.db")).unwrap()
     }
 
     fn share(&self, asks: Asks) -> LoginShare {

@@ -43,7 +43,7 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
     share_is_there(share, config)?;
     files::private_folder(&config.state)?;
     let key = key::load_or_make(&config.state, secret)?;
-    let mut db = Db::open(&store_path(config))?;
+    let mut db = Db::open_or_make(&store_path(config))?;
     node::belongs(&db, config)?;
     name_is_free(share, config, &key, force)?;
     let fresh = Identity {

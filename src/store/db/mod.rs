@@ -44,6 +44,8 @@ const SCHEMA: i64 = 2;
 const SINCE_2: &str =
     "CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
                        CREATE INDEX IF NOT EXISTS known_at ON known (at);";
+/// What to do about a store that can't be read.
+const DAMAGED: &str = "move it away and restore a backup, or run `lanpost init --force` to start anew";
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -55,13 +57,39 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens the store at `path`, making it if need be.
+    /// Opens the store at `path`.
     ///
     /// # Errors
-    /// The folder is missing or read-only, the disk is full, the file is no database, or a newer lanpost made it.
+    /// The folder is missing or read-only, the disk is full, the file is no database or an empty one, or a newer lanpost
+    /// made it.
     pub fn open(path: &Path) -> Result<Db> {
+        let store = Db::connect(path)?;
+        if store.version()? == 0 {
+            let cause = "it is empty: it was cut off, or something else made it";
+            return Err(Error::new(Kind::Corrupt, "open the store", path.display(), cause)
+                .next(DAMAGED)
+                .in_store());
+        }
+        store.set_up()
+    }
+
+    /// Opens the store at `path`, making it if need be. Whoever has an instance opens it: to one that lost its
+    /// content, an empty store would be silence.
+    ///
+    /// # Errors
+    /// As for [`Db::open`].
+    pub fn open_or_make(path: &Path) -> Result<Db> {
+        Db::connect(path)?.set_up()
+    }
+
+    fn connect(path: &Path) -> Result<Db> {
         let connection = Connection::open(files::long(path)).map_err(|error| failed("open", path, error))?;
-        Db { connection, path: path.to_owned() }.set_up()
+        connection.busy_timeout(BUSY).map_err(|error| failed("open", path, error))?;
+        Ok(Db { connection, path: path.to_owned() })
+    }
+
+    fn version(&self) -> Result<i64> {
+        self.query("read the version of", |c| c.query_row("PRAGMA user_version", [], |row| row.get(0)))
     }
 
     /// A store without a disk, for tests and examples.
@@ -72,13 +100,10 @@ impl Db {
     }
 
     fn set_up(mut self) -> Result<Db> {
-        self.connection.busy_timeout(BUSY).map_err(|error| failed("open", &self.path, error))?;
         self.connection.set_prepared_statement_cache_capacity(64);
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;";
         self.connection.execute_batch(pragmas).map_err(|error| failed("open", &self.path, error))?;
-        let version: i64 =
-            self.query("read the version of", |c| c.query_row("PRAGMA user_version", [], |row| row.get(0)))?;
-        match version {
+        match self.version()? {
             0 => self.write("make the tables of", |tx| {
                 // Another process may have made them since we looked.
                 let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -188,9 +213,7 @@ fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             "let this user write to that folder"
         }
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            "move it away and restore a backup, or run `lanpost init --force` to start anew"
-        }
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => DAMAGED,
         _ => "try again",
     };
     Error::new(kind, format!("{deed} the store"), path.display(), error).next(step).in_store()
@@ -201,10 +224,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_store_is_refused_an_older_one_brought_up_to_date_and_noise_is_no_store() {
+    fn a_newer_store_is_refused_an_older_one_brought_up_to_date_and_noise_or_nothing_is_no_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lanpost.db");
-        drop(Db::open(&path).unwrap());
+        crate::sys::files::replace(&path, b"").unwrap();
+        let empty = Db::open(&path).unwrap_err();
+        assert_eq!(empty.kind(), Kind::Corrupt, "{empty}");
+        drop(Db::open_or_make(&path).unwrap());
         Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
         assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 3"));
         let old = Connection::open(&path).unwrap();
