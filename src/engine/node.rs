@@ -46,6 +46,7 @@ impl Node {
         }
         let db = Db::open(&path)?;
         belongs(&db, &config)?;
+        has_key(&db, &config)?;
         Ok(Node { config, db, clock })
     }
 
@@ -82,6 +83,32 @@ pub fn belongs(db: &Db, config: &Config) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// An instance whose heartbeat named a key has it: without it peers would not know who speaks.
+///
+/// # Errors
+/// It is gone or damaged.
+fn has_key(db: &Db, config: &Config) -> Result<()> {
+    if db.meta("key")?.is_none() {
+        return Ok(());
+    }
+    let path = config.state.join("key");
+    let cause = match files::read(&path)? {
+        None => "it is not there",
+        Some(bytes) if !is_secret(&bytes) => "it is not 64 hex digits",
+        Some(_) => return Ok(()),
+    };
+    let error = Error::new(Kind::Corrupt, "use the instance's key", path.display(), cause);
+    Err(error.next(
+        "restore it from a backup of the state folder; only if there is none, move what is left of it away and run \
+         `lanpost init --force`: that makes another key, by which peers do not know this instance",
+    ))
+}
+
+fn is_secret(bytes: &[u8]) -> bool {
+    let digits = bytes.trim_ascii();
+    digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// Where the store of `config` lies.

@@ -630,6 +630,27 @@ fn a_state_folder_that_is_none() {
 }
 
 #[test]
+fn a_key_that_is_gone_or_damaged_is_told_with_the_way_out() {
+    let lan = Lan::new();
+    let (office, lab) = (lan.join("office"), lan.join("lab"));
+    let (path, key) = (lab.state.join("key"), fs::read(lab.state.join("key")).unwrap());
+    for bad in [None, Some(&b"zz"[..]), Some(b"")] {
+        match bad {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        for command in [&["status"][..], &["run"], &["send", "office", "x"]] {
+            lab.run(command).exits(1).says(&["key", "backup"]);
+        }
+        lab.try_init(&[]).exits(1).says(&["key", "backup"]);
+        assert_eq!(fs::read(&path).ok().as_deref(), bad, "a person decides what to do");
+        fs::write(&path, &key).unwrap();
+    }
+    lab.send("office", "x");
+    office.receives("x");
+}
+
+#[test]
 fn a_state_folder_that_is_read_only() {
     let lan = Lan::new();
     let (office, lab) = (lan.join("office"), lan.join("lab"));

@@ -16,6 +16,7 @@ use crate::app::pass::Work;
 use crate::app::print;
 use crate::app::share::reach;
 use crate::engine::login::Asks;
+use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::{self, Config, ShareConfig, split_command};
@@ -150,6 +151,8 @@ fn leave(cx: &mut Cx, place: &Place, asked: &Asked, old: &Config) -> Result<u8> 
         return Err(Error::new(Kind::NotFound, "use the state folder", old.state.display(), cause)
             .next("bring it back (it holds the key), or start anew with --force"));
     }
+    // What is said to be set up has a store and a key that can be used.
+    Node::open(Config { state: state.clone(), ..old.clone() }, Arc::new(SystemClock::new()))?;
     let key = files::read(&state.join("key.pub"))?;
     let report = Report {
         changed: false,
