@@ -20,7 +20,7 @@ use crate::adapt::service::Keeper;
 use crate::adapt::signals;
 use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen};
-use crate::app::log::Log;
+use crate::app::log::{Log, MENDED};
 use crate::app::pulse::Pulse;
 use crate::app::share;
 use crate::app::shell::{Nudge, Said, Shell};
@@ -180,13 +180,15 @@ fn move_mail(
     pulse: &Pulse,
 ) -> Result<()> {
     let mut hints = Hints { everything: true, ..Hints::default() };
+    let mut failed = None;
     loop {
         pulse.works();
         let rest = match engine.step(&hints) {
             Ok(step) => {
                 step.problems.iter().for_each(|problem| log.problem(&problem.to_string()));
                 step.notes.iter().for_each(|note| log.info(note));
-                step.incidents.iter().for_each(|what| log.info(&format!("mended: {what}")));
+                step.incidents.iter().for_each(|what| log.info(&format!("{MENDED}{what}")));
+                step.over.iter().chain(&failed.take()).for_each(|what| log.over(what));
                 for action in step.actions {
                     match action {
                         Action::Mail => drop(waker.send(Nudge::Look)),
@@ -198,6 +200,7 @@ fn move_mail(
             }
             Err(error) if error.is_retryable() => {
                 log.problem(&error.to_string());
+                failed = Some(error.to_string());
                 // The same hints come again.
                 STORE_FAILED
             }

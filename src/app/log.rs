@@ -29,6 +29,11 @@ const WAITING: usize = 1_000;
 /// How long the end of the daemon waits for its last lines.
 const FLUSH: Duration = Duration::from_secs(1);
 
+/// How a line begins that says that a trouble is over.
+pub const OVER: &str = "over: ";
+/// How a line begins that says that the share was away, or was otherwise mended.
+pub const MENDED: &str = "mended: ";
+
 /// Where the log file of a state folder lies.
 pub fn path(state: &Path) -> PathBuf {
     state.join("log").join("lanpost.log")
@@ -85,6 +90,14 @@ impl Log {
         }
         let record = first(&self.recorded, self.clock.now(), RECORDED, text);
         self.say(&format!("problem: {text}"), record.then(|| (Gravity::Warning, text.to_owned())));
+    }
+
+    /// Says that a trouble is over; as seldom as the trouble.
+    pub fn over(&self, text: &str) {
+        let text = format!("{OVER}{text}");
+        if first(&self.said, self.clock.now(), QUIET, &text) {
+            self.say(&text, None);
+        }
     }
 
     /// Notes what ended the daemon; whoever started it says and records it.

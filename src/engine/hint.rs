@@ -77,6 +77,8 @@ pub struct Step {
     pub problems: Vec<Error>,
     /// What happened to the share and was mended, for the log.
     pub incidents: Vec<String>,
+    /// Troubles on the share that are over, for the log.
+    pub over: Vec<String>,
     /// What is as it should be and yet worth a line, for the log.
     pub notes: Vec<String>,
 }

@@ -142,7 +142,7 @@ impl Engine {
         self.node.db.expire_queued(self.node.clock.wall_ms())?;
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
         let more = self.mend_folders(now, &mut step)? || more;
-        self.note_condition(&step)?;
+        self.note_condition(&mut step)?;
         step.rest = if more { Duration::ZERO } else { self.rest(now) };
         Ok(step)
     }
@@ -418,11 +418,11 @@ impl Engine {
         Ok(found)
     }
 
-    fn note_condition(&mut self, step: &Step) -> Result<()> {
+    fn note_condition(&mut self, step: &mut Step) -> Result<()> {
         match step.problems.first() {
             Some(problem) => self.condition.trouble = Some(problem.to_string()),
             None if self.silent || self.outbox.is_troubled() => {}
-            None if self.gate.is_open() => self.condition.trouble = None,
+            None if self.gate.is_open() => step.over.extend(self.condition.trouble.take()),
             None => {}
         }
         for what in &step.incidents {

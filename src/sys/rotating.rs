@@ -53,20 +53,30 @@ impl Rotating {
     }
 
     fn try_write(&mut self, line: &str) -> io::Result<()> {
-        if self.len >= self.due && self.open.is_some() {
+        if self.is_elsewhere() {
             self.open = None;
-            self.turn();
         }
         if self.open.is_none() {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            fs::create_dir_all(folder)?;
-            let mut file = OpenOptions::new().append(true).read(true).create(true).open(&self.path)?;
-            self.len = file.metadata()?.len();
-            self.due = if self.len < self.limit { self.limit } else { self.len + self.limit / 10 };
-            self.torn = self.len > 0 && !ends_line(&mut file)?;
-            self.open = Some(file);
+            self.reopen()?;
+        }
+        let mut text = self.text(line);
+        if self.len > 0 && self.len + text.len() as u64 > self.due {
+            self.open = None;
+            self.turn();
+            self.reopen()?;
+            text = self.text(line);
+            // What could not be put aside grows for a while before it is tried again.
+            self.due = self.limit.max(self.len + self.limit / 10);
         }
         let Some(file) = &mut self.open else { return Ok(()) };
+        file.write_all(text.as_bytes())?;
+        self.torn = false;
+        self.len += text.len() as u64;
+        Ok(())
+    }
+
+    /// What is written for a line: with what has to be said before it.
+    fn text(&self, line: &str) -> String {
         let mut text = String::with_capacity(line.len() + 2);
         if self.torn {
             text.push('\n');
@@ -76,10 +86,32 @@ impl Rotating {
         }
         text += line;
         text.push('\n');
-        file.write_all(text.as_bytes())?;
-        self.torn = false;
-        self.len += text.len() as u64;
+        text
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut file = OpenOptions::new().append(true).read(true).create(true).open(&self.path)?;
+        self.len = file.metadata()?.len();
+        self.due = self.limit;
+        self.torn = self.len > 0 && !ends_line(&mut file)?;
+        self.open = Some(file);
         Ok(())
+    }
+
+    /// Whether somebody moved or removed the open file: nobody would find what is written to it. Where that can't be
+    /// told, it is where it was.
+    fn is_elsewhere(&self) -> bool {
+        let Some(file) = &self.open else { return false };
+        match (
+            file.try_clone().and_then(same_file::Handle::from_file),
+            same_file::Handle::from_path(&self.path),
+        ) {
+            (Ok(ours), Ok(there)) => ours != there,
+            (_, Err(error)) => error.kind() == io::ErrorKind::NotFound,
+            (Err(_), _) => false,
+        }
     }
 
     /// Puts the files aside, each under the next number. What can't be renamed stays, and is tried again later.
@@ -212,14 +244,14 @@ mod tests {
     fn it_stays_within_its_limits_and_its_end_can_be_read_across_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log").join("lanpost.log");
-        let mut log = Rotating::new(&path, 100, 3);
+        let mut log = Rotating::new(&path, 200, 3);
         for number in 0..200 {
             log.write(&format!("line {number} 第{number}行")).unwrap();
         }
         let log_folder = path.parent().unwrap();
         assert_eq!(names(log_folder), ["lanpost.1.log", "lanpost.2.log", "lanpost.log"]);
         for name in names(log_folder) {
-            assert!(fs::metadata(log_folder.join(&name)).unwrap().len() < 150, "{name}");
+            assert!(fs::metadata(log_folder.join(&name)).unwrap().len() <= 200, "{name}");
         }
         let (lines, _) = tail(&path, 9).unwrap();
         let wanted: Vec<_> = (191..200).map(|number| format!("line {number} 第{number}行")).collect();
@@ -247,6 +279,21 @@ mod tests {
         log.write("here again").unwrap();
         let (lines, _) = tail(&path, 9).unwrap();
         assert_eq!(lines, ["torn by a cra", "(2 lines could not be written here)", "here again"]);
+    }
+
+    #[test]
+    #[cfg(all(test, unix))]
+    fn a_log_that_was_moved_or_removed_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log").join("lanpost.log");
+        let mut log = Rotating::new(&path, 1_000, 2);
+        log.write("first").unwrap();
+        fs::rename(&path, folder.path().join("mine")).unwrap();
+        log.write("second").unwrap();
+        assert_eq!(tail(&path, 9).unwrap().0, ["second"]);
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        log.write("third").unwrap();
+        assert_eq!(tail(&path, 9).unwrap().0, ["third"]);
     }
 
     #[test]

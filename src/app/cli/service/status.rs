@@ -40,7 +40,7 @@ struct Report {
     /// How it ended, as the service manager knows it, if not well.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
-    /// The last problem in the log.
+    /// The last problem in the log, unless it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,13 +89,14 @@ fn report(cx: &Cx, target: &Target, condition: Condition) -> Report {
     }
 }
 
-fn last_problem(log: &std::path::Path) -> Option<String> {
-    let (lines, _) = rotating::tail(log, LINES).ok()?;
-    let told = |line: &String| {
-        line.split_once(' ')
-            .is_some_and(|(_, text)| text.starts_with("problem: ") || text.starts_with("ended: "))
+fn last_problem(path: &std::path::Path) -> Option<String> {
+    let (lines, _) = rotating::tail(path, LINES).ok()?;
+    let begins = |line: &str, words: [&str; 2]| {
+        line.split_once(' ').is_some_and(|(_, text)| words.iter().any(|word| text.starts_with(word)))
     };
-    lines.into_iter().rev().find(told)
+    // What came before the end of a trouble is no news any more.
+    let recent = lines.into_iter().rev().take_while(|line| !begins(line, [log::OVER, log::MENDED]));
+    recent.into_iter().find(|line| begins(line, ["problem: ", "ended: "]))
 }
 
 fn lines(report: &Report) -> Vec<String> {
