@@ -5,8 +5,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::platform;
+use super::{platform, private};
 use crate::error::{At, Error, Result};
+
+/// The store's name in a state folder.
+pub const STORE: &str = "lanpost.db";
 
 /// A file's bytes; `None` if it isn't there.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
@@ -45,16 +48,27 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
     platform::sync_folder(folder).at("sync", folder)
 }
 
-/// Makes a folder that only its owner may enter; one that exists is fine.
+/// Makes a folder that only its owner may enter. One that exists is closed to others, if it is empty or holds our store:
+/// whatever else lies there, in `/tmp` say, is not ours to close.
 pub fn private_folder(folder: &Path) -> Result<()> {
     match platform::private_folder(folder) {
-        Ok(()) => Ok(()),
+        Ok(()) if !private::is_open(folder).at("look at the rights of", folder)? => Ok(()),
+        Ok(()) if !folder.join(STORE).exists() && has_entries(folder).at("list", folder)? => {
+            let cause = "other users may look into it, and it holds other things than lanpost's";
+            Err(Error::usage("keep mail in", folder.display(), cause)
+                .next("name a folder of its own, or let its owner alone enter this one: chmod 700"))
+        }
+        Ok(()) => private::close(folder).at("close to others", folder),
         Err(_) if folder.is_file() => {
             Err(Error::usage("make the folder", folder.display(), "a file stands in its place")
                 .next("move it away, or name another folder"))
         }
         Err(error) => Err(error).at("make the folder", folder),
     }
+}
+
+fn has_entries(folder: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(folder)?.next().transpose()?.is_some())
 }
 
 /// Gives a local file a new modification time, creating it: the bell between a command and the daemon.
@@ -122,4 +136,30 @@ pub fn remove_folder(folder: &Path) -> Result<()> {
 /// Makes a folder and its parents with ordinary rights.
 pub fn make_folders(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).at("make the folder", folder)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_there_is_closed_to_others_unless_it_is_theirs_too() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("state");
+        let open = || fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+        let mode = || fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+        fs::create_dir(&folder).unwrap();
+        open();
+        private_folder(&folder).unwrap();
+        assert_eq!(mode(), 0o700, "it was empty");
+        open();
+        fs::write(folder.join("notes"), "").unwrap();
+        let said = private_folder(&folder).unwrap_err().to_string();
+        assert!(said.contains("other things") && said.contains("chmod 700") && mode() == 0o755, "{said}");
+        fs::write(folder.join(STORE), "").unwrap();
+        private_folder(&folder).unwrap();
+        assert_eq!(mode(), 0o700, "it is ours");
+    }
 }

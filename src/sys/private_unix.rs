@@ -1,13 +1,28 @@
 //! Files that their owner alone may read, by permission bits.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// How a person takes the rights of others away.
-pub fn way_out(path: &Path) -> String {
-    format!("take them away: `chmod 600 '{}'`", path.display())
+pub fn way_out(path: &Path, file: &File) -> String {
+    let (path, own) = (path.display(), rustix::process::geteuid().as_raw());
+    match file.metadata().map_or(own, |meta| meta.uid()) {
+        owner if owner == own || owner == 0 => format!("take them away: `chmod 600 '{path}'`"),
+        _ => format!("make it this user's: `sudo chown {own} '{path}' && sudo chmod 600 '{path}'`"),
+    }
+}
+
+/// Whether others than its owner may look into a folder.
+pub fn is_open(folder: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(folder)?.mode() & 0o077 != 0)
+}
+
+/// Takes the rights of others on a folder away.
+pub fn close(folder: &Path) -> io::Result<()> {
+    let mode = std::fs::metadata(folder)?.mode() & 0o7700;
+    std::fs::set_permissions(folder, Permissions::from_mode(mode))
 }
 
 /// Who may read an open file besides its owner, who is this user or root; empty: nobody.

@@ -26,12 +26,22 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken}
 use crate::model::sddl;
 
 /// How a person takes the rights of others away; accounts by their numbers, which are the same in every language.
-pub fn way_out(path: &Path) -> String {
+pub fn way_out(path: &Path, _file: &File) -> String {
     let path = path.display();
     format!(
         "take them away: `icacls \"{path}\" /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F \"%USERNAME%:F\"`, and for a \
          service as NetworkService also `/grant *S-1-5-20:R`"
     )
+}
+
+/// No: the list of rights that a folder inherits (in a profile, those of its user) is left as it is.
+pub fn is_open(_folder: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Nothing to do, as above.
+pub fn close(_folder: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Who may read an open file besides its owner, this user, SYSTEM, Administrators and service accounts.

@@ -120,7 +120,7 @@ fn from_file(reference: &SecretRef, path: &Path) -> Result<Zeroizing<String>> {
     let others = private::others_who_read(&file).at("look at the rights of", path)?;
     if !others.is_empty() {
         let cause = format!("more than its owner may read it: {}", others.join(", "));
-        return Err(Error::usage(READ, reference, cause).next(private::way_out(path)));
+        return Err(Error::usage(READ, reference, cause).next(private::way_out(path, &file)));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize + 1));
     file.take(MOST + 1).read_to_end(&mut bytes).at("read the secret", path)?;
@@ -152,7 +152,10 @@ fn to_file(path: &Path, secret: &Secret, for_services: bool) -> Result<()> {
         files::make_folders(folder)?;
     }
     if !could_be_secret(path).at("look at", path)? {
-        let cause = "a file is there that holds something else than one line of text";
+        let cause = match path.is_dir() {
+            true => "a folder is there",
+            false => "a file is there that holds something else than one line of text",
+        };
         return Err(Error::usage("write the secret to", path.display(), cause).next("name another file"));
     }
     let _ = std::fs::remove_file(&aside);
