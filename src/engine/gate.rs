@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::engine::node::Node;
+use crate::engine::node::{Node, init_again};
 use crate::error::{Error, Kind, Result};
 use crate::model::retry;
 use crate::store::identity;
@@ -108,7 +108,7 @@ pub fn look(share: &dyn Share, node: &mut Node) -> Result<()> {
         }
         let cause = "there is no lanpost.json: it is not mounted, or was never set up";
         return Err(Error::new(Kind::Away, deed, place, cause)
-            .next("mount it; only if it is a new share, set it up with `lanpost init --force`"));
+            .next(format!("mount it; only if it is a new share, set it up: {}", init_again(&node.config))));
     };
     match node.db.meta("share")? {
         Some(known) if known == found.share => Ok(()),
@@ -116,7 +116,7 @@ pub fn look(share: &dyn Share, node: &mut Node) -> Result<()> {
             let cause =
                 format!("its id is {}, ours was {known}: another share is mounted there", found.share);
             let error = Error::new(Kind::Away, deed, place, cause);
-            Err(error.next("mount the right one, or run `lanpost init --force` to move over"))
+            Err(error.next(format!("mount the right one, or move over: {}", init_again(&node.config))))
         }
         None => node.db.set_meta("share", &found.share),
     }

@@ -9,8 +9,8 @@ use crate::model::config::Config;
 use crate::model::name::Name;
 use crate::store::db::Db;
 use crate::sys::clock::Clock;
-use crate::sys::files;
 use crate::sys::root::Root;
+use crate::sys::{files, process};
 
 /// One instance on this PC. Open one per process and thread; they meet in the store.
 pub struct Node {
@@ -40,11 +40,16 @@ impl Node {
         let path = store_path(&config);
         if !files::exists(&path) {
             let error = Error::new(Kind::NotFound, "open the store", path.display(), "it is not there");
-            return Err(
-                error.next("restore a backup of the state folder, or start anew with `lanpost init --force`")
-            );
+            let anew = init_again(&config);
+            return Err(error.next(format!("restore a backup of the state folder, or start anew: {anew}")));
         }
-        let db = Db::open(&path)?;
+        let db = Db::open(&path).map_err(|error| match error.kind() {
+            Kind::Corrupt => {
+                let anew = init_again(&config);
+                error.next(format!("move it away; then restore a backup, or start anew: {anew}"))
+            }
+            _ => error,
+        })?;
         belongs(&db, &config)?;
         has_key(&db, &config)?;
         Ok(Node { config, db, clock })
@@ -100,10 +105,11 @@ fn has_key(db: &Db, config: &Config) -> Result<()> {
         Some(_) => return Ok(()),
     };
     let error = Error::new(Kind::Corrupt, "use the instance's key", path.display(), cause);
-    Err(error.next(
-        "restore it from a backup of the state folder; only if there is none, move what is left of it away and run \
-         `lanpost init --force`: that makes another key, by which peers do not know this instance",
-    ))
+    Err(error.next(format!(
+        "restore it from a backup of the state folder; only if there is none, move what is left of it away and run {}: \
+         that makes another key, by which peers do not know this instance",
+        init_again(config)
+    )))
 }
 
 fn is_secret(bytes: &[u8]) -> bool {
@@ -111,9 +117,14 @@ fn is_secret(bytes: &[u8]) -> bool {
     digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
+/// The command that sets this instance up anew, as it can be pasted.
+pub fn init_again(config: &Config) -> String {
+    format!("`{}`", process::shell().line(&config.init_again()))
+}
+
 /// Where the store of `config` lies.
 pub fn store_path(config: &Config) -> PathBuf {
-    config.state.join("lanpost.db")
+    config.state.join(files::STORE)
 }
 
 /// The local bell: a command touches it after it stored something that a daemon should see at once.

@@ -11,6 +11,7 @@ mod command;
 mod template;
 mod value;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ use value::*;
 #[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The file that it was read from; empty if it was not.
+    #[serde(skip)]
+    pub file: PathBuf,
     /// Whose mailbox this PC keeps.
     pub instance: Name,
     /// Who works behind it.
@@ -236,9 +240,23 @@ impl Default for LogConfig {
     }
 }
 
+impl Config {
+    /// The command that sets this instance up anew, by the words of its command line.
+    pub fn init_again(&self) -> Vec<&OsStr> {
+        let mut words = vec![OsStr::new("lanpost")];
+        if !self.file.as_os_str().is_empty() {
+            words.extend([OsStr::new("--config"), self.file.as_os_str()]);
+        }
+        words.extend(["init", "--force", "--instance", self.instance.as_str(), "--share"].map(OsStr::new));
+        words.push(self.share.path.as_os_str());
+        words
+    }
+}
+
 /// Reads the config in `text`; `origin` is its file, for messages and because relative paths start at its folder.
 pub fn parse(text: &str, origin: &Path) -> Result<Config> {
     let mut config: Config = toml::from_str(text).map_err(|error| explain(error, text, origin))?;
+    config.file = origin.to_owned();
     let folder = origin.parent().unwrap_or(Path::new(""));
     let secret = match &mut config.share.password {
         Some(SecretRef::File(path)) => Some(path),
@@ -296,10 +314,18 @@ fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
     let step = match (key, start) {
         (Some("share.password"), _) => WAY_OUT,
         (None, Some(_)) if backslash => "write Windows paths in single quotes, as in 'C:\\x'",
-        (_, None) => "add it or run `lanpost init --force`",
-        _ => "fix that line, or set up anew with `lanpost init --force`",
+        // What it would say of instance, share and state is not known.
+        (_, None) => &format!("add it, or set up anew: {}", anew(origin)),
+        _ => &format!("fix that line, or set up anew: {}", anew(origin)),
     };
     Error::usage("read the config", origin.display(), cause).next(step)
+}
+
+fn anew(origin: &Path) -> String {
+    format!(
+        "`lanpost --config \"{}\" init --force --share PATH --instance NAME --state DIR` with the former values",
+        origin.display()
+    )
 }
 
 fn agents<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D::Error> {

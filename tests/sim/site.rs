@@ -98,6 +98,7 @@ impl Site {
     pub fn new(name: &str, view: View, manner: Manner, mut rng: Rng) -> Result<Site, String> {
         let state = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let mut config = Config {
+            file: "".into(),
             instance: Name::parse(name).unwrap(),
             agents: vec![],
             state: state.path().join(name),

@@ -17,9 +17,8 @@ use crate::engine::login::Asks;
 use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
-use crate::model::config::parse_duration;
+use crate::model::config::{Config, parse_duration};
 use crate::model::finding::{self, Finding, Grade};
-use crate::model::name::Name;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk::DiskShare;
 use crate::sys::root::Root;
@@ -84,7 +83,7 @@ struct Asked {
     root: Root,
     /// The id by which the config's store knows it.
     known: Option<String>,
-    instance: Option<Name>,
+    config: Option<Config>,
     reached: Reached,
 }
 
@@ -92,7 +91,7 @@ fn patient(args: &Args, cx: &Cx) -> Result<Asked> {
     let plain = |root: PathBuf| {
         let root = Root::new(root);
         let share = Arc::new(DiskShare::new(root.clone(), "doctor"));
-        Asked { root, known: None, instance: None, reached: Reached { share, login: None } }
+        Asked { root, known: None, config: None, reached: Reached { share, login: None } }
     };
     let config = match (&args.share, locate::load(cx.config.as_deref())) {
         // Before `init` there is no config, and none is needed.
@@ -111,12 +110,12 @@ fn patient(args: &Args, cx: &Cx) -> Result<Asked> {
     let root = remembered.unwrap_or_else(|| Root::new(asked));
     let reached = reach(&config, root.clone(), "doctor", &clock, Asks::ByHand)?;
     let known = node.and_then(|node| node.db.meta("share").ok().flatten());
-    Ok(Asked { root, known, instance: Some(config.instance), reached })
+    Ok(Asked { root, known, config: Some(config), reached })
 }
 
 /// Works on the share, on the thread that may hang with it.
 fn probe(asked: Asked, wait: Duration, tell: &Sender<Finding>) {
-    let Asked { root, known, instance, reached } = asked;
+    let Asked { root, known, config, reached } = asked;
     if let Some(login) = &reached.login {
         let stands = login.ensure();
         let refused = stands.is_err();
@@ -152,7 +151,7 @@ fn probe(asked: Asked, wait: Duration, tell: &Sender<Finding>) {
         share: &*reached.share,
         mount: &mount,
         known,
-        instance,
+        config,
         host: process::host_name(),
         wait,
         room: &|| mount::room(&root.path()),

@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use crate::engine::node::init_again;
 use crate::error::{Error, Result};
+use crate::model::config::Config;
 use crate::model::finding::{self, Finding, Grade, Heard};
 use crate::model::heartbeat::{Activity, Heartbeat};
 use crate::model::layout::{self, ProbeFile};
 use crate::model::mount::{Announcer, Mount, Protocol};
-use crate::model::name::Name;
 use crate::model::pace::BOUND;
 use crate::store::access;
 use crate::store::identity;
@@ -31,8 +32,8 @@ pub struct Patient<'a> {
     pub mount: &'a Mount,
     /// The id that the config's store knows; `None`: it was never set up from here.
     pub known: Option<String>,
-    /// Who we are, if that is known: our own mailbox is told from the others'.
-    pub instance: Option<Name>,
+    /// The config, if it is this share's: our own mailbox is told from the others'.
+    pub config: Option<Config>,
     /// This PC's name: heartbeats of its daemons prove nothing about other PCs.
     pub host: String,
     /// How long to wait for another PC's change.
@@ -65,7 +66,7 @@ pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(
     if let Some(choice) = share.choice() {
         tell(finding::path(&choice.shown, &choice.how));
     }
-    let identity = whose(share, patient.known.as_deref());
+    let identity = whose(share, patient.known.as_deref(), patient.config.as_ref());
     let stop = identity.grade == Grade::Wrong;
     tell(identity);
     if stop {
@@ -91,7 +92,9 @@ pub fn doctor(mut patient: Patient<'_>, clock: &dyn Clock, tell: &mut dyn FnMut(
         tell(probe.case());
         tell(probe.names());
         tell(probe.clock(|| clock.wall()));
-        access::findings(share, run, patient.instance.as_ref()).into_iter().for_each(&mut *tell);
+        access::findings(share, run, patient.config.as_ref().map(|config| &config.instance))
+            .into_iter()
+            .for_each(&mut *tell);
     }
     tell(probe.clean());
     tell(events(&mut patient, clock));
@@ -128,14 +131,16 @@ fn missing(share: &dyn Share) -> Option<Finding> {
 }
 
 /// Whose share it is. Where one is expected and not found, it is not mounted: nothing may be written there.
-fn whose(share: &dyn Share, known: Option<&str>) -> Finding {
+fn whose(share: &dyn Share, known: Option<&str>, config: Option<&Config>) -> Finding {
     let finding = |grade, found: String| Finding::new("identity", grade, found);
     match (identity::read(share), known) {
         (Ok(Some(found)), Some(known)) if found.share != known => finding(
             Grade::Wrong,
             format!("its id is {}, ours was {known}: another share is mounted there", found.share),
         )
-        .next("mount the right one, or run `lanpost init --force` to move over"),
+        .next(config.map_or("mount the right one".into(), |config| {
+            format!("mount the right one, or move over: {}", init_again(config))
+        })),
         (Ok(Some(found)), _) => finding(Grade::Good, format!("a lanpost share, id {}", found.share)),
         (Ok(None), Some(known)) if identity::is_missing(share) => finding(
             Grade::Wrong,

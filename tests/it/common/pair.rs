@@ -45,6 +45,7 @@ pub fn state_folder() -> TempDir {
 /// The config of `instance` with everything at its default.
 pub fn config(instance: &str, state: &std::path::Path) -> Config {
     Config {
+        file: "".into(),
         instance: name(instance),
         agents: vec![],
         state: state.join(instance),
