@@ -125,6 +125,14 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// That the folder with these very bytes is meant where `typed`, which is text, may mean several.
+    pub fn exact(typed: &Path, path: &Path) -> Choice {
+        Choice::of(
+            typed,
+            &Found { path: path.to_owned(), how: "its name is no text; so it was given".into() },
+        )
+    }
+
     fn of(typed: &Path, found: &Found) -> Choice {
         let bytes = found.path.as_os_str().as_encoded_bytes();
         Choice {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use lanpost::model::config::split_command;
 use lanpost::model::text::{Encoding, encode};
 use serde_json::{Value, json};
 
@@ -23,6 +24,27 @@ fn ids(messages: &[Value]) -> Vec<String> {
 }
 
 // init
+
+#[test]
+fn the_command_that_is_advised_is_whole() {
+    let (_lan, office, _lab) = two();
+    fs::remove_file(office.state.join("lanpost.db")).unwrap();
+    let said = office.run(&["status"]).exits(3).err;
+    let line = said.split('`').find(|words| words.starts_with("lanpost --config")).expect(&said);
+    let words = split_command(line).unwrap();
+    let done = office.bare(&words[1..]).output().unwrap();
+    assert!(done.status.success(), "{line}: {done:?}");
+}
+
+#[test]
+fn a_refused_name_leaves_no_state_folder() {
+    let (lan, _office, _lab) = two();
+    let twin = lan.pc("twin");
+    let state = twin.path("none");
+    let args = ["init", "--instance", "office", "--share", twin.share.to_str().unwrap(), "--state"];
+    let done = twin.bare(&[&args[..], &[state.to_str().unwrap(), "--config", "none.toml"]].concat()).output();
+    assert_eq!((done.unwrap().status.code(), state.exists()), (Some(2), false));
+}
 
 #[test]
 fn a_second_init_changes_nothing_and_force_keeps_the_key() {

@@ -81,6 +81,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let place = locate::place(cx.config.as_deref())?;
     let command = args.wake_command.as_deref().map(split_command).transpose()?;
     let share = unmapped(cx, absolute(&args.share));
+    if let Some(control) = share.to_str().and_then(|text| text.chars().find(|c| c.is_control())) {
+        let cause = format!("its name holds a control character ({control:?}), which no config may hold");
+        return Err(Error::usage("use the share", seek::shown(&share), cause).next("rename the folder"));
+    }
     let asked = Asked {
         share: readable(&share)?,
         typed: share,
@@ -235,6 +239,9 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
 /// The engine's part, given up when the share hangs: running init again goes on.
 fn join(config: &Config, typed: PathBuf, force: bool) -> Result<ops::Init> {
     let root = Root::new(&config.share.path);
+    // What was given as bytes that are there needs no guess.
+    let exact = (typed != root.typed()).then(|| Choice::exact(root.typed(), &typed));
+    let root = root.with_choice(exact.as_ref());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let share = reach(config, root.clone(), "init", &clock, Asks::ByHand)?.share;
     let config = config.clone();

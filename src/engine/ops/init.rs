@@ -41,6 +41,10 @@ pub struct Init {
 /// in the composition of its characters.
 pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bool) -> Result<Init> {
     share_is_there(share, config)?;
+    if !files::is_folder(&config.state) {
+        // Refused before anything is made.
+        name_is_free(share, config, "", force)?;
+    }
     files::private_folder(&config.state)?;
     let key = key::load_or_make(&config.state, secret)?;
     let mut db = Db::open_or_make(&store_path(config))?;
