@@ -53,7 +53,7 @@ enum Piece {
     Rows,
     /// Mail for this peer, which is gone, since before this time.
     Gone(Name, i64),
-    /// Mail from before this time for this peer, of which nothing but its name was ever seen.
+    /// Mail from before this time for this peer, of which nothing but its open slot was ever seen.
     Unknown(Name, i64),
     /// Our segments in this peer's mailbox.
     Lanes(Name),

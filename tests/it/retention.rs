@@ -233,6 +233,39 @@ fn who_wrote_to_nobody_is_told_before_the_mail_ages_out() {
 }
 
 #[test]
+fn an_open_slot_that_a_typing_error_made_is_nobody_to_everybody_else() {
+    let mut pair = Pair::with(|config| config.keep.gone_after = 3 * DAY);
+    pair.a.send_one("nowhere", "hello?", |draft| draft.create = true);
+    pair.settle();
+    pair.advance(Duration::from_secs(120));
+    pair.settle();
+    let lost = pair.b.send_one("nowhere", "hello?", |_| {});
+    assert!(ops::is_unseen(pair.b.node(), &lost).unwrap());
+    days(&mut pair, 6);
+    let reports = pair.b.reports();
+    assert_eq!(reports.iter().map(|it| it.in_reply_to.clone()).collect::<Vec<_>>(), [Some(lost.id)]);
+}
+
+#[test]
+fn mail_past_its_time_stays_sent_until_its_recipient_says_what_became_of_it() {
+    let mut pair = Pair::new();
+    pair.settle();
+    let second = Some(Duration::from_secs(1));
+    let sent = pair.a.send_one("b", "soon", |draft| draft.ttl = second);
+    let plain = pair.a.send_one("nobody", "soon", |draft| (draft.ttl, draft.create) = (second, true));
+    pair.a.until("both are sent", |a| [&sent, &plain].iter().all(|it| a.state_of(it) == State::Sent));
+    let note = |pair: &Pair, id: &str| ops::trace(pair.a.node(), id).unwrap().note.unwrap_or_default();
+    assert_eq!(note(&pair, sent.id.as_str()), "");
+    pair.advance(Duration::from_secs(600));
+    pair.a.step();
+    assert_eq!(pair.a.state_of(&sent), State::Sent, "whether it was delivered is not known");
+    assert!(note(&pair, sent.id.as_str()).contains("b alone knows"));
+    assert!(note(&pair, plain.id.as_str()).contains("plain protocol"));
+    pair.until("b says so", |pair| pair.a.state_of(&sent) == State::Expired);
+    assert_eq!(note(&pair, sent.id.as_str()), "");
+}
+
+#[test]
 fn a_peer_that_was_dead_before_we_joined_is_gone_in_the_end() {
     let pair = Pair::new();
     // b dies without a word; then c joins.

@@ -97,6 +97,12 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         ..Draft::new(args.to, args.body.content(cx, node.config.limits.message.0)?)
     };
     let message = accept(cx, &mut node, draft)?;
+    if !args.create && ops::is_unseen(&node, &message)? {
+        let to = print::line(&message.to).into_owned();
+        cx.note(&format!(
+            "of {to} there is an open slot alone: nobody of that name was seen yet; is it spelt right? (`lanpost peers`)"
+        ));
+    }
     let mut sent = dispatch(cx, &mut node, message, "send")?;
     let Some(wanted) = args.wait else {
         show(cx, &sent)?;
@@ -109,7 +115,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     sent.message = wait(cx, &mut node, &mut watch, sent.message, (wanted, args.timeout.unwrap_or(TIMEOUT)))?;
     sent.spooled = sent.spooled.filter(|_| sent.message.state == State::Queued);
     show(cx, &sent)?;
-    verdict(cx, &sent.message, wanted)
+    verdict(cx, &node, &sent.message, wanted)
 }
 
 /// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.
@@ -176,7 +182,7 @@ fn wait(
 }
 
 /// Says on standard error why it is not as far as was wanted.
-fn verdict(cx: &mut Cx, message: &Message, wanted: State) -> Result<u8> {
+fn verdict(cx: &mut Cx, node: &Node, message: &Message, wanted: State) -> Result<u8> {
     if message.state.reached(wanted) {
         return Ok(exit::DONE);
     }
@@ -189,7 +195,8 @@ fn verdict(cx: &mut Cx, message: &Message, wanted: State) -> Result<u8> {
     }
     let cause = format!("the time is over; it is {}", message.state);
     let error = Error::new(Kind::Timeout, format!("see it {wanted}:"), &message.id, cause);
-    Err(error.next(format!("it goes on by itself: `lanpost trace {}`", message.id)))
+    let note = ops::overdue(node, message)?.map(|note| format!("{note}; ")).unwrap_or_default();
+    Err(error.next(format!("{note}it goes on by itself: `lanpost trace {}`", message.id)))
 }
 
 /// Prints what became of a message.

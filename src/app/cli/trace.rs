@@ -42,6 +42,9 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     for line in print::table(&rows, 24, usize::MAX) {
         cx.out.line(format!("  {line}"));
     }
+    if let Some(note) = &trace.note {
+        cx.out.line(format!("  note: {}", print::line(note)));
+    }
     if let Some(outcome) = &message.outcome {
         cx.out.line(format!("  outcome: {}", print::line(outcome)));
     }

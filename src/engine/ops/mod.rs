@@ -18,9 +18,9 @@ pub use inbox::{find_in, inbox, peek, quarantine, read};
 pub use init::{Init, init};
 pub use peers::{PeerView, peers, request_scan, scan_done};
 pub(super) use peers::{answer_scan, scan_wanted};
-pub use send::{Draft, send, send_all};
+pub use send::{Draft, is_unseen, send, send_all};
 pub use status::{ShareView, Status, status};
-pub use trace::{Trace, state_of, trace};
+pub use trace::{Trace, overdue, state_of, trace};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Name;

@@ -92,6 +92,16 @@ pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
     stored.collect()
 }
 
+/// Whether there is nothing of a recipient but an open slot, which anybody may have made: it neither beat, nor wrote,
+/// nor was seen to read.
+///
+/// # Errors
+/// The local store's.
+pub fn is_unseen(node: &Node, message: &Message) -> Result<bool> {
+    let peer = node.db.peer(&message.peer)?;
+    Ok(peer.is_some_and(|peer| peer.heartbeat.is_none() && peer.changed_at.is_none()))
+}
+
 /// Checks a draft and makes the row to store.
 fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     let wall = node.clock.wall();

@@ -1,9 +1,11 @@
 //! A message's journey, from the log of transitions.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::engine::node::Node;
 use crate::error::Result;
+use crate::model::state::State;
 use crate::store::db::{Message, Transition, Way};
 
 /// A message and everything that happened to it here.
@@ -14,13 +16,41 @@ pub struct Trace {
     pub message: Message,
     /// Oldest first.
     pub transitions: Vec<Transition>,
+    /// What its state can't say: its time is over, and nobody said yet whether it was delivered before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The journey of the message whose id begins with `prefix`, of either direction.
 pub fn trace(node: &Node, prefix: &str) -> Result<Trace> {
     let message = super::one(node, prefix, None, Way::Out)?;
     let transitions = node.db.transitions(message.way, &message.peer, &message.id)?;
-    Ok(Trace { message, transitions })
+    let note = overdue(node, &message)?;
+    Ok(Trace { message, transitions, note })
+}
+
+/// Of mail that lies on the share past its time: who will say, if anybody, whether it was delivered before. The
+/// sender can't tell, so it goes on as `sent`.
+///
+/// # Errors
+/// The local store's.
+pub fn overdue(node: &Node, message: &Message) -> Result<Option<String>> {
+    let ends = message.expires.as_ref().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    if message.way != Way::Out || message.state != State::Sent || ends.is_none_or(|at| at > node.clock.wall())
+    {
+        return Ok(None);
+    }
+    let plain = node.db.peer(&message.peer)?.is_none_or(|peer| peer.heartbeat.is_none());
+    Ok(Some(match plain {
+        true => format!(
+            "its time is over; {} speaks the plain protocol, and never says what became of it",
+            message.to
+        ),
+        false => format!(
+            "its time is over; whether it was delivered before, {} alone knows, and says when it answers next",
+            message.to
+        ),
+    }))
 }
 
 /// How far a message has come by now; for those who wait.

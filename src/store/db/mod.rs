@@ -45,7 +45,7 @@ const SINCE_2: &str =
     "CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
                        CREATE INDEX IF NOT EXISTS known_at ON known (at);";
 /// What to do about a store that can't be read.
-const DAMAGED: &str = "move it away and restore a backup, or run `lanpost init --force` to start anew";
+const DAMAGED: &str = "move it away; then restore a backup, or start anew (`lanpost init --force`, with --share and --instance as before)";
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 

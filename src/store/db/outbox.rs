@@ -20,7 +20,7 @@ use crate::model::state::State;
 const RESEND: i64 = 60_000;
 
 /// What the log says of a message whose recipient was never seen when it was accepted.
-pub(super) const STRANGER: &str = "for an instance that was not seen yet";
+pub(super) const STRANGER: &str = "for an instance of which there was no sign yet";
 
 /// What became of a message that was handed to the store.
 #[derive(Clone, Debug)]
@@ -315,7 +315,9 @@ impl Db {
 fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<Accepted> {
     let id = message.id.as_str();
     if let Some(n) = message.insert(tx, now)? {
-        let sql = "SELECT EXISTS (SELECT 1 FROM peer WHERE fold = ?1)";
+        // An open slot alone is no sign: anybody may have made it, by a typing error, say.
+        let sql = "SELECT EXISTS (SELECT 1 FROM peer WHERE fold = ?1
+                                  AND (heartbeat IS NOT NULL OR changed_at IS NOT NULL))";
         let known: bool = tx.prepare_cached(sql)?.query_row([&message.peer], |row| row.get(0))?;
         let detail = (!known).then_some(STRANGER);
         log(tx, now, Way::Out, &message.peer, id, State::Queued.as_str(), detail)?;
