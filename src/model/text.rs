@@ -12,8 +12,11 @@
 //! Known limit: a GBK line that happens to be valid UTF-8 (all its pairs in C2-DF 80-BF, such as a lone U+4E00) reads
 //! as UTF-8. What a crash leaves: a tail without newline or a run of NULs, both in flight and not consumed.
 
+mod cut;
 mod document;
 pub mod mojibake;
+mod opening;
+mod place;
 pub mod said;
 mod start;
 mod western;
@@ -25,7 +28,8 @@ use std::str::FromStr;
 use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
 pub use document::{Document, decode_document};
-use start::{Form, Start, sniffs};
+use opening::Form;
+use start::{Start, sniffs};
 
 const BOM8: &[u8] = b"\xEF\xBB\xBF";
 const BOM_LE: &[u8] = b"\xFF\xFE";

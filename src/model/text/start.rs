@@ -6,66 +6,13 @@
 
 use std::str::from_utf8;
 
+use super::cut::{begins_plainly, begins16, the_better_of};
+use super::opening::{Form, opens, opens_with_key};
+use super::place::Place;
 use super::{BOM_BE, BOM_LE, BOM8, Encoding, Line, decode, utf8, without_newline};
 
 /// Candidates for a seam in a line for which quotes are counted.
 const MAX_COUNTS: usize = 8;
-/// The most units of a message's opening that are looked at.
-const OPENING: usize = 64;
-
-/// The width and order of the units that a pattern is looked for in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Byte,
-    Le,
-    Be,
-}
-
-impl Form {
-    /// The unit at index `i`, if all of it is there.
-    fn unit(self, buf: &[u8], i: usize) -> Option<u16> {
-        match self {
-            Form::Byte => buf.get(i).copied().map(u16::from),
-            Form::Le => Some(u16::from_le_bytes([*buf.get(2 * i)?, *buf.get(2 * i + 1)?])),
-            Form::Be => Some(u16::from_be_bytes([*buf.get(2 * i)?, *buf.get(2 * i + 1)?])),
-        }
-    }
-}
-
-/// Whether `buf` begins like a message: `{`, perhaps blanks, `"`.
-fn opens(buf: &[u8], form: Form) -> bool {
-    if form.unit(buf, 0) != Some(u16::from(b'{')) {
-        return false;
-    }
-    let inner = (1..).map_while(|i| form.unit(buf, i)).find(|unit| !matches!(unit, 0x09 | 0x20));
-    inner == Some(u16::from(b'"'))
-}
-
-/// Whether `buf` begins with `{"key":`, perhaps with blanks, which is more than chance makes of text in another form.
-fn opens_with_key(buf: &[u8], form: Form) -> bool {
-    let mut units = (0..OPENING).map_while(|i| form.unit(buf, i)).peekable();
-    let blanks =
-        |units: &mut std::iter::Peekable<_>| while units.next_if(|u| matches!(u, 0x09 | 0x20)).is_some() {};
-    let (quote, colon) = (Some(u16::from(b'"')), Some(u16::from(b':')));
-    if units.next() != Some(u16::from(b'{')) {
-        return false;
-    }
-    blanks(&mut units);
-    if units.next() != quote {
-        return false;
-    }
-    let in_key =
-        |unit: &u16| u8::try_from(*unit).is_ok_and(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c));
-    let mut len = 0;
-    while units.next_if(in_key).is_some() {
-        len += 1;
-    }
-    if len == 0 || units.next() != quote {
-        return false;
-    }
-    blanks(&mut units);
-    units.next() == colon
-}
 
 /// Whether `buf` begins like a line of UTF-16 that has no BOM: `{` and then ASCII, perhaps after blanks, or a blank
 /// line. A lone `0A 00` is not enough: it may as well be an empty line of bytes and then NULs or UTF-16BE.
@@ -130,7 +77,7 @@ impl Start {
     /// Length of the line if its end is there.
     pub fn len(&self, buf: &[u8], seams: bool) -> Option<usize> {
         if self.encoding.is_utf16() {
-            return self.len16(buf);
+            return self.len16(buf, seams, false);
         }
         let newline = buf.iter().position(|byte| *byte == b'\n');
         let line = &buf[..newline.map_or(buf.len(), |at| at + 1)];
@@ -154,7 +101,7 @@ impl Start {
             counts += 1;
             counts > MAX_COUNTS || ends_in_string(&line[self.bom..at])
         };
-        (self.bom + 1..line.len()).find(|&at| {
+        (self.bom.max(1)..line.len()).find(|&at| {
             let rest = &line[at..];
             let preceding = line[at - 1];
             match line[at] {
@@ -191,38 +138,46 @@ impl Start {
         })
     }
 
-    /// Where another message begins inside a string of one that was never finished.
+    /// Where another message begins in one that was never finished. All of the line is here.
     pub fn torn(&self, line: &[u8]) -> Option<usize> {
+        if self.encoding.is_utf16() {
+            return self.len16(line, true, true);
+        }
         let first = (self.bom + 1..line.len()).find(|at| line[*at..].starts_with(b"{\""))?;
-        let begins = |at: usize, inside: bool| match line[at] {
-            b'{' => inside && at >= first && opens_with_key(&line[at..], Form::Byte),
+        let half_bom = || [BOM8, BOM_LE, BOM_BE].iter().any(|bom| bom.starts_with(&line[..first]));
+        if self.bom == 0 && half_bom() && opens_with_key(&line[first..], Form::Byte) {
+            return Some(first);
+        }
+        let begins = |at: usize, barred: bool| match line[at] {
+            b'{' => barred && at >= first && opens_with_key(&line[at..], Form::Byte),
             0xEF => line[at..].strip_prefix(BOM8).is_some_and(|text| opens_with_key(text, Form::Byte)),
             _ => false,
         };
         // In GBK a backslash or a brace may be the second half of a character, unless the line was cut between them.
         let pairs = utf8(line).is_none();
-        let (mut at, mut inside) = (self.bom, false);
+        let (mut at, mut place) = (self.bom, Place::default());
         while at < line.len() {
-            if at > self.bom && begins(at, inside) {
+            if at > self.bom && begins(at, place.bars_object()) {
                 return Some(at);
             }
             let next = line.get(at + 1);
             let paired = pairs && line[at] > 0x80 && next.is_some_and(|byte| *byte >= 0x40);
-            let escaped = inside && line[at] == b'\\' && next.is_some_and(|byte| *byte != b'\n');
-            inside ^= line[at] == b'"';
-            at += if escaped || paired && !begins(at + 1, inside) { 2 } else { 1 };
+            place.step(u16::from(line[at]));
+            at += if paired && !begins(at + 1, place.bars_object()) { 2 } else { 1 };
         }
         None
     }
 
-    /// Up to the aligned newline, or to where text in bytes or another BOM follows.
-    fn len16(&self, buf: &[u8]) -> Option<usize> {
-        let form = if self.encoding == Encoding::Utf16Le { Form::Le } else { Form::Be };
-        let brace: &[u8] = if form == Form::Le { b"}\0" } else { b"\0}" };
+    /// Up to the aligned newline, or to where another message begins. `ended` if nothing can follow `buf`.
+    fn len16(&self, buf: &[u8], seams: bool, ended: bool) -> Option<usize> {
+        let own = if self.encoding == Encoding::Utf16Le { Form::Le } else { Form::Be };
+        let brace: &[u8] = if own == Form::Le { b"}\0" } else { b"\0}" };
+        let mut place = Place::default();
         for at in self.bom..buf.len() {
             let (head, rest) = buf.split_at(at);
             let aligned = at % 2 == 0;
-            if aligned && form.unit(rest, 0) == Some(0x0A) {
+            let unit = own.unit(rest, 0).filter(|_| aligned);
+            if unit == Some(0x0A) {
                 return Some(at + 2);
             }
             let message = aligned && head.ends_with(brace) && {
@@ -234,32 +189,20 @@ impl Start {
             let resync = head.last() == Some(&b'\n')
                 && rest.starts_with(b"{\"")
                 && rest.get(2).is_some_and(u8::is_ascii_graphic);
-            if at > self.bom && (message || resync || Start::cut16(form, at, rest)) {
+            let again = at == self.bom && rest.starts_with(&buf[..self.bom]);
+            if at > self.bom && (message || resync) || at > 0 && !again && begins_plainly(rest) {
                 return Some(at);
             }
-            let again = rest.starts_with(&buf[..self.bom]);
-            if at == self.bom && at > 0 && !again && Start::cut16(form, at, rest) {
-                return Some(at);
+            if at > 0
+                && let Some(found) = begins16(buf, at, own, at > self.bom && place.bars_object())
+            {
+                return if seams { the_better_of(buf, &found, ended) } else { Some(found.at) };
+            }
+            if let Some(unit) = unit {
+                place.step(unit);
             }
         }
         None
-    }
-
-    /// Whether UTF-16 was cut off before `rest`, at `at` bytes, so that another message begins there.
-    fn cut16(form: Form, at: usize, rest: &[u8]) -> bool {
-        match rest[0] {
-            b'{' | 0 if at % 2 == 1 && opens_with_key(rest, form) => true,
-            b'{' => opens_with_key(rest, Form::Byte),
-            0xEF | 0xFE | 0xFF => Start::by_bom(rest).is_some_and(|start| {
-                let form = match start.encoding {
-                    Encoding::Utf16Le => Form::Le,
-                    Encoding::Utf16Be => Form::Be,
-                    _ => Form::Byte,
-                };
-                opens_with_key(&rest[start.bom..], form)
-            }),
-            _ => false,
-        }
     }
 
     pub fn read<'a>(&self, at: usize, raw: &'a [u8]) -> Line<'a> {

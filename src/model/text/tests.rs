@@ -1,6 +1,8 @@
 //! Table tests over `testdata/` (real bytes, as the tools leave them), the odd cases, and properties.
 #![allow(clippy::disallowed_methods, reason = "the table lies in files")]
 
+mod cut;
+
 use std::str::from_utf8;
 
 use super::*;
