@@ -88,9 +88,19 @@ pub fn original(text: &str) -> Option<String> {
             found.extend(Some(once).filter(|once| convinces(text, once, turn)));
         }
     }
+    let mut found: Vec<String> = found.into_iter().map(all_the_way).collect();
     found.sort_unstable();
     found.dedup();
     if found.len() == 1 { found.pop() } else { None }
+}
+
+/// As far back as UTF-8 was read as 1252: what once was garbled for sure, and still reads so, was garbled once more.
+fn all_the_way(mut original: String) -> String {
+    let turn = (WINDOWS_1252, UTF_8);
+    while let Some(before) = back(&original, turn).filter(|before| before.chars().all(is_written)) {
+        original = before;
+    }
+    original
 }
 
 fn believed(text: &str, turn: (&'static Encoding, &'static Encoding)) -> Option<String> {
@@ -166,7 +176,8 @@ fn convinces(text: &str, original: &str, turn: (&Encoding, &Encoding)) -> bool {
 
 /// How much there is that chance does not make. Two common Chinese characters in a row where GBK was read as 1252. Else
 /// the characters of UTF-8's multi-byte sequences: where they were read as CJK, those of three bytes and more; where
-/// they were read as letters, the second and further ones, unless people put such a one behind a letter.
+/// they were read as letters, the second and further ones, unless people put such a one behind a letter; or a single
+/// `Ã` in a word of small letters, as in `MÃ¼ller`.
 fn weigh(text: &str, original: &str, (wrong, right): (&Encoding, &Encoding)) -> usize {
     if right == GBK {
         // Capitals alone, as in ÁÉÍÓ or INFORMAÇÃO, are no evidence.
@@ -184,13 +195,31 @@ fn weigh(text: &str, original: &str, (wrong, right): (&Encoding, &Encoding)) -> 
     if wrong != WINDOWS_1252 {
         return original.chars().filter(|c| c.len_utf8() > 2).count();
     }
-    let behind_a_letter = |c: char| {
-        let typographic = matches!(c, '‚' | '„' | '…' | '‘' | '’' | '“' | '”' | '–' | '—' | '‹' | '›' | '®');
-        typographic || matches!(c, '\u{A0}' | '«' | '»' | '°' | 'º' | 'ª' | '·' | '²' | '³' | '´' | '¿' | '¡')
-    };
+    if has_garbled_word(text) {
+        return ENOUGH;
+    }
     let continues =
         |c: &char| matches!(u32::from(*c), 0x80..=0xBF | 0x100..) && !behind_a_letter(*c) && !c.is_ascii();
     text.chars().filter(continues).count()
+}
+
+/// Whether people write such a sign right behind a letter.
+fn behind_a_letter(c: char) -> bool {
+    let typographic = matches!(c, '‚' | '„' | '…' | '‘' | '’' | '“' | '”' | '–' | '—' | '‹' | '›' | '®');
+    typographic || matches!(c, '\u{A0}' | '«' | '»' | '°' | 'º' | 'ª' | '·' | '²' | '³' | '´' | '¿' | '¡')
+}
+
+/// Whether a word has an accented letter that was read as `Ã` and a sign. People write `Ã` in words of capitals only,
+/// and a small letter neither before it nor behind the sign: `IRMÃ`, `«AMANHû`, `IRMÃ’s`.
+fn has_garbled_word(text: &str) -> bool {
+    let small = |c: char| c.is_ascii_lowercase();
+    text.match_indices('Ã').any(|(at, found)| {
+        let before = text[..at].chars().next_back();
+        let mut behind = text[at + found.len()..].chars();
+        let (Some(sign), after) = (behind.next(), behind.next()) else { return false };
+        let apart = !behind_a_letter(sign) || sign != '’' && !before.is_some_and(char::is_alphanumeric);
+        before.is_some_and(small) || after.is_some_and(small) && apart
+    })
 }
 
 /// Whether it is one of the 3755 Chinese characters of every day.

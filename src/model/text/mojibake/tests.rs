@@ -26,6 +26,17 @@ fn what_was_read_wrongly_once_is_told() {
         ("縺薙ｓ縺ｫ縺｡縺ｯ荳也阜", "こんにちは世界"),
         ("ì•ˆë…•í•˜ì„¸ìš”", "안녕하세요"),
         ("Ã¤Â½Â\u{a0}Ã¥Â¥Â½", "你好"),
+        ("MÃ¼ller", "Müller"),
+        ("Ãœberraschung", "Überraschung"),
+        ("Ã–sterreich", "Österreich"),
+        ("un cafÃ©, SVP", "un café, SVP"),
+        ("SÃ£o Paulo", "São Paulo"),
+        ("Ã‡a va?", "Ça va?"),
+        ("MÃƒÂ¼ller", "Müller"),
+        ("cafÃƒÂ©", "café"),
+        ("SÃƒÂ£o", "São"),
+        ("Ã¢â€šÂ¬100", "€100"),
+        ("MÃƒÆ’Ã‚Â¼ller", "Müller"),
     ] {
         assert_eq!(original(text).as_deref(), Some(expected), "{text:?}");
     }
@@ -81,6 +92,8 @@ const ORDINARY: &[&str] = &[
     "ÄÖÜ äöü ß; MÜNCHEN, GRÖSSE, FÜR, ÖFFNEN, ÜBUNG, ÄRGER…",
     "A educação não é só informação: AÇÃO, INFORMAÇÕES, SÃO PAULO, MANHÃ… “AMANHÃ”.",
     "¿Qué pasó, señor? ¡Él también! El 1.º año; la 2.ª vez; ÁÉÍÓÚ ÑÑ áéíóú ñ ü",
+    "Minha IRMÃ, a «AMANHû e a “ROMÔ: IRMÃ’s, MAÇÃ… MANHÖou, MAÇÃ®, MAÇÃ™, FÃ³, Ã, ‘Ã’, à – letra, ÃO, IRMî.",
+    "SERTÃO, PÃO, MÃE, NÃO, CÃES, Ãgua, AVIÃO; LÔde”, BALCÃ£, ÃÃ, Âmbar, 5 €, Ä°, Å“, É¼, à ½ kg",
     "Perché no? È così, più o meno: «città», l’età, già, lunedì, virtù.",
     "På ön bor en älg; blåbærsyltetøy, smørrebrød, ÆØÅ æøå, Håkon, Åse, ÅÄÖ.",
     "Það er rigning í dag. Ég heiti Þórður og ég á heima á Ísafirði.",
