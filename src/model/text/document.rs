@@ -17,7 +17,7 @@ use encoding_rs::GB18030;
 
 use super::mojibake::{is_common, is_private, is_written};
 use super::start::Start;
-use super::western::western;
+use super::western::{may_be_western, western};
 use super::{Damage, Encoding, decode, utf8};
 
 /// The fewest characters of UTF-16 without BOM and NULs that are believed.
@@ -132,7 +132,8 @@ fn by_nuls(bytes: &[u8]) -> Option<(Encoding, Cow<'_, str>)> {
 /// GB18030, or Chinese in UTF-16 without any ASCII.
 fn without_nuls(bytes: &[u8]) -> Result<(Encoding, Cow<'_, str>), Damage> {
     let gbk = by_lines(bytes, false)?.map(Cow::Owned);
-    if let Some(text) = gbk.as_ref().filter(|text| common(text) * 2 > hanzi(text)) {
+    let mostly_common = |text: &&Cow<'_, str>| common(text) * 2 > hanzi(text) && !may_be_western(text);
+    if let Some(text) = gbk.as_ref().filter(mostly_common) {
         return Ok((Encoding::Gb18030, text.clone()));
     }
     let everyday = |encoding| {
@@ -142,7 +143,11 @@ fn without_nuls(bytes: &[u8]) -> Result<(Encoding, Cow<'_, str>), Damage> {
     match (gbk, everyday(Encoding::Utf16Le), everyday(Encoding::Utf16Be)) {
         (_, Some(wide), None) | (_, None, Some(wide)) if wide.1.chars().count() >= ENOUGH => Ok(wide),
         (_, Some(_), _) | (_, _, Some(_)) => Err(Damage::Unclear),
-        (Some(text), ..) if western(&text).is_some() || text.contains(is_private) => Err(Damage::Unclear),
+        (Some(text), ..)
+            if western(&text).is_some() || may_be_western(&text) || text.contains(is_private) =>
+        {
+            Err(Damage::Unclear)
+        }
         (Some(text), ..) => Ok((Encoding::Gb18030, text)),
         (None, ..) => Err(Damage::Undecodable),
     }

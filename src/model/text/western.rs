@@ -43,6 +43,23 @@ pub fn western(text: &str) -> Option<String> {
     found.then_some(original)
 }
 
+/// Whether `text`, read as GBK, may as well be Western, though nothing proves it: each of its characters stands alone, and
+/// took an ASCII letter with it (`莂 va?` was `Ça va?`) or stands between two of them (`cr殚e` was `créée`).
+pub fn may_be_western(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    let at = |i: usize| chars.get(i).copied();
+    let alone = |i: usize| {
+        let (before, after) = (i.checked_sub(1).and_then(at), at(i + 1));
+        let is = |what: fn(char) -> bool| (before.is_some_and(what), after.is_some_and(what));
+        let mut buf = [0; 4];
+        let (bytes, ..) = GB18030.encode(chars[i].encode_utf8(&mut buf));
+        let took_a_letter = matches!(bytes[..], [high, low] if high >= 0xC0 && low.is_ascii_alphabetic());
+        is(|c| !c.is_ascii()) == (false, false)
+            && (took_a_letter || is(|c| c.is_ascii_alphabetic()) == (true, true))
+    };
+    !text.is_ascii() && (0..chars.len()).all(|i| chars[i].is_ascii() || alone(i))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

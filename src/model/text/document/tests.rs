@@ -167,3 +167,22 @@ proptest! {
         let _ = decode_document(&bytes);
     }
 }
+
+#[test]
+fn western_text_is_refused_however_short() {
+    for bytes in [
+        &b"\xC7a va?"[..],
+        b"M\xFCller",
+        b"cr\xE9\xE9e",
+        b"\xC9l y yo",
+        b"INFORMA\xC7\xC3O",
+        b"100 \xB0C",
+        b"\xD6l",
+        b"Gr\xF6\xDFe",
+        b"caf\xE9.",
+        b"o\xF9 es-tu",
+    ] {
+        let read = decode_document(bytes);
+        assert!(read.is_err(), "{read:?}");
+    }
+}
