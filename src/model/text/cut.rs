@@ -37,7 +37,7 @@ pub(super) struct Found {
 /// Whether one begins at `at` of a line in `own` form. `barred`: in that line no JSON has an object here.
 pub(super) fn begins16(buf: &[u8], at: usize, own: Form, barred: bool) -> Option<Found> {
     let rest = &buf[at..];
-    let aligned = at % 2 == 0;
+    let aligned = at.is_multiple_of(2);
     match rest[0] {
         0 if opens_with_key(rest, Form::Be) => {
             // Behind an odd byte it is what a whole object in UTF-16LE looks like: judged there.

@@ -175,7 +175,7 @@ impl Start {
         let mut place = Place::default();
         for at in self.bom..buf.len() {
             let (head, rest) = buf.split_at(at);
-            let aligned = at % 2 == 0;
+            let aligned = at.is_multiple_of(2);
             let unit = own.unit(rest, 0).filter(|_| aligned);
             if unit == Some(0x0A) {
                 return Some(at + 2);
