@@ -29,7 +29,7 @@ use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
 pub use document::{Document, decode_document};
 use opening::Form;
-use start::{Start, sniffs};
+use start::{Start, opens_in_utf16};
 
 const BOM8: &[u8] = b"\xEF\xBB\xBF";
 const BOM_LE: &[u8] = b"\xFF\xFE";
@@ -165,7 +165,7 @@ pub fn scan(buf: &[u8], before: Option<Encoding>) -> Scan<'_> {
     while scan.consumed < buf.len() {
         let rest = &buf[scan.consumed..];
         let start = Start::of(rest, scan.after);
-        if start.in_nuls(rest) {
+        if start.is_hole(rest) {
             scan.tail = Tail::Nul;
             break;
         }
@@ -212,10 +212,10 @@ pub fn skip_line(buf: &[u8], encoding: Option<Encoding>) -> (usize, bool) {
 /// still. `None` if it is blank or begins with NULs. The line may end at a seam before the tail does; then call again.
 pub fn scan_tail(buf: &[u8], before: Option<Encoding>) -> Option<Line<'_>> {
     let start = Start::of(buf, before);
-    if start.in_nuls(buf) {
+    if start.is_hole(buf) {
         return None;
     }
-    let seam = start.len(buf, true).or_else(|| start.torn(buf)).or_else(|| start.inner_seam(buf));
+    let seam = start.len(buf, true).or_else(|| start.cut_at(buf)).or_else(|| start.seam_to_gbk(buf));
     let len = seam.unwrap_or(buf.len());
     Some(start.read(0, &buf[..len])).filter(|line| !is_blank(line))
 }
@@ -223,7 +223,7 @@ pub fn scan_tail(buf: &[u8], before: Option<Encoding>) -> Option<Line<'_>> {
 /// Length of the run of NULs that `buf` begins with; 0 if its first NUL is half of a UTF-16BE line's first unit.
 /// More than 0 wherever a scan stopped at [`Tail::Nul`].
 pub fn nul_run(buf: &[u8]) -> usize {
-    if sniffs(buf, Form::Be) {
+    if opens_in_utf16(buf, Form::Be) {
         return 0;
     }
     buf.iter().position(|byte| *byte != 0).unwrap_or(buf.len())

@@ -35,7 +35,7 @@ pub(super) struct Found {
 }
 
 /// Whether one begins at `at` of a line in `own` form. `barred`: in that line no JSON has an object here.
-pub(super) fn begins16(buf: &[u8], at: usize, own: Form, barred: bool) -> Option<Found> {
+pub(super) fn begins_in_utf16(buf: &[u8], at: usize, own: Form, barred: bool) -> Option<Found> {
     let rest = &buf[at..];
     let aligned = at.is_multiple_of(2);
     match rest[0] {

@@ -1,12 +1,21 @@
 //! Where a line begins and ends: its encoding, judged at its first bytes, and the seams where another one begins.
 //!
 //! Nothing behind a line's end is looked at, and what a look costs is bounded: a stranger's file must not cost the
-//! square of its size. Half a line (a full disk, a killed script) must not take the next one with it: a message begins
-//! where `{"key":` stands and no JSON could have it. In a line that is whole it never stands there.
+//! square of its size. Half a line (a full disk, a killed script) must not take the next one with it. The rules, each
+//! with what it is for; `|` is where it finds something:
+//!
+//! - [`opens_in_utf16`]: `|7B 00 22 00`, PowerShell's `{"` without BOM.
+//! - [`stays_in_utf16`]: behind a line of UTF-16 `60 4F 7D 59 0A 00` is `你好`; `{"from":1}` and `# by hand, no JSON` are not.
+//! - [`Start::seam_in_bytes`]: `{"a":"你"}|FF FE 7B 00`, a script's UTF-8 that PowerShell went on from without a newline.
+//! - [`Start::seam_to_gbk`]: `{"a":"你"}|{"b":"C4 E3"}`, UTF-8 and then GBK: in neither is all of it valid.
+//! - [`Start::cut_at`]: `{"a":"hel|{"b":1}`: [`Place`] knows that no JSON has an object in a string.
+//! - [`Start::len_in_utf16`]: the same in UTF-16 by `cut.rs`; `7D 00|{"b":1}`, bytes behind a whole message; and
+//!   `6F 6B 21 0A|{"b":1}`, where `ok!` in bytes was taken for UTF-16, and the next message must not be.
+//! - [`without_half_newline`]: `7D 00 0A`, whose last `00` was cut off, is a whole line.
 
 use std::str::from_utf8;
 
-use super::cut::{begins_plainly, begins16, the_better_of};
+use super::cut::{begins_in_utf16, begins_plainly, the_better_of};
 use super::opening::{Form, opens, opens_with_key};
 use super::place::Place;
 use super::{BOM_BE, BOM_LE, BOM8, Encoding, Line, decode, utf8, without_newline};
@@ -16,7 +25,7 @@ const MAX_COUNTS: usize = 8;
 
 /// Whether `buf` begins like a line of UTF-16 that has no BOM: `{` and then ASCII, perhaps after blanks, or a blank
 /// line. A lone `0A 00` is not enough: it may as well be an empty line of bytes and then NULs or UTF-16BE.
-pub(super) fn sniffs(buf: &[u8], form: Form) -> bool {
+pub(super) fn opens_in_utf16(buf: &[u8], form: Form) -> bool {
     let blanks =
         (0..).map_while(|i| form.unit(buf, i)).take_while(|unit| matches!(unit, 0x09 | 0x0D | 0x20)).count();
     match (form.unit(buf, blanks), form.unit(buf, blanks + 1)) {
@@ -28,7 +37,7 @@ pub(super) fn sniffs(buf: &[u8], form: Form) -> bool {
 }
 
 /// Whether the next line, after a UTF-16 line, goes on in UTF-16 rather than in bytes.
-fn goes_on(buf: &[u8]) -> bool {
+fn stays_in_utf16(buf: &[u8]) -> bool {
     if let [0, next, ..] = buf {
         // A unit such as U+4E00 or BE ASCII; two NULs are a hole, and so is one before a message in bytes.
         return *next != 0 && !opens(&buf[1..], Form::Byte);
@@ -51,33 +60,36 @@ pub(super) struct Start {
 }
 
 impl Start {
+    /// What a BOM says.
     pub fn by_bom(buf: &[u8]) -> Option<Self> {
         let marks = [(BOM8, Encoding::Utf8Bom), (BOM_LE, Encoding::Utf16Le), (BOM_BE, Encoding::Utf16Be)];
         let (mark, encoding) = marks.into_iter().find(|(mark, _)| buf.starts_with(mark))?;
         Some(Start { encoding, bom: mark.len() })
     }
 
+    /// How the line begins that `buf` begins with, behind a line in the encoding `before`.
     pub fn of(buf: &[u8], before: Option<Encoding>) -> Self {
         if let Some(start) = Start::by_bom(buf) {
             return start;
         }
         let encoding = match before {
-            _ if sniffs(buf, Form::Le) => Encoding::Utf16Le,
-            _ if sniffs(buf, Form::Be) => Encoding::Utf16Be,
-            Some(encoding) if encoding.is_utf16() && goes_on(buf) => encoding,
+            _ if opens_in_utf16(buf, Form::Le) => Encoding::Utf16Le,
+            _ if opens_in_utf16(buf, Form::Be) => Encoding::Utf16Be,
+            Some(encoding) if encoding.is_utf16() && stays_in_utf16(buf) => encoding,
             _ => Encoding::Utf8,
         };
         Start { encoding, bom: 0 }
     }
 
-    pub fn in_nuls(&self, buf: &[u8]) -> bool {
+    /// Whether NULs stand where a line should start.
+    pub fn is_hole(&self, buf: &[u8]) -> bool {
         !self.encoding.is_utf16() && buf.first() == Some(&0)
     }
 
     /// Length of the line if its end is there.
     pub fn len(&self, buf: &[u8], seams: bool) -> Option<usize> {
         if self.encoding.is_utf16() {
-            return self.len16(buf, seams, false);
+            return self.len_in_utf16(buf, seams, false);
         }
         let newline = buf.iter().position(|byte| *byte == b'\n');
         let line = &buf[..newline.map_or(buf.len(), |at| at + 1)];
@@ -86,16 +98,16 @@ impl Start {
         if !seams {
             return newline.map(|_| line.len());
         }
-        if !clean && let Some(seam) = self.seam8(line) {
-            return self.torn(&line[..seam]).or(Some(seam));
+        if !clean && let Some(seam) = self.seam_in_bytes(line) {
+            return self.cut_at(&line[..seam]).or(Some(seam));
         }
         newline?;
-        let inner = || if clean { None } else { self.inner_seam(line) };
-        self.torn(line).or_else(inner).or(Some(line.len()))
+        let inner = || if clean { None } else { self.seam_to_gbk(line) };
+        self.cut_at(line).or_else(inner).or(Some(line.len()))
     }
 
     /// Where UTF-16 or a second BOM begins inside a line of bytes.
-    fn seam8(&self, line: &[u8]) -> Option<usize> {
+    fn seam_in_bytes(&self, line: &[u8]) -> Option<usize> {
         let mut counts = 0;
         let mut in_text = |at: usize| {
             counts += 1;
@@ -125,7 +137,7 @@ impl Start {
 
     /// Where UTF-8 and GB18030 were glued without a newline between them, so that neither fits the whole line:
     /// `}{"` with valid UTF-8 beyond ASCII on one side only. Two places are tried, to stay linear in the line.
-    pub fn inner_seam(&self, line: &[u8]) -> Option<usize> {
+    pub fn seam_to_gbk(&self, line: &[u8]) -> Option<usize> {
         let valid = match from_utf8(line) {
             Err(error) if !self.encoding.is_utf16() => error.valid_up_to(),
             _ => return None,
@@ -139,9 +151,9 @@ impl Start {
     }
 
     /// Where another message begins in one that was never finished. All of the line is here.
-    pub fn torn(&self, line: &[u8]) -> Option<usize> {
+    pub fn cut_at(&self, line: &[u8]) -> Option<usize> {
         if self.encoding.is_utf16() {
-            return self.len16(line, true, true);
+            return self.len_in_utf16(line, true, true);
         }
         let first = (self.bom + 1..line.len()).find(|at| line[*at..].starts_with(b"{\""))?;
         let half_bom = || [BOM8, BOM_LE, BOM_BE].iter().any(|bom| bom.starts_with(&line[..first]));
@@ -169,9 +181,8 @@ impl Start {
     }
 
     /// Up to the aligned newline, or to where another message begins. `ended` if nothing can follow `buf`.
-    fn len16(&self, buf: &[u8], seams: bool, ended: bool) -> Option<usize> {
+    fn len_in_utf16(&self, buf: &[u8], seams: bool, ended: bool) -> Option<usize> {
         let own = if self.encoding == Encoding::Utf16Le { Form::Le } else { Form::Be };
-        let brace: &[u8] = if own == Form::Le { b"}\0" } else { b"\0}" };
         let mut place = Place::default();
         for at in self.bom..buf.len() {
             let (head, rest) = buf.split_at(at);
@@ -180,21 +191,14 @@ impl Start {
             if unit == Some(0x0A) {
                 return Some(at + 2);
             }
-            let message = aligned && head.ends_with(brace) && {
-                let text = &rest[Start::by_bom(rest).map_or(0, |start| start.bom)..];
-                opens(text, Form::Byte)
-                    || (text.len() < rest.len() && (opens(text, Form::Le) || opens(text, Form::Be)))
-            };
-            // Not text in UTF-16, at any alignment: it stops a short line of bytes from garbling the next ones.
-            let resync = head.last() == Some(&b'\n')
-                && rest.starts_with(b"{\"")
-                && rest.get(2).is_some_and(u8::is_ascii_graphic);
             let again = at == self.bom && rest.starts_with(&buf[..self.bom]);
-            if at > self.bom && (message || resync) || at > 0 && !again && begins_plainly(rest) {
+            let glued =
+                at > self.bom && (aligned && glued_to_message(head, rest, own) || ends_in_bytes(head, rest));
+            if glued || at > 0 && !again && begins_plainly(rest) {
                 return Some(at);
             }
             if at > 0
-                && let Some(found) = begins16(buf, at, own, at > self.bom && place.bars_object())
+                && let Some(found) = begins_in_utf16(buf, at, own, at > self.bom && place.bars_object())
             {
                 return if seams { the_better_of(buf, &found, ended) } else { Some(found.at) };
             }
@@ -205,11 +209,25 @@ impl Start {
         None
     }
 
+    /// The line whose bytes are `raw`.
     pub fn read<'a>(&self, at: usize, raw: &'a [u8]) -> Line<'a> {
         let text = without_half_newline(&raw[self.bom..], self.encoding);
         let (encoding, text) = decode(self.encoding, text);
         Line { at, raw, encoding, text: text.map(without_newline) }
     }
+}
+
+/// Whether `rest` begins like a message in bytes, or with a BOM, right behind the brace that ends one in UTF-16.
+fn glued_to_message(head: &[u8], rest: &[u8], own: Form) -> bool {
+    let brace: &[u8] = if own == Form::Le { b"}\0" } else { b"\0}" };
+    let bom = Start::by_bom(rest).map_or(0, |start| start.bom);
+    let opens_as = |form| opens(&rest[bom..], form);
+    head.ends_with(brace) && (opens_as(Form::Byte) || bom > 0 && (opens_as(Form::Le) || opens_as(Form::Be)))
+}
+
+/// Whether what was taken for UTF-16 ends like a line of bytes, and a message in bytes follows, at any alignment.
+fn ends_in_bytes(head: &[u8], rest: &[u8]) -> bool {
+    head.last() == Some(&b'\n') && rest.starts_with(b"{\"") && rest.get(2).is_some_and(u8::is_ascii_graphic)
 }
 
 /// A line of UTF-16 without half a newline, or one in bytes that somebody added because he found none.

@@ -29,7 +29,7 @@ fn is_unclear(half: &[u8], second: Encoding, bom: bool) -> bool {
         [0xFE, 0xFF, 0] => second == Encoding::Utf16Le && !bom,
         [0xFF | 0xFE] => wide && bom,
         [.., b'\n' | b'}'] => swapped && half.len() % 2 == 1,
-        [b'{', 0] => swapped,
+        [b'{'] | [b'{', 0] => swapped,
         _ => false,
     }
 }
@@ -105,7 +105,10 @@ proptest! {
         let buf = bytes(&[half, &second.2, &third.2]);
         let read = texts(&buf);
         for (_, text, _) in [&second, &third] {
-            prop_assert!(read.contains(text), "{text} of {:?}: {read:?}", String::from_utf8_lossy(&buf));
+            // Behind a whole one without newline it is the second object of a line, which the inbox tells apart.
+            let (own, several) = (text.as_str(), format!("}}{text}"));
+            let told = read.iter().any(|line| line == own || line.ends_with(&several));
+            prop_assert!(told, "{text} of {:?}: {read:?}", String::from_utf8_lossy(&buf));
         }
         for at in 0..buf.len() {
             check_parts(&buf, at)?;
