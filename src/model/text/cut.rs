@@ -4,7 +4,7 @@
 //!   as `∀`, and no text reads so for a whole `{"from":`.
 //! - `00 7B 00 22 00` is `{"` in big-endian from its first byte, and in little-endian from its second ([`Found::twin`]).
 //!   Both are read up to their newline. Of `00 22 4F 60 59 7D 00 22 00`, which is `"你好"` in big-endian, the other one
-//!   makes a single quote: a wrong byte order eats the ASCII beside other characters. More quotes, then more ASCII, wins.
+//!   makes a single quote: a wrong byte order eats the Latin beside other characters. More quotes, then more Latin, wins.
 
 use super::Encoding;
 use super::opening::{Form, opens_with_key};
@@ -58,7 +58,7 @@ pub(super) fn begins_in_utf16(buf: &[u8], at: usize, own: Form, barred: bool) ->
 pub(super) fn the_better_of(buf: &[u8], found: &Found, ended: bool) -> Option<usize> {
     let Some(twin) = found.twin else { return Some(found.at) };
     let other = if found.form == Form::Le { Form::Be } else { Form::Le };
-    // Quotes that a wrong byte order makes part of a character; then ASCII as such.
+    // Quotes that a wrong byte order makes part of a character; then what people write of Latin-1.
     let mut more = (0_i32, 0_i32);
     for i in 0.. {
         let units = (found.form.unit(&buf[found.at..], i), other.unit(&buf[twin..], i));
@@ -75,9 +75,9 @@ pub(super) fn the_better_of(buf: &[u8], found: &Found, ended: bool) -> Option<us
         };
         let is = |unit: u16, what: fn(u8) -> bool| i32::from(u8::try_from(unit).is_ok_and(what));
         let quote = |unit| is(unit, |c| c == b'"');
-        let ascii = |unit| is(unit, |c| matches!(c, b' '..=b'~'));
+        let latin = |unit| is(unit, |c| matches!(c, b'\t' | b'\r' | b' '..=b'~' | 0xA0..));
         more.0 += quote(other) - quote(own);
-        more.1 += ascii(other) - ascii(own);
+        more.1 += latin(other) - latin(own);
     }
     Some(if more > (0, 0) { twin } else { found.at })
 }

@@ -89,6 +89,12 @@ impl Start {
     /// Length of the line if its end is there.
     pub fn len(&self, buf: &[u8], seams: bool) -> Option<usize> {
         if self.encoding.is_utf16() {
+            // What was judged by its whole line is judged anew until a newline is there.
+            let told_by_its_start =
+                self.bom > 0 || opens_in_utf16(buf, Form::Le) || opens_in_utf16(buf, Form::Be);
+            if !told_by_its_start && !buf.contains(&b'\n') {
+                return None;
+            }
             return self.len_in_utf16(buf, seams, false);
         }
         let newline = buf.iter().position(|byte| *byte == b'\n');

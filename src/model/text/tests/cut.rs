@@ -90,6 +90,26 @@ fn a_line_cut_anywhere_takes_no_other_with_it() {
     assert!(all.is_empty(), "{} lost, first:\n{}", all.len(), all[..all.len().min(200)].join("\n"));
 }
 
+#[test]
+fn the_half_tells_the_byte_order_where_both_read_as_well() {
+    for content in ["plain", "é", "😀é", "°😀°", "ab你é", "\t你\t"] {
+        let whole = format!("{{\"content\":\"{content}\"}}");
+        for own in [Encoding::Utf16Le, Encoding::Utf16Be] {
+            for half in ["{", "{\"content\":\"hell"] {
+                assert_eq!(lost(&encode(half, own, false), &[(&whole, own, false)]), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_behind_utf16_are_the_same_piece_by_piece() {
+    let buf = bytes(&[&le("\r\n"), b"plain words, not json{\"a\":1}\n"]);
+    for cut in 0..buf.len() {
+        check_parts(&buf, cut).unwrap();
+    }
+}
+
 proptest! {
     /// As people and tools really mix them: any encoding, any text, cut at any byte.
     #[test]
