@@ -143,7 +143,6 @@ impl Engine {
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
         let more = self.mend_folders(now, &mut step)? || more;
         self.note_condition(&mut step)?;
-        self.note_condition(&mut step)?;
         step.rest = if more { Duration::ZERO } else { self.rest(now) };
         Ok(step)
     }
