@@ -18,6 +18,9 @@ use crate::model::layout::{self, SharePath};
 /// What to do about a file where a folder of ours belongs.
 const IN_THE_WAY: &str = "a file stands in its place: move it away";
 
+/// Folders that are walked.
+const FOLDERS: usize = 5_000;
+
 /// Attempts to look at a file that is being replaced.
 const REPLACED: u32 = 5;
 
@@ -354,20 +357,21 @@ impl Share for DiskShare {
     }
 
     fn walk(&self, limit: usize) -> Result<Census> {
-        let (mut census, mut seen) = (Census::default(), 0);
+        let (mut census, mut folders) = (Census::default(), 0);
         let root = self.folders.root().path();
         for entry in walkdir::WalkDir::new(&root).min_depth(1).max_depth(4) {
             let entry = entry.map_err(|error| {
                 let path = error.path().unwrap_or(&root).to_owned();
                 Error::io("walk", &path, error.into())
             })?;
-            // Folders count, too: a million of empty ones is as long a walk.
-            if seen == limit {
+            let folder = entry.file_type().is_dir();
+            // A million of empty folders is as long a walk.
+            folders += usize::from(folder);
+            if folders > FOLDERS || !folder && census.files.len() == limit {
                 census.cut = true;
                 break;
             }
-            seen += 1;
-            if entry.file_type().is_dir() {
+            if folder {
                 continue;
             }
             let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());

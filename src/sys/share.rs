@@ -102,7 +102,7 @@ pub trait Share: Send + Sync {
     /// Makes a folder whose parent exists; one that exists is fine. Cost: 1 mkdir.
     fn make_folder(&self, path: &SharePath) -> Result<()>;
 
-    /// Walks everything, up to `limit` files and folders, for people who want to know what lies on the share.
+    /// Walks everything, up to `limit` files, for people who want to know what lies on the share.
     /// Cost: a list per folder and a stat per file.
     fn walk(&self, limit: usize) -> Result<Census>;
 }
