@@ -30,7 +30,9 @@ pub type Waiting = (String, String);
 pub struct Quotas {
     hours: HashMap<String, Hour>,
     unread: HashMap<String, u64>,
+    /// When the store was asked, and whether anything came since.
     asked: Option<Duration>,
+    more: bool,
     over: HashMap<String, Over>,
 }
 
@@ -80,9 +82,9 @@ impl Quotas {
     fn unread(&mut self, node: &Node, source: &str, now: Duration) -> Result<Option<u64>> {
         let most = node.config.limits.sender_unread.0;
         let seems = self.unread.get(source).copied().unwrap_or(0);
-        let old = self.asked.is_none_or(|at| now.saturating_sub(at) >= ASKED);
+        let old = self.more || self.asked.is_none_or(|at| now.saturating_sub(at) >= ASKED);
         if self.asked.is_none() || seems >= most && old {
-            self.asked = Some(now);
+            (self.asked, self.more) = (Some(now), false);
             self.unread.clear();
             for (peer, slot, bytes) in node.db.unread()? {
                 let source = if slot { SLOT.to_owned() } else { source_of(node, &peer)? };
@@ -101,6 +103,7 @@ impl Quotas {
         hour.bytes += bytes;
         // At least what lies here: what was read or acknowledged since is found out when it matters.
         *self.unread.entry(source.to_owned()).or_default() += bytes;
+        self.more = true;
     }
 
     /// Whose mail waits for its quota, in words; what was not looked at for `long` counts no more.
