@@ -264,6 +264,9 @@ impl Default for LogConfig {
     }
 }
 
+/// Agents behind one instance: all their names stand in its heartbeat, of which others read 16 KiB.
+const AGENTS: usize = 100;
+
 /// Reads the config in `text`; `origin` is its file, for messages and because relative paths start at its folder.
 pub fn parse(text: &str, origin: &Path) -> Result<Config> {
     let mut config: Config = toml::from_str(text).map_err(|error| explain(error, text, origin))?;
@@ -332,6 +335,12 @@ fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
 
 fn agents<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D::Error> {
     let agents = Vec::<Name>::deserialize(from)?;
+    if agents.len() > AGENTS {
+        return Err(D::Error::custom(format!(
+            "{} agents; at most {AGENTS} have room in a heartbeat",
+            agents.len()
+        )));
+    }
     for (i, agent) in agents.iter().enumerate() {
         if let Some(twin) = agents.iter().take(i).find(|other| other.same_as(agent)) {
             return Err(D::Error::custom(format!("the agents {twin} and {agent} have the same name")));

@@ -207,6 +207,16 @@ fn the_template_shows_the_true_defaults_and_ranges() {
 }
 
 #[test]
+fn all_agents_have_room_in_a_heartbeat() {
+    let with = |count: usize| {
+        let agents: Vec<String> = (0..count).map(|n| format!("{n}{}", "x".repeat(60))).collect();
+        format!("instance = \"lab\"\nagents = {agents:?}\nstate = \"/s\"\n[share]\npath = \"/m\"\n")
+    };
+    assert_eq!(read(&with(100)).agents.len(), 100);
+    assert!(refuse(&with(101)).contains("at most 100"));
+}
+
+#[test]
 fn sizes_have_binary_and_decimal_units() {
     for (text, bytes, shown) in [
         ("1MiB", 1 << 20, "1MiB"),
