@@ -429,7 +429,7 @@ impl Engine {
     }
 
     fn rest(&self, now: Duration) -> Duration {
-        if self.mailbox.more && self.gate.is_open() && !self.lease_lost() {
+        if self.mailbox.more && self.gate.is_open() && self.tenure.number().is_some() {
             return Duration::ZERO;
         }
         if let Some(soon) = self.gate.due(now) {
