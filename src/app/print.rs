@@ -18,7 +18,9 @@ use crate::error::{Error, Kind, Result};
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{2028}' | '\u{2029}')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{206A}'..='\u{206F}' | '\u{FFF9}'..='\u{FFFB}')
+        // Tags spell out text that nobody sees and a language model reads (and the flags of three countries).
+        || matches!(c, '\u{E0000}'..='\u{E007F}')
 }
 
 /// Text of several lines: tabs and newlines stay, `\r\n` is a newline, everything else that acts is escaped.
@@ -59,7 +61,10 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     // Outside strings JSON is ASCII without controls, so what acts stands in a string, where an escape may stand.
     let mut out = String::with_capacity(plain.len() + 16);
     for c in plain.chars() {
-        if acts(c) { out += &format!("\\u{:04x}", u32::from(c)) } else { out.push(c) }
+        match acts(c) {
+            true => out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+            false => out.push(c),
+        }
     }
     Ok(out)
 }
@@ -153,6 +158,7 @@ mod tests {
             ("\u{7}\u{8}\0\u{7f}", "\\u{7}\\u{8}\\u{0}\\u{7f}"),
             ("\u{9b}2J\u{85}", "\\u{9b}2J\\u{85}"),
             ("a\u{202e}b\u{2066}c\u{200f}d\u{61c}", "a\\u{202e}b\\u{2066}c\\u{200f}d\\u{61c}"),
+            ("a\u{e0041}b", "a\\u{e0041}b"),
             ("one\r\n\ttwo\n", "one\n\ttwo\n"),
             ("over\rwritten", "over\\u{d}written"),
             ("你好，é👩‍🔬", "你好，é👩‍🔬"),
@@ -165,9 +171,12 @@ mod tests {
 
     #[test]
     fn json_escapes_the_same_and_means_the_same() {
-        let text = "\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{2069}\u{200e}\u{61c}\u{2028} \"\\ 你好\n";
+        let text = "\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{2069}\u{200e}\u{61c}\u{2028}\u{e0041} \"\\ 你好\n";
         let printed = json(text).unwrap();
-        assert_eq!(printed, r#""\u001b[2J\u007f\u009b\u202e\u2069\u200e\u061c\u2028 \"\\ 你好\n""#);
+        assert_eq!(
+            printed,
+            r#""\u001b[2J\u007f\u009b\u202e\u2069\u200e\u061c\u2028\udb40\udc41 \"\\ 你好\n""#
+        );
         assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), text);
     }
 

@@ -4,7 +4,7 @@
 //! changed counts as a beat without being read; its content is read when its length changed (a daemon that stops
 //! says so in an extra field) and every five minutes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::engine::node::Node;
 use crate::error::Result;
@@ -16,8 +16,8 @@ use crate::store::db::Peer;
 use crate::sys::process;
 use crate::sys::share::{Meta, Share};
 
-/// The largest status file that is read.
-pub const MAX: usize = 64 * 1024;
+/// The largest status file that is read. Ours is below a kilobyte, plus its agents.
+pub const MAX: usize = 16 * 1024;
 /// How long a heartbeat's content is believed while its length stays the same, in milliseconds.
 const BELIEVED: i64 = 300_000;
 
@@ -50,17 +50,24 @@ pub fn write(
     node.db.set_meta("beat", &beat.to_string())
 }
 
-/// Looks who is on the share. Cost: 1 list, and a read for each heartbeat whose content has to be known anew.
+/// Looks who is on the share: everybody who is known, and others as long as there is room for them. Returns how many
+/// found none. Cost: 1 list, a stat for each of them, and a read for each heartbeat whose content has to be known anew.
 ///
 /// # Errors
 /// The first status file that can't be read; the others were looked at all the same.
-pub fn scan(share: &dyn Share, node: &mut Node) -> Result<()> {
+pub fn scan(share: &dyn Share, node: &mut Node) -> Result<usize> {
     let now = node.clock.wall_ms();
     let known = known(node)?;
+    let mut guests = Guests::new(&known, node.config.limits.peers);
+    let found = share.list_those(&layout::status_folder(), &mut |name| {
+        layout::parse_status(name).is_some_and(|name| guests.admit(&name))
+    })?;
     let (mut news, mut failed) = (vec![], Ok(()));
-    for entry in share.list(&layout::status_folder())?.unwrap_or_default() {
+    let mut there = HashSet::new();
+    for entry in found.unwrap_or_default() {
         let Some(name) = layout::parse_status(&entry.name).filter(|_| !entry.meta.folder) else { continue };
         let before = known.get(&name.fold());
+        there.insert(name.fold());
         if before.is_some_and(|peer| peer.stamp == stamp(&entry.meta) && peer.len == entry.meta.len) {
             continue;
         }
@@ -70,7 +77,36 @@ pub fn scan(share: &dyn Share, node: &mut Node) -> Result<()> {
         }
     }
     node.db.store_peers(&news)?;
-    failed
+    let left_out = guests.left_out;
+    if left_out > 0 {
+        // Those that are not on the share any more make room, unless there is mail of theirs or for them.
+        let gone = known.iter().filter(|(fold, peer)| !peer.stamp.is_empty() && !there.contains(*fold));
+        node.db.forget_peers(&gone.map(|(fold, _)| fold.as_str()).collect::<Vec<_>>())?;
+    }
+    failed.map(|()| left_out)
+}
+
+/// Who is let in when there are more names than room: whoever is known, then whoever comes first.
+struct Guests<'a> {
+    known: &'a BTreeMap<String, Peer>,
+    room: usize,
+    left_out: usize,
+}
+
+impl<'a> Guests<'a> {
+    fn new(known: &'a BTreeMap<String, Peer>, most: usize) -> Guests<'a> {
+        Guests { known, room: most.saturating_sub(known.len()), left_out: 0 }
+    }
+
+    fn admit(&mut self, name: &Name) -> bool {
+        if self.known.contains_key(&name.fold()) {
+            return true;
+        }
+        let admitted = self.room > 0;
+        self.room = self.room.saturating_sub(1);
+        self.left_out += usize::from(!admitted);
+        admitted
+    }
 }
 
 fn look_at(share: &dyn Share, name: Name, meta: &Meta, before: Option<&Peer>, now: i64) -> Result<Peer> {
@@ -101,11 +137,16 @@ fn look_at(share: &dyn Share, name: Name, meta: &Meta, before: Option<&Peer>, no
 }
 
 /// Looks for instances that have an open slot and no heartbeat: they speak the plain protocol. One whose slot got
-/// shorter has read it. Cost: 1 list.
+/// shorter has read it. Cost: 1 list, and a stat for each of them.
 pub fn scan_plain(share: &dyn Share, node: &mut Node) -> Result<()> {
     let now = node.clock.wall_ms();
     let known = known(node)?;
-    let Some(entries) = share.list(&layout::messages())? else { return Ok(()) };
+    let mut guests = Guests::new(&known, node.config.limits.peers);
+    let found = share.list_those(&layout::messages(), &mut |name| match layout::parse_messages(name) {
+        Some(MessagesEntry::OpenSlot(name)) => guests.admit(&name),
+        _ => false,
+    })?;
+    let Some(entries) = found else { return Ok(()) };
     let mut slots: BTreeMap<String, (Name, u64)> = BTreeMap::new();
     for entry in entries {
         if let Some(MessagesEntry::OpenSlot(name)) = layout::parse_messages(&entry.name) {

@@ -44,9 +44,21 @@ pub struct Condition {
     /// Why some of what is past its time could not be deleted on the share; it is tried again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unswept: Vec<String>,
+    /// Whose mail waits on the share for a quota of ours, and why: the first few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<(String, String)>,
+    /// How many senders that is.
+    pub over_quota: usize,
+    /// Files of our mailbox that are looked at in turns, since there are too many.
+    pub left_out: usize,
+    /// Names on the share that there is no room to remember.
+    pub unadmitted: usize,
     /// What lies on the share, when it was last walked.
     pub census: Option<Census>,
 }
+
+/// Senders over their quota that are told by name.
+pub const TOLD: usize = 5;
 
 /// Something that happened to the share, was recognised and mended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

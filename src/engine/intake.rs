@@ -13,6 +13,10 @@ use crate::model::name::{Address, Name};
 use crate::model::text::{self, Damage, Encoding, Line, Scan};
 use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Refused, Via};
 
+/// What the objects that stand in one line may take: each keeps the bytes of the whole line. Writers that forget their
+/// newlines leave a few of them; a line of a million would fill any memory.
+const GLUED: usize = 8 << 20;
+
 /// How long the unfinished end of a file has stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Still {
@@ -36,6 +40,8 @@ pub struct Reading<'a> {
     pub us: &'a Name,
     /// The longest line taken, in bytes.
     pub limit: usize,
+    /// The most bytes of unreadable lines that are kept in all.
+    pub room: u64,
     /// No more bytes than were asked for exist: the chunk ends where the file does.
     pub at_end: bool,
     /// Nothing will be added to this file: a later segment exists.
@@ -98,6 +104,7 @@ pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
         arrivals,
         refused,
         quarantined,
+        room: reading.room,
         cursor,
         restarted: reading.restarted,
     };
@@ -184,6 +191,11 @@ impl Work<'_> {
             Err(reject) => return self.aside(line.raw, at, reject.to_string(), encoding),
         };
         let alone = values.len() == 1;
+        if !alone && values.len().saturating_mul(line.raw.len()) > GLUED {
+            let reason = format!("{} messages in one line of {} bytes", values.len(), line.raw.len());
+            return self.aside(line.raw, at, reason, encoding);
+        }
+        let mut bad = None;
         for value in values {
             let canonical = if alone { text.trim().to_owned() } else { value.to_string() };
             let named = self.named(&value);
@@ -192,9 +204,13 @@ impl Work<'_> {
                 Ok(arrival) => self.arrivals.push(arrival),
                 Err(reason) => {
                     self.refused.extend(named.map(|(id, seq)| Refused { id, seq, reason: reason.clone() }));
-                    self.aside(line.raw, at, reason, encoding.clone());
+                    bad.get_or_insert(reason);
                 }
             }
+        }
+        // Once, whatever it holds.
+        if let Some(reason) = bad {
+            self.aside(line.raw, at, reason, encoding);
         }
     }
 

@@ -200,6 +200,15 @@ impl Share for LoginShare {
         self.answer(self.share.list(folder))
     }
 
+    fn list_those(
+        &self,
+        folder: &SharePath,
+        wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Option<Vec<Entry>>> {
+        self.ensure()?;
+        self.answer(self.share.list_those(folder, wanted))
+    }
+
     fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
         self.ensure()?;
         self.answer(self.share.names(folder))

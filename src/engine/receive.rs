@@ -6,14 +6,20 @@
 //! - *full*: the same, but every lane is read, because a listing may show stale lengths. Runs at the configured
 //!   interval, a moment after traffic, and whenever hints may have been lost.
 //!
+//! What one look does is bounded, whatever lies there: so many lanes are asked about ([`muster`](super::muster)), of
+//! each file so much is read ([`TURNS`]), and of each sender so much taken in ([`quota`](super::quota)); the rest is
+//! for the next look.
+//!
 //! Lanes of one sender are read lease by lease and segment by segment, so its order is kept. Nothing here trusts a file to be what it
 //! was: a replaced file is read again from its start, and what is known is dropped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::engine::intake::{self, Outcome, Reading, Still};
+use crate::engine::muster::Muster;
 use crate::engine::node::Node;
+use crate::engine::quota::{self, Quotas, Waiting};
 use crate::engine::tails::Tails;
 use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
@@ -29,6 +35,10 @@ use crate::sys::share::{Meta, Share};
 const SETTLING: Duration = Duration::from_secs(2);
 /// Bytes asked for in one read, at least.
 const CHUNK: usize = 1 << 20;
+/// Reads of one file in one look. A file that grows as fast as it is read holds up nobody else's.
+const TURNS: u32 = 4;
+/// Files of which one look says what is wrong with them.
+const PROBLEMS: usize = 20;
 /// The open slot's cursor.
 const SLOT: &str = "slot";
 
@@ -41,6 +51,10 @@ pub struct Mailbox {
     cursors: HashMap<String, Cursor>,
     tails: Tails,
     settle_at: Option<Duration>,
+    muster: Muster,
+    quotas: Quotas,
+    /// A file was left off before its end: there is more to read at once.
+    pub more: bool,
     /// What went wrong with single files; the others were read all the same.
     pub problems: Vec<Error>,
     /// What was found and mended, in words.
@@ -100,6 +114,17 @@ impl Mailbox {
     /// When a look is due by itself, apart from the pace: a tail that may have settled, the look after traffic.
     pub fn due(&self) -> Option<Duration> {
         self.tails.due().into_iter().chain(self.settle_at).min()
+    }
+
+    /// Whose mail waits for its quota, and why.
+    pub fn waiting(&mut self, now: Duration, full: Duration) -> Vec<Waiting> {
+        // Whoever is over it was looked at in the last full look, or is not there any more.
+        self.quotas.waiting(now, 2 * full + SETTLING)
+    }
+
+    /// How many lanes the last look left for the next ones.
+    pub fn left_out(&self) -> usize {
+        self.muster.left_out
     }
 
     /// The idle look: one operation. Follows it up if something changed.
@@ -170,15 +195,17 @@ impl Mailbox {
         force: bool,
     ) -> Result<Found> {
         let mut found = Found::default();
-        let Some(entries) = share.list(&layout::mailbox(node.instance()))? else {
+        let known = || -> Result<HashSet<String>> {
+            let peers = node.db.peers()?.into_iter().filter(|peer| peer.heartbeat.is_some());
+            Ok(peers.map(|peer| peer.name.fold()).collect())
+        };
+        let Some(files) = self.muster.lanes(share, node.instance(), node.config.limits.lanes, &known)? else {
             self.missing = true;
             return Ok(found);
         };
         let mut lanes: BTreeMap<(Name, u64), Vec<(u64, u64)>> = BTreeMap::new();
-        for entry in entries.iter().filter(|entry| !entry.meta.folder) {
-            if let Some(LaneFile { from, lease, segment }) = layout::parse_lane(&entry.name) {
-                lanes.entry((from, lease)).or_default().push((segment, entry.meta.len));
-            }
+        for (LaneFile { from, lease, segment }, len) in files {
+            lanes.entry((from, lease)).or_default().push((segment, len));
         }
         let mut lanes = lanes.into_iter().peekable();
         let mut unfinished: Option<Name> = None;
@@ -193,7 +220,9 @@ impl Mailbox {
             match self.look_lane(share, node, now, (&from, lease), &segments, closed, force, &mut found) {
                 // One bad file stops nobody else's mail.
                 Err(error) if !error.is_in_store() => {
-                    self.problems.push(error);
+                    if self.problems.len() < PROBLEMS {
+                        self.problems.push(error);
+                    }
                     unfinished = Some(from);
                 }
                 other => {
@@ -226,13 +255,25 @@ impl Mailbox {
         let peer = from.fold();
         let lane = lane_key(from, lease);
         let mut cursor = self.cursor(node, &lane)?.unwrap_or_default();
+        if segments.first().is_some_and(|(first, _)| *first < cursor.segment)
+            && let Some(before) =
+                node.db.meta(&gap_key(&lane))?.and_then(|segment| segment.parse::<u64>().ok())
+            && let Some((segment, _)) =
+                segments.iter().find(|(it, _)| (before + 1..cursor.segment).contains(it))
+        {
+            // They were not deleted after all: somebody put a later one there first.
+            cursor = Cursor { segment: *segment, ..Cursor::default() };
+        }
         for (index, (segment, len)) in segments.iter().enumerate() {
             let sealed = closed || index + 1 < segments.len();
             if *segment < cursor.segment {
                 continue;
             }
             if *segment > cursor.segment {
-                // Segments begin at their start; those between are gone, their writer deleted them.
+                if *segment > cursor.segment + 1 {
+                    // Those between are gone, their writer deleted them. If they turn up, this was a lie.
+                    node.db.set_meta(&gap_key(&lane), &cursor.segment.to_string())?;
+                }
                 cursor = Cursor { segment: *segment, ..Cursor::default() };
             }
             if *len == cursor.offset && (sealed || !force) {
@@ -266,13 +307,26 @@ impl Mailbox {
         // UTF-16 doubles a line; a chunk without a newline must be over the limit for sure.
         let max = CHUNK.max(limit * 2 + 1024);
         let us = node.instance().clone();
+        let source = match &via {
+            Via::Slot => quota::SLOT.to_owned(),
+            Via::Lane { peer, .. } => quota::source_of(node, peer)?,
+        };
         let mut restarted = false;
+        let mut turns = 0;
         loop {
+            if !self.quotas.admits(node, &source, now)? {
+                break;
+            }
+            turns += 1;
+            if turns > TURNS {
+                self.more = true;
+                break;
+            }
             let bytes = match tail::read(share, path, &cursor, max)? {
                 Tail::Bytes(bytes) => bytes,
                 Tail::Missing => break,
                 Tail::Replaced => {
-                    if via != Via::Slot {
+                    if via != Via::Slot && self.incidents.len() < PROBLEMS {
                         let what = "shrank or was replaced; it is read again, and what is known dropped";
                         self.incidents.push(format!("{path} {what}"));
                     }
@@ -291,6 +345,7 @@ impl Mailbox {
                 via: via.clone(),
                 us: &us,
                 limit,
+                room: node.config.limits.quarantine.0,
                 at_end: bytes.len() < max,
                 sealed,
                 still: self.tails.still(lane, cursor.offset + bytes.len() as u64, now),
@@ -300,6 +355,9 @@ impl Mailbox {
             self.tails.note(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now);
             let Some(mut intake) = intake else { break };
             self.judge(node, &mut intake)?;
+            let mail = intake.arrivals.iter().filter(|arrival| arrival.envelope.kind != RECEIPT).count();
+            let read = usize::try_from(intake.cursor.offset.saturating_sub(cursor.offset)).unwrap_or(max);
+            self.quotas.took(&source, mail + intake.quarantined.len(), read, now);
             found.add(node.db.take_in(&intake, node.clock.wall_ms())?, &via);
             cursor = intake.cursor;
             self.cursors.insert(lane.to_owned(), cursor.clone());
@@ -345,6 +403,11 @@ impl Mailbox {
         }
         Ok(cursor)
     }
+}
+
+/// Where it is kept behind which segment of a lane some were missing.
+fn gap_key(lane: &str) -> String {
+    format!("gap {lane}")
 }
 
 /// The name of a lane's cursor and of its tail.

@@ -226,7 +226,9 @@ impl Engine {
         let taken = self.tenure.take(&*self.share, &mut self.node);
         self.sort(taken, step)?;
         let scanned = self.scan(now, hints, step);
-        self.sort(scanned, step)?;
+        if let Some(Some(left_out)) = self.sort(scanned, step)? {
+            self.condition.unadmitted = left_out;
+        }
         // A lease that can't be taken leaves the share in doubt: it is tried again when that is due to be looked at.
         let Some(lease) = self.tenure.number() else { return Ok(false) };
         // What failed may mean that another share is there by now; if not, a stranger's broken file holds up no mail.
@@ -342,16 +344,16 @@ impl Engine {
     }
 
     /// Looks who is there: with every heartbeat, when asked, and (not too often) when hinted.
-    fn scan(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<()> {
+    fn scan(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<Option<usize>> {
         let wanted = ops::scan_wanted(&self.node)?;
-        self.status_hinted |= hints.status;
+        // Somebody joined; a thousand who pretend to are no reason to look more often.
+        self.status_hinted |= hints.status || std::mem::take(&mut self.mailbox.stranger);
         let hinted = self.status_hinted && self.last_scan.is_none_or(|at| now.saturating_sub(at) >= SCANS);
-        let stranger = std::mem::take(&mut self.mailbox.stranger);
         let due = self.last_scan.is_none_or(|at| now.saturating_sub(at) >= self.node.config.look.heartbeat);
         // A timer of its own: full looks happen for other reasons, too, and would put it off for ever.
         let round = now >= self.next_round || hints.everything || wanted.is_some();
-        if !(due || hinted || stranger || round) {
-            return Ok(());
+        if !(due || hinted || round) {
+            return Ok(None);
         }
         // A status file that can't be read is no reason to look again at once.
         self.last_scan = Some(now);
@@ -380,12 +382,15 @@ impl Engine {
         if let Some(ticket) = wanted {
             ops::answer_scan(&mut self.node, ticket)?;
         }
-        scanned
+        scanned.map(Some)
     }
 
     fn look(&mut self, now: Duration, hints: &Hints) -> Result<Found> {
         let (share, node) = (&*self.share, &mut self.node);
-        let hinted = hints.places();
+        let mut hinted = hints.places();
+        if std::mem::take(&mut self.mailbox.more) {
+            (hinted.mailbox, hinted.slot) = (true, true);
+        }
         let full = now >= self.next_full || hints.everything || self.mailbox.is_due(now);
         let found = if full {
             self.next_full = now + node.config.look.full;
@@ -435,6 +440,11 @@ impl Engine {
             self.condition.watching = if believes { "notifications" } else { "polling" }.into();
             self.condition.missed_events = self.pace.missed;
             self.condition.unswept = self.sweep.troubles();
+            self.condition.left_out = self.mailbox.left_out();
+            let now = self.node.clock.now();
+            let waiting = self.mailbox.waiting(now, self.node.config.look.full);
+            self.condition.over_quota = waiting.len();
+            self.condition.waiting = waiting.into_iter().take(condition::TOLD).collect();
         } else {
             self.condition.watching = before.watching.clone();
         }
@@ -447,6 +457,9 @@ impl Engine {
     }
 
     fn rest(&self, now: Duration) -> Duration {
+        if self.mailbox.more && self.gate.is_open() && self.tenure.number().is_some() {
+            return Duration::ZERO;
+        }
         if let Some(soon) = self.gate.due(now) {
             return soon.saturating_sub(now);
         }

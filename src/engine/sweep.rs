@@ -236,7 +236,9 @@ fn delete_segments(share: &dyn Share, node: &mut Node, tenure: &Tenure, peer: &N
         None => false,
     };
     let mut files: Vec<(LaneFile, Meta)> = share
-        .list(&layout::mailbox(peer))?
+        .list_those(&layout::mailbox(peer), &mut |name| {
+            layout::parse_lane(name).is_some_and(|file| file.from == *node.instance())
+        })?
         .unwrap_or_default()
         .into_iter()
         .filter_map(|entry| Some((layout::parse_lane(&entry.name)?, entry.meta)))
@@ -277,10 +279,13 @@ fn delete_segments(share: &dyn Share, node: &mut Node, tenure: &Tenure, peer: &N
 fn delete_leases(share: &dyn Share, node: &Node, tenure: &Tenure) -> Result<()> {
     let Some(current) = tenure.number() else { return Ok(()) };
     let held = tenure::held(node)?;
-    let names = share.names(&layout::leases(node.instance()))?;
-    let old = names.iter().filter_map(|name| layout::parse_lease(name));
-    let old = old.filter(|number| held.contains(number) && number.saturating_add(LEASES) <= current);
-    old.take(FILES).try_for_each(|number| share.remove(&layout::lease(node.instance(), number)))
+    let mut old = vec![];
+    share.list_those(&layout::leases(node.instance()), &mut |name| {
+        let ours = layout::parse_lease(name).filter(|number| held.contains(number));
+        old.extend(ours.filter(|number| number + LEASES <= current && old.len() < FILES));
+        false
+    })?;
+    old.into_iter().try_for_each(|number| share.remove(&layout::lease(node.instance(), number)))
 }
 
 fn ms(duration: Duration) -> i64 {

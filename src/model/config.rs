@@ -176,11 +176,39 @@ pub struct Limits {
     /// A lane's segment rolls at this age.
     #[serde(deserialize_with = "duration::<_, { AGE.0 }, { AGE.1 }>")]
     pub segment_age: Duration,
+    /// Instances of the share that are remembered.
+    #[serde(deserialize_with = "number::<_, _, { PEERS.0 }, { PEERS.1 }>")]
+    pub peers: usize,
+    /// Files of our mailbox that one look asks about.
+    #[serde(deserialize_with = "number::<_, _, { LANES.0 }, { LANES.1 }>")]
+    pub lanes: usize,
+    /// Messages that are taken in from one sender within an hour.
+    #[serde(deserialize_with = "number::<_, _, { MESSAGES.0 }, { MESSAGES.1 }>")]
+    pub sender_messages: u64,
+    /// And bytes.
+    #[serde(deserialize_with = "size::<_, { SPOOL_BYTES.0 }, { SPOOL_BYTES.1 }>")]
+    pub sender_bytes: Size,
+    /// Bytes of one sender's mail that lie unread here before more is taken in.
+    #[serde(deserialize_with = "size::<_, { SPOOL_BYTES.0 }, { SPOOL_BYTES.1 }>")]
+    pub sender_unread: Size,
+    /// Bytes of unreadable lines that are kept.
+    #[serde(deserialize_with = "size::<_, { SPOOL_BYTES.0 }, { SPOOL_BYTES.1 }>")]
+    pub quarantine: Size,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { message: Size(MIB), segment: Size(8 * MIB), segment_age: Duration::from_secs(24 * 3600) }
+        Limits {
+            message: Size(MIB),
+            segment: Size(8 * MIB),
+            segment_age: Duration::from_secs(24 * 3600),
+            peers: 1_000,
+            lanes: 5_000,
+            sender_messages: 100_000,
+            sender_bytes: Size(1024 * MIB),
+            sender_unread: Size(256 * MIB),
+            quarantine: Size(64 * MIB),
+        }
     }
 }
 
@@ -239,6 +267,9 @@ impl Default for LogConfig {
         LogConfig { size: Size(5 * MIB), files: 5 }
     }
 }
+
+/// Agents behind one instance: all their names stand in its heartbeat, of which others read 16 KiB.
+const AGENTS: usize = 100;
 
 impl Config {
     /// The command that sets this instance up anew, by the words of its command line.
@@ -330,6 +361,12 @@ fn anew(origin: &Path) -> String {
 
 fn agents<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D::Error> {
     let agents = Vec::<Name>::deserialize(from)?;
+    if agents.len() > AGENTS {
+        return Err(D::Error::custom(format!(
+            "{} agents; at most {AGENTS} have room in a heartbeat",
+            agents.len()
+        )));
+    }
     for (i, agent) in agents.iter().enumerate() {
         if let Some(twin) = agents.iter().take(i).find(|other| other.same_as(agent)) {
             return Err(D::Error::custom(format!("the agents {twin} and {agent} have the same name")));

@@ -18,11 +18,13 @@ use serde_json::{Map, Number, Value};
 pub struct Limits {
     /// Levels of objects and arrays, the message itself being the first; `serde_json` itself ends at 127.
     pub depth: usize,
+    /// Objects in one line. To know where each begins costs a look at all that stands before it.
+    pub objects: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { depth: 64 }
+        Limits { depth: 64, objects: 1_000 }
     }
 }
 
@@ -41,6 +43,8 @@ pub enum Reject {
     Duplicate(String),
     /// More levels than this.
     TooDeep(usize),
+    /// More objects than this.
+    TooMany(usize),
     /// A number no `f64` can hold.
     HugeNumber,
     /// Half a surrogate pair, written as this escape; no UTF-8 text can hold it.
@@ -59,6 +63,7 @@ impl Reject {
             Reject::Truncated => "ends in the middle".into(),
             Reject::Duplicate(key) => format!("the key {} appears twice", quoted(key)),
             Reject::TooDeep(depth) => format!("nested deeper than {depth}"),
+            Reject::TooMany(objects) => format!("more than {objects} messages in one line"),
             Reject::HugeNumber => "a number too big for JSON readers".into(),
             Reject::LoneSurrogate(escape) => format!("a lone surrogate ({escape}) in a string"),
             Reject::Syntax(what) => format!("not valid JSON: {what}"),
@@ -88,6 +93,9 @@ pub fn parse(text: &str, limits: Limits) -> Result<Vec<Value>, Reject> {
     let mut objects = Vec::new();
     // `end` only looks ahead over white space; an error means that something is still there.
     while source.end().is_err() {
+        if objects.len() == limits.objects {
+            return Err(Reject::TooMany(limits.objects));
+        }
         let notes = Notes::default();
         let seed = Strict { depth: 0, limits, notes: &notes };
         match seed.deserialize(&mut source) {
@@ -262,7 +270,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { depth: 64 };
+    const LIMITS: Limits = Limits { depth: 64, objects: 1_000 };
 
     #[test]
     fn a_bad_line_is_refused_with_a_sentence() {
@@ -303,7 +311,7 @@ mod tests {
             assert_eq!(parse(text, LIMITS).expect_err(text).to_string(), *reason, "{text}");
         }
         assert!(parse(&deep(64), LIMITS).is_ok());
-        assert_eq!(parse(&deep(500), Limits { depth: 1000 }), Err(Reject::TooDeep(127)));
+        assert_eq!(parse(&deep(500), Limits { depth: 1000, ..LIMITS }), Err(Reject::TooDeep(127)));
         assert!(matches!(parse("{'a':1}", LIMITS), Err(Reject::Syntax(_))));
         assert!(matches!(parse(r#"{"a":"\u12g4"}"#, LIMITS), Err(Reject::Syntax(_))));
         assert!(matches!(parse(r#"{"a":NaN}"#, LIMITS), Err(Reject::Syntax(_))));
@@ -359,11 +367,11 @@ mod tests {
 
         #[test]
         fn nothing_panics(text in any::<String>(), near in r#"[{}\[\]",:\\ud89cD0-9e.truefalsn 你]{0,60}"#, depth in 0..200usize) {
-            let _ = parse(&text, Limits { depth });
-            if let Err(reject) = parse(&near, Limits { depth }) {
+            let _ = parse(&text, Limits { depth, ..LIMITS });
+            if let Err(reject) = parse(&near, Limits { depth, ..LIMITS }) {
                 prop_assert!(!reject.reason().is_empty());
             }
-            let _ = parse(&format!("{{\"a\":\"{near}"), Limits { depth });
+            let _ = parse(&format!("{{\"a\":\"{near}"), Limits { depth, ..LIMITS });
             let _ = lone_surrogate(&near);
         }
     }

@@ -267,12 +267,15 @@ pub fn is_ours(relative: &str) -> bool {
     }
 }
 
+/// The highest number of a lease or a segment.
+pub const LAST: u64 = u32::MAX as u64 - 1;
+
 /// Digits only (no sign, no space); zero and numbers that would overflow when counted on are nobody's.
 fn number(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    text.parse().ok().filter(|n| (1..u64::from(u32::MAX)).contains(n))
+    text.parse().ok().filter(|n| (1..=LAST).contains(n))
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ pub struct Roll {
     pub age: i64,
 }
 
+/// Segments in the way that are stepped over; a crash leaves one at a time, and a stranger as many as he likes.
+const IN_THE_WAY: u64 = 100;
+
 /// How much of what we don't remember is looked at: more than a batch.
 const UNKNOWN: usize = 4 << 20;
 
@@ -66,6 +69,12 @@ impl LaneWriter {
             }
             refuse_foreign(share, &path(segment), 0, wrote)?;
             segment += 1;
+            if segment > at.segment + IN_THE_WAY || segment > layout::LAST {
+                let cause =
+                    format!("{IN_THE_WAY} segments of it are there that this state folder did not write");
+                let error = Error::new(Kind::LeaseLost, "go on in the lane", path(segment - 1), cause);
+                return Err(error.next("lanpost goes on under a new lease"));
+            }
         }
     }
 

@@ -17,7 +17,7 @@ const TRIES: u32 = 8;
 
 /// Where we stand; `ours` is the number our store remembers.
 pub fn look(share: &dyn Share, instance: &Name, ours: Option<u64>) -> Result<Standing> {
-    Ok(lease::standing(numbers(share, instance)?, ours))
+    Ok(lease::standing([highest(share, instance)?], ours))
 }
 
 /// Takes the instance over and returns the lease's number, which is above every number found and above `floor`: the
@@ -25,18 +25,23 @@ pub fn look(share: &dyn Share, instance: &Name, ours: Option<u64>) -> Result<Sta
 pub fn acquire(share: &dyn Share, instance: &Name, wanted: &Lease, floor: u64) -> Result<u64> {
     share.make_folder(&layout::leases(instance))?;
     for _ in 0..TRIES {
-        let found = numbers(share, instance)?;
-        let highest = found.iter().copied().max().unwrap_or(0);
+        let highest = highest(share, instance)?;
         if highest > floor
             && holder(share, instance, highest)?.is_some_and(|lease| lease.holder == wanted.holder)
         {
             return Ok(highest);
         }
         let highest = highest.max(floor);
+        if highest >= layout::LAST {
+            let cause =
+                format!("number {highest} is given, and there is none above; no daemon gets that far");
+            let path = layout::lease(instance, highest);
+            let error = Error::new(Kind::Corrupt, "take the lease of", instance, cause);
+            return Err(error.next(format!("somebody put it there: remove {path} and all like it")));
+        }
         let bytes = serde_json::to_vec_pretty(wanted).unwrap_or_default();
         claim(share, &layout::lease(instance, highest + 1), &bytes)?;
-        let again = numbers(share, instance)?.into_iter().max();
-        if again == Some(highest + 1)
+        if self::highest(share, instance)? == highest + 1
             && holder(share, instance, highest + 1)?.is_some_and(|lease| lease.holder == wanted.holder)
         {
             return Ok(highest + 1);
@@ -53,9 +58,14 @@ pub fn holder(share: &dyn Share, instance: &Name, number: u64) -> Result<Option<
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-fn numbers(share: &dyn Share, instance: &Name) -> Result<Vec<u64>> {
-    let names = share.names(&layout::leases(instance))?;
-    Ok(names.iter().filter_map(|name| layout::parse_lease(name)).collect())
+/// The highest number there is; 0 if there is none. Takes the same memory however many files lie there.
+fn highest(share: &dyn Share, instance: &Name) -> Result<u64> {
+    let mut highest = 0;
+    share.list_those(&layout::leases(instance), &mut |name| {
+        highest = layout::parse_lease(name).unwrap_or(0).max(highest);
+        false
+    })?;
+    Ok(highest)
 }
 
 #[cfg(test)]
@@ -81,5 +91,19 @@ mod tests {
             8,
             "a number that was given is not given again"
         );
+    }
+
+    #[test]
+    fn a_chain_at_its_largest_number_is_said_to_be_somebody_elses_doing() {
+        let (share, office) = (MemoryShare::new(), Name::parse("office").unwrap());
+        for folder in [layout::folders()[2].clone(), layout::leases(&office)] {
+            share.make_folder(&folder).unwrap();
+        }
+        let last = layout::lease(&office, layout::LAST);
+        share.create_new(&last, b"{}").unwrap();
+        let said = acquire(&share, &office, &by("a"), 0).unwrap_err().to_string();
+        assert!(said.contains("remove leases/office/4294967294.json"), "{said}");
+        share.remove(&last).unwrap();
+        assert_eq!(acquire(&share, &office, &by("a"), 7).unwrap(), 8);
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::platform;
-use super::reach::{Client, Folders, Place};
+use super::reach::{Client, Folders, Place, refused_link};
 use super::root::{Choice, Root};
 use super::seek::{self, is_absent};
 use super::share::{Append, Census, Entry, Meta, Share};
@@ -17,6 +17,9 @@ use crate::model::layout::{self, SharePath};
 
 /// What to do about a file where a folder of ours belongs.
 const IN_THE_WAY: &str = "a file stands in its place: move it away";
+
+/// Folders that are walked.
+const FOLDERS: usize = 5_000;
 
 /// Attempts to look at a file that is being replaced.
 const REPLACED: u32 = 5;
@@ -37,13 +40,18 @@ impl DiskShare {
     }
 
     /// Where a verb that changes something works: a folder that was deleted meanwhile is let go of first.
-    fn place(&self, path: &SharePath) -> Place {
-        let place = self.folders.file(path);
+    fn place(&self, path: &SharePath) -> io::Result<Place> {
+        let place = self.folders.file(path)?;
         if !place.is_void() {
-            return place;
+            return Ok(place);
         }
         self.folders.let_go();
         self.folders.file(path)
+    }
+
+    /// The same for a verb whose errors say what it was about to do.
+    fn place_to(&self, deed: &str, path: &SharePath) -> Result<Place> {
+        self.place(path).at(deed, &self.folders.shown(path))
     }
 
     /// Asks for something that may not be there. Where "not there" may be an old answer, the folder's attributes are
@@ -57,16 +65,17 @@ impl DiskShare {
         optional(ask(place.path()))
     }
 
-    /// The same for a file of the share; what a held folder does not have, or can't be asked for, is asked for by
-    /// its path if the folder is gone.
+    /// The same for a file of the share. What a held folder does not have, or can't be asked for, is asked for again
+    /// if that folder is gone.
     fn find<T>(
         &self,
         path: &SharePath,
         deed: &str,
         ask: impl Fn(&Path) -> io::Result<T>,
     ) -> Result<Option<T>> {
-        let place = self.folders.file(path);
-        let found = self.present(&place, &ask).at(deed, &place.shown);
+        let shown = self.folders.shown(path);
+        let Some(place) = optional(self.folders.file(path)).at(deed, &shown)? else { return Ok(None) };
+        let found = self.present(&place, &ask).at(deed, &shown);
         let gone = match &found {
             Ok(Some(_)) => false,
             Ok(None) => place.is_void(),
@@ -76,8 +85,8 @@ impl DiskShare {
             return found;
         }
         self.folders.let_go();
-        let place = self.folders.plain(path);
-        self.present(&place, &ask).at(deed, &place.shown)
+        let Some(place) = optional(self.folders.file(path)).at(deed, &shown)? else { return Ok(None) };
+        self.present(&place, &ask).at(deed, &shown)
     }
 
     /// Does something with a file that is held; `None` if none is, or what was held is not that file any more.
@@ -115,7 +124,7 @@ impl DiskShare {
 
     fn read_once(&self, path: &SharePath, from: u64, max: usize) -> Result<Option<Vec<u8>>> {
         let Some(file) = self.find(path, "open", platform::open_read)? else { return Ok(None) };
-        let shown = self.folders.plain(path).shown;
+        let shown = self.folders.shown(path);
         let mut file = regular(file, &shown)?;
         let mut bytes = Vec::new();
         if from > 0 {
@@ -133,9 +142,11 @@ impl DiskShare {
         }
     }
 
-    /// Those of a folder that was deleted while it was held are asked for by its path.
+    /// Those of a folder that was deleted while it was held are asked for again.
     fn entries_now(&self, folder: &SharePath) -> Result<Option<std::fs::ReadDir>> {
-        let open = |place: &Place| {
+        let shown = self.folders.shown(folder);
+        let open = || {
+            let Some(place) = optional(self.folders.listed(folder))? else { return Ok((None, false)) };
             self.refresh(place.path());
             let listed = std::fs::read_dir(place.path()).map_err(|error| match error.kind() {
                 // What Wine says of a file: not that nothing is there.
@@ -144,24 +155,23 @@ impl DiskShare {
                 }
                 _ => error,
             });
-            optional(listed).at("list", &place.shown)
+            optional(listed).map(|listed| (listed, place.is_void()))
         };
-        let place = self.folders.listed(folder);
-        let mut found = open(&place);
-        if place.is_void() || found.as_ref().is_err_and(Error::is_stale) {
+        let mut found = open().at("list", &shown);
+        if found.as_ref().map_or_else(Error::is_stale, |(_, void)| *void) {
             self.folders.let_go();
-            found = open(&self.folders.plain(folder));
+            found = open().at("list", &shown);
         }
-        found.map_err(|error| match place.shown.is_file() {
+        found.map(|(listed, _)| listed).map_err(|error| match shown.is_file() {
             true => error.or_next(IN_THE_WAY),
             false => error,
         })
     }
 
     fn rename(&self, from: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
-        platform::rename(from, to).or_else(|error| match (from.try_exists(), std::fs::read(to)) {
-            // A lost answer looks like a failure (RFC 1813 §4.2): look again before believing it.
-            (Ok(false), Ok(found)) if found == bytes => Ok(()),
+        // A lost answer looks like a failure (RFC 1813 §4.2): look again before believing it.
+        platform::rename(from, to).or_else(|error| match (from.try_exists(), holds(to, bytes)) {
+            (Ok(false), Ok(true)) => Ok(()),
             _ => Err(error),
         })
     }
@@ -185,6 +195,13 @@ fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a file holds these bytes and no more.
+fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut found = Vec::new();
+    platform::open_read(path)?.take(bytes.len() as u64 + 1).read_to_end(&mut found)?;
+    Ok(found == bytes)
 }
 
 fn regular(file: File, path: &Path) -> Result<File> {
@@ -221,12 +238,22 @@ impl Share for DiskShare {
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
+        self.list_those(folder, &mut |_| true)
+    }
+
+    fn list_those(
+        &self,
+        folder: &SharePath,
+        wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Option<Vec<Entry>>> {
         let Some(found) = self.entries(folder)? else { return Ok(None) };
-        let shown = self.folders.plain(folder).shown;
+        let shown = self.folders.shown(folder);
         let mut entries = Vec::new();
         for entry in found {
             let entry = entry.at("list", &shown)?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Some(name) = entry.file_name().into_string().ok().filter(|name| wanted(name)) else {
+                continue;
+            };
             // An entry may go between listing and looking.
             if let Some(meta) = optional(platform::entry_meta(&entry)).at("look at", &shown.join(&name))? {
                 entries.push(Entry { name, meta });
@@ -237,7 +264,7 @@ impl Share for DiskShare {
 
     fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
         let Some(found) = self.entries(folder)? else { return Ok(vec![]) };
-        let shown = self.folders.plain(folder).shown;
+        let shown = self.folders.shown(folder);
         let names = found.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
         names.filter_map(|name| name.at("list", &shown).transpose()).collect()
     }
@@ -252,7 +279,7 @@ impl Share for DiskShare {
     }
 
     fn open_append(&self, path: &SharePath) -> Result<Box<dyn Append>> {
-        let place = self.place(path);
+        let place = self.place_to("open", path)?;
         let file = platform::open_append(place.path()).at("open", &place.shown)?;
         let file = regular(file, &place.shown)?;
         let len = file.metadata().at("look at", &place.shown)?.len();
@@ -260,7 +287,7 @@ impl Share for DiskShare {
     }
 
     fn create_new(&self, path: &SharePath, bytes: &[u8]) -> Result<bool> {
-        let place = self.place(path);
+        let place = self.place_to("create", path)?;
         match platform::create_new(place.path()) {
             Ok(mut file) => {
                 let written = file.write_all(bytes).and_then(|()| file.sync_all());
@@ -277,8 +304,8 @@ impl Share for DiskShare {
     }
 
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()> {
-        let target = self.place(path);
-        let aside = self.place(&path.aside(&self.aside));
+        let target = self.place_to("replace", path)?;
+        let aside = self.place_to("replace", &path.aside(&self.aside))?;
         // Created anew: a leftover of a crash goes, a link that somebody put there is not written through.
         let fresh = || platform::create_new(aside.path());
         let created = match fresh() {
@@ -300,7 +327,7 @@ impl Share for DiskShare {
         if self.by_name(path, platform::Known::touch).is_some() {
             return Ok(());
         }
-        let place = self.place(path);
+        let place = self.place_to("touch", path)?;
         match platform::touch(place.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 platform::open_append(place.path()).map(drop).at("create", &place.shown)
@@ -310,44 +337,50 @@ impl Share for DiskShare {
     }
 
     fn remove(&self, path: &SharePath) -> Result<()> {
-        let place = self.place(path);
+        let shown = self.folders.shown(path);
+        let Some(place) = optional(self.place(path)).at("remove", &shown)? else { return Ok(()) };
         let removed = match platform::remove(place.path()) {
             Err(_) if place.path().symlink_metadata().is_ok_and(|meta| meta.is_dir()) => {
                 // Some servers don't remove what is held open.
                 self.folders.let_go();
-                platform::remove_folder(self.place(path).path())
+                self.place(path).and_then(|place| platform::remove_folder(place.path()))
             }
             other => other,
         };
-        optional(removed).map(drop).at("remove", &place.shown)
+        optional(removed).map(drop).at("remove", &shown)
     }
 
     fn make_folder(&self, path: &SharePath) -> Result<()> {
-        let path = self.folders.plain(path).shown;
-        match std::fs::create_dir(&path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Error::io("make the folder", &path, error).next(IN_THE_WAY))
-            }
-            Err(error) => Err(error).at("make the folder", &path),
+        let deed = "make the folder";
+        let place = self.place_to(deed, path)?;
+        let error = match std::fs::create_dir(place.path()) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => error,
+            done => return done.at(deed, &place.shown),
+        };
+        match place.path().symlink_metadata() {
+            Ok(there) if there.is_dir() => Ok(()),
+            Ok(there) if there.is_symlink() => Err(refused_link()).at(deed, &place.shown),
+            _ => Err(Error::io(deed, &place.shown, error).next(IN_THE_WAY)),
         }
     }
 
     fn walk(&self, limit: usize) -> Result<Census> {
-        let mut census = Census::default();
+        let (mut census, mut folders) = (Census::default(), 0);
         let root = self.folders.root().path();
         for entry in walkdir::WalkDir::new(&root).min_depth(1).max_depth(4) {
             let entry = entry.map_err(|error| {
                 let path = error.path().unwrap_or(&root).to_owned();
                 Error::io("walk", &path, error.into())
             })?;
-            if entry.file_type().is_dir() {
-                continue;
-            }
-            if census.files.len() == limit {
+            let folder = entry.file_type().is_dir();
+            // A million of empty folders is as long a walk.
+            folders += usize::from(folder);
+            if folders > FOLDERS || !folder && census.files.len() == limit {
                 census.cut = true;
                 break;
+            }
+            if folder {
+                continue;
             }
             let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
             let relative = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::io::Errno;
 
-use super::reach::Client;
+use super::reach::{Client, refused_link};
 use super::share::Meta;
 use crate::model::mount::{self, Mount, Protocol};
 
@@ -46,10 +47,23 @@ fn statx(folder: BorrowedFd<'_>, path: &Path, how: AtFlags) -> io::Result<Meta> 
 pub struct Folder(OwnedFd);
 
 impl Folder {
-    /// Holds a folder; `None` if that can't be done: then it is reached by its path.
-    pub fn open(path: &Path) -> Option<Folder> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::open(path, flags, Mode::empty()).ok().map(Folder)
+    /// Holds the folder `below` a share's root, which alone may be reached through links. Never `None` here.
+    pub fn open(root: &Path, below: &str) -> io::Result<Option<Folder>> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = rustix::fs::open(root, flags, Mode::empty())?;
+        for name in below.split('/') {
+            let next = |at: &OwnedFd| rustix::fs::openat(at, name, flags | OFlags::NOFOLLOW, Mode::empty());
+            at = match next(&at) {
+                // The SMB and NFS clients may remember that a name is missing: their folder is asked for anew.
+                Err(Errno::NOENT) => {
+                    statx(at.as_fd(), Path::new(""), AtFlags::EMPTY_PATH)?;
+                    next(&at)?
+                }
+                Err(Errno::NOTDIR | Errno::LOOP) if is_link(&at, name) => return Err(refused_link()),
+                other => other?,
+            };
+        }
+        Ok(Some(Folder(at)))
     }
 
     /// A path to it that begins at the open folder (proc_pid_fd(5)).
@@ -62,6 +76,19 @@ impl Folder {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         rustix::fs::statx(&self.0, "", flags, StatxFlags::NLINK).is_ok_and(|found| found.stx_nlink == 0)
     }
+}
+
+fn is_link(folder: &OwnedFd, name: &str) -> bool {
+    let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink)
+}
+
+/// What the system calls a loop is a link in the place of the file: none is followed.
+fn no_link<T>(opened: io::Result<T>) -> io::Result<T> {
+    opened.map_err(|error| match error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+        true => refused_link(),
+        false => error,
+    })
 }
 
 /// A file held by its name, so that it is looked at and touched in one round trip: the SMB client asks once for a name
@@ -105,12 +132,12 @@ pub fn entry_meta(entry: &DirEntry) -> io::Result<Meta> {
 
 /// Opens for reading; a pipe doesn't block, a link isn't followed.
 pub fn open_read(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(SAFE).open(path)
+    no_link(OpenOptions::new().read(true).custom_flags(SAFE).open(path))
 }
 
 /// Opens for appending, creating the file.
 pub fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).custom_flags(SAFE).open(path)
+    no_link(OpenOptions::new().append(true).create(true).custom_flags(SAFE).open(path))
 }
 
 /// Reads a local file.

@@ -90,14 +90,23 @@ impl Share for MemoryShare {
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
+        self.list_those(folder, &mut |_| true)
+    }
+
+    fn list_those(
+        &self,
+        folder: &SharePath,
+        wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Option<Vec<Entry>>> {
         let tree = self.tree();
         let prefix = match folder.as_str() {
             "" => String::new(),
             path if matches!(tree.nodes.get(path), Some((_, None))) => format!("{path}/"),
             _ => return Ok(None),
         };
-        let names = tree.nodes.keys().filter_map(|path| path.strip_prefix(&prefix));
-        let entries = names.filter(|name| !name.contains('/')).filter_map(|name| {
+        let below = tree.nodes.range(prefix.clone()..);
+        let names = below.map_while(|(path, _)| path.strip_prefix(&prefix));
+        let entries = names.filter(|name| !name.contains('/') && wanted(name)).filter_map(|name| {
             Some(Entry { name: name.to_owned(), meta: tree.meta(&format!("{prefix}{name}"))? })
         });
         Ok(Some(entries.collect()))

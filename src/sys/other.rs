@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::reach::Client;
+use super::reach::{Client, refuse_links};
 use super::share::Meta;
 use crate::model::mount::Mount;
 
@@ -24,9 +24,9 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
 pub enum Folder {}
 
 impl Folder {
-    /// None: every file is reached by its path.
-    pub fn open(_path: &Path) -> Option<Folder> {
-        None
+    /// None: every file is reached by its path, on which no folder `below` the root is a link.
+    pub fn open(root: &Path, below: &str) -> io::Result<Option<Folder>> {
+        refuse_links(root, below).map(|()| None)
     }
 
     /// A path to it that begins at the open folder.
@@ -227,8 +227,10 @@ mod tests {
         touch(&path).unwrap();
         rename(&path, &folder.path().join("y")).unwrap();
         assert_eq!(client(folder.path()), Client::Plain);
-        let held = Folder::open(folder.path());
+        std::fs::create_dir(folder.path().join("held")).unwrap();
+        let held = Folder::open(folder.path(), "held").unwrap();
         assert!(held.is_none_or(|held| held.is_deleted() && held.path().is_absolute()), "none is held");
+        remove_folder(&folder.path().join("held")).unwrap();
         let known = Known::open(&folder.path().join("y"));
         assert!(known.is_none_or(|known| known.stat().is_ok() && known.touch().is_ok()), "none is held");
         assert!(create_new(&folder.path().join("y")).is_err(), "must not exist yet");

@@ -10,8 +10,14 @@
 //! done by the whole path, lets go of all of them ([`Folders::let_go`]); a folder that was deleted is noticed and
 //! reached by its path. Files are held only where the client asks for them by their path all the same (SMB), so that a
 //! replaced one is noticed. A mount with held folders can't be unmounted while the daemon runs.
+//!
+//! Architecture invariant: below the share's root no link is followed. Whoever may write to the share could put one in
+//! the place of a folder and have us read, or write, wherever it leads. Where folders are held (Linux), they are opened
+//! name by name and everything else is reached through them, so that nobody can swap one in between; elsewhere each
+//! folder is looked at before it is first used, and again once all were let go of.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -66,7 +72,8 @@ impl Place {
 #[derive(Debug)]
 pub struct Folders {
     root: Root,
-    held: Mutex<HashMap<SharePath, Arc<platform::Folder>>>,
+    /// `None`: it can't be held here, and is no link.
+    held: Mutex<HashMap<SharePath, Option<Arc<platform::Folder>>>>,
     known: Mutex<HashMap<SharePath, Arc<platform::Known>>>,
     /// Asked when it first matters, and again with a new mount.
     client: Mutex<Option<Client>>,
@@ -83,29 +90,34 @@ impl Folders {
         &self.root
     }
 
-    /// A file, by the folder it lies in. What lies in the root is reached by its path.
-    pub fn file(&self, path: &SharePath) -> Place {
-        let shown = self.by_path(path);
-        let name = path.as_str().rsplit('/').next().unwrap_or_default();
-        match self.folder(&path.parent()) {
-            Some(folder) => Place { reach: folder.path().join(name), shown, folder: Some(folder) },
-            None => Place { reach: shown.clone(), shown, folder: None },
-        }
+    /// The path that people know it by.
+    pub fn shown(&self, path: &SharePath) -> PathBuf {
+        path.under(&self.root.path())
     }
 
-    /// The same, by its path alone.
-    pub fn plain(&self, path: &SharePath) -> Place {
-        let shown = self.by_path(path);
-        Place { reach: shown.clone(), shown, folder: None }
+    /// A file, by the folder it lies in. What lies in the root is reached by its path.
+    ///
+    /// # Errors
+    /// The folder is not there, or is none: a link, say.
+    pub fn file(&self, path: &SharePath) -> io::Result<Place> {
+        let shown = self.shown(path);
+        let name = path.as_str().rsplit('/').next().unwrap_or_default();
+        Ok(match self.folder(&path.parent())? {
+            Some(folder) => Place { reach: folder.path().join(name), shown, folder: Some(folder) },
+            None => Place { reach: shown.clone(), shown, folder: None },
+        })
     }
 
     /// A folder, to be listed.
-    pub fn listed(&self, path: &SharePath) -> Place {
-        let shown = self.by_path(path);
-        match self.folder(path) {
+    ///
+    /// # Errors
+    /// It is not there, or is none.
+    pub fn listed(&self, path: &SharePath) -> io::Result<Place> {
+        let shown = self.shown(path);
+        Ok(match self.folder(path)? {
             Some(folder) => Place { reach: folder.path(), shown, folder: Some(folder) },
             None => Place { reach: shown.clone(), shown, folder: None },
-        }
+        })
     }
 
     /// A file that need not be looked up again; `None` where that saves nothing, or if it is not there.
@@ -116,7 +128,7 @@ impl Folders {
         if let Some(known) = lock(&self.known).get(path) {
             return Some(known.clone());
         }
-        let known = Arc::new(platform::Known::open(self.file(path).path())?);
+        let known = Arc::new(platform::Known::open(self.file(path).ok()?.path())?);
         hold(&self.known, path, known.clone());
         Some(known)
     }
@@ -139,28 +151,46 @@ impl Folders {
         *lock(&self.client).get_or_insert_with(|| platform::client(&self.root.path()))
     }
 
-    fn folder(&self, path: &SharePath) -> Option<Arc<platform::Folder>> {
+    fn folder(&self, path: &SharePath) -> io::Result<Option<Arc<platform::Folder>>> {
         if path.as_str().is_empty() {
-            return None;
+            return Ok(None);
         }
         if let Some(folder) = lock(&self.held).get(path) {
-            return Some(folder.clone());
+            return Ok(folder.clone());
         }
-        let folder = Arc::new(platform::Folder::open(&self.by_path(path))?);
+        let folder = platform::Folder::open(&self.root.path(), path.as_str())?.map(Arc::new);
         hold(&self.held, path, folder.clone());
-        Some(folder)
+        Ok(folder)
     }
+}
 
-    fn by_path(&self, path: &SharePath) -> PathBuf {
-        path.under(&self.root.path())
+/// What is said of a link in the place of something of ours.
+pub fn refused_link() -> io::Error {
+    io::Error::other("a link stands in its place, and no link is followed on the share; remove it")
+}
+
+/// For platforms that hold no folders: looks whether one of the folders `below` the root is a link.
+///
+/// # Errors
+/// It is, or one of them is not there.
+#[cfg_attr(not(test), allow(dead_code, reason = "not called where folders are held"))]
+pub fn refuse_links(root: &Path, below: &str) -> io::Result<()> {
+    let mut at = root.to_owned();
+    for name in below.split('/') {
+        at.push(name);
+        // On Windows a junction is one, too.
+        if std::fs::symlink_metadata(&at)?.file_type().is_symlink() {
+            return Err(refused_link());
+        }
     }
+    Ok(())
 }
 
 fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn hold<T>(held: &Mutex<HashMap<SharePath, Arc<T>>>, path: &SharePath, what: Arc<T>) {
+fn hold<T>(held: &Mutex<HashMap<SharePath, T>>, path: &SharePath, what: T) {
     let mut held = lock(held);
     if held.len() >= HELD {
         held.clear();
@@ -180,7 +210,7 @@ mod tests {
         let (root, bell) = (folder.path().join("share"), layout::bell(&Name::parse("a").unwrap()));
         std::fs::create_dir_all(root.join("messages/to-a")).unwrap();
         let folders = Folders::new(root.clone().into());
-        let place = folders.file(&bell);
+        let place = folders.file(&bell).unwrap();
         assert_eq!(place.shown, root.join("messages/to-a/bell"));
         assert!(!place.path().exists() && !place.is_void());
         std::fs::write(root.join("messages/to-a/bell"), "").unwrap();
@@ -188,9 +218,17 @@ mod tests {
         std::fs::rename(&root, folder.path().join("before")).unwrap();
         std::fs::create_dir_all(root.join("messages/to-a")).unwrap();
         folders.let_go();
-        assert!(!folders.file(&bell).path().exists(), "another share is mounted there");
-        let place = folders.file(&bell);
+        assert!(!folders.file(&bell).unwrap().path().exists(), "another share is mounted there");
+        let place = folders.file(&bell).unwrap();
         std::fs::remove_dir_all(&root).unwrap();
         assert_eq!(place.is_void(), place.path() != place.shown, "where folders are held, it is noticed");
+    }
+
+    #[test]
+    fn what_leads_to_a_folder_is_looked_at_name_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("messages/to-a")).unwrap();
+        refuse_links(folder.path(), "messages/to-a").unwrap();
+        assert_eq!(refuse_links(folder.path(), "messages/to-b").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

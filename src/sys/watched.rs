@@ -106,6 +106,15 @@ impl Share for WatchedShare {
         self.share.list(folder)
     }
 
+    fn list_those(
+        &self,
+        folder: &SharePath,
+        wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Option<Vec<Entry>>> {
+        let _running = self.calls.begin("list", folder);
+        self.share.list_those(folder, wanted)
+    }
+
     fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
         let _running = self.calls.begin("list", folder);
         self.share.names(folder)

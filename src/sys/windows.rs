@@ -13,14 +13,14 @@ use std::ffi::OsString;
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
-use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
 use std::os::windows::process::CommandExt;
 use std::path::{Component, Path, PathBuf, Prefix};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::login;
-use super::reach::Client;
+use super::reach::{Client, refuse_links, refused_link};
 use super::share::Meta;
 use crate::model::mount::{self, Mount};
 
@@ -41,6 +41,8 @@ const ERROR_DELETE_PENDING: i32 = 303;
 // winnt.h, winbase.h
 const FILE_ADD_FILE: u32 = 0x2;
 const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
+const FILE_ATTRIBUTE_REPARSE_POINT: u32 = 0x400;
+const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
@@ -60,9 +62,9 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
 pub enum Folder {}
 
 impl Folder {
-    /// None: every file is reached by its path.
-    pub fn open(_path: &Path) -> Option<Folder> {
-        None
+    /// None: every file is reached by its path, on which no folder `below` the root is a link.
+    pub fn open(root: &Path, below: &str) -> io::Result<Option<Folder>> {
+        refuse_links(root, below).map(|()| None)
     }
 
     /// A path to it that begins at the open folder.
@@ -108,9 +110,21 @@ pub fn entry_meta(entry: &DirEntry) -> io::Result<Meta> {
     meta_of(&entry.metadata()?)
 }
 
-/// Opens for reading.
+/// Opens for reading; a link isn't followed.
 pub fn open_read(path: &Path) -> io::Result<File> {
-    retrying(path, DENIED, || File::open(path))
+    retrying(path, DENIED, || open_no_link(OpenOptions::new().read(true), path))
+}
+
+/// Opens what stands there itself, and then looks whether it is a link (a junction, too). Other reparse points are
+/// files all the same (deduplicated ones, placeholders of a cloud) and must be opened as such to be read.
+fn open_no_link(how: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = how.clone().custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)?;
+    let meta = file.metadata()?;
+    match meta.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT {
+        0 => Ok(file),
+        _ if meta.file_type().is_symlink() => Err(refused_link()),
+        _ => how.open(path),
+    }
 }
 
 /// Reads a local file.
@@ -120,12 +134,12 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Opens for appending, creating the file.
 pub fn open_append(path: &Path) -> io::Result<File> {
-    retrying(path, DENIED, || OpenOptions::new().append(true).create(true).open(path))
+    retrying(path, DENIED, || open_no_link(OpenOptions::new().append(true).create(true), path))
 }
 
 /// Sets the modification time to now. Asks for no more than that, so that nobody's share mode stands in the way.
 pub fn touch(path: &Path) -> io::Result<()> {
-    let open = || OpenOptions::new().access_mode(FILE_WRITE_ATTRIBUTES).open(path);
+    let open = || open_no_link(OpenOptions::new().access_mode(FILE_WRITE_ATTRIBUTES), path);
     retrying(path, DENIED, || open()?.set_modified(SystemTime::now()))
 }
 

@@ -11,6 +11,7 @@ mod doctor;
 mod exchange;
 mod faults;
 mod golden;
+mod hostile;
 mod hung;
 mod layers;
 mod model;

@@ -7,6 +7,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use super::{Cli, exit, out};
+use crate::app::print;
 use crate::error::{Error, Kind};
 use crate::model::paths;
 
@@ -15,11 +16,15 @@ pub fn tell(error: &clap::Error) -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     // The arguments could not be parsed, so `--json` has to be looked for by itself.
     let json = words.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
+    // It repeats the words, and an agent may have copied one from a message.
+    let said = error.render().to_string();
+    let shown = print::visible(&said);
     match undecodable(error, &words) {
         Some(error) => out::complain(json, exit::word(error.kind()), &error.to_string()),
         None if error.use_stderr() && json => {
-            out::complain(true, exit::word(Kind::Usage), error.render().to_string().trim_end());
+            out::complain(true, exit::word(Kind::Usage), said.trim_end());
         }
+        None if shown != said => eprint!("{shown}"),
         None => {
             let _ = error.print();
         }

@@ -15,6 +15,7 @@ fn slot(us: &Name, still: Still) -> Reading<'_> {
         via: Via::Slot,
         us,
         limit: 4096,
+        room: 1 << 20,
         at_end: true,
         sealed: false,
         still,

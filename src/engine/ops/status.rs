@@ -207,6 +207,7 @@ fn problems(
             status.quarantined
         ));
     }
+    problems.extend(crowds(condition, node));
     if peers_were_seen {
         problems.extend(silent_peers(node).unwrap_or_default());
     }
@@ -214,6 +215,37 @@ fn problems(
     if let Some(wake) = status.wakes.last().filter(|wake| wake.state == "failed" || wake.state == "retry") {
         let detail = wake.detail.as_deref().unwrap_or_default();
         problems.push(format!("the last wake ended as {}: {detail}", wake.state));
+    }
+    problems
+}
+
+/// What is more than we take: mail over its sender's quota, names, lanes, lines that are none.
+fn crowds(condition: &condition::Condition, node: &Node) -> Vec<String> {
+    let mut problems: Vec<String> = condition
+        .waiting
+        .iter()
+        .map(|(source, why)| format!("mail of {source} waits on the share: {why}; nobody else's does"))
+        .collect();
+    if condition.over_quota > condition.waiting.len() {
+        let more = condition.over_quota - condition.waiting.len();
+        problems.push(format!("mail of {more} more senders waits on the share for the same reasons"));
+    }
+    if condition.unadmitted > 0 {
+        problems.push(format!(
+            "{} names in status/ on the share are left out, since {} are known (`limits.peers`): look who put them there",
+            condition.unadmitted, node.config.limits.peers
+        ));
+    }
+    if condition.left_out > 0 {
+        problems.push(format!(
+            "there are more lanes in our mailbox than a look asks about (`limits.lanes`): {} wait for their turn; look \
+             who put them there",
+            condition.left_out
+        ));
+    }
+    let dropped = node.db.quarantine_dropped().unwrap_or(0);
+    if dropped > 0 {
+        problems.push(format!("unreadable lines that found no room in the quarantine: {dropped}"));
     }
     problems
 }

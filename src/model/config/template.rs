@@ -71,6 +71,14 @@ pub fn template(
     out.size("message", limits.message, MESSAGE, "the largest message");
     out.size("segment", limits.segment, SEGMENT, "a lane's segment rolls at this size");
     out.time("segment_age", limits.segment_age, AGE, "a lane's segment rolls at this age");
+    out.ranged("peers", limits.peers, PEERS.0, PEERS.1, "instances of the share that are remembered");
+    out.ranged("lanes", limits.lanes, LANES.0, LANES.1, "files of the mailbox that one look asks about");
+    let what = "messages that are taken in from one sender within an hour; more waits on the share";
+    out.ranged("sender_messages", limits.sender_messages, MESSAGES.0, MESSAGES.1, what);
+    out.size("sender_bytes", limits.sender_bytes, SPOOL_BYTES, "and bytes");
+    let what = "bytes of one sender's mail that lie unread here before more is taken in";
+    out.size("sender_unread", limits.sender_unread, SPOOL_BYTES, what);
+    out.size("quarantine", limits.quarantine, SPOOL_BYTES, "bytes of unreadable lines that are kept");
 
     let keep = Keep::default();
     out.table("keep");

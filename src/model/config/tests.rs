@@ -173,7 +173,7 @@ fn the_template_shows_the_true_defaults_and_ranges() {
         text.lines().enumerate().map(|(i, line)| replaced(i, line) + "\n").collect::<String>()
     };
     let defaults = defaults(&text);
-    assert_eq!(defaults.len(), 23);
+    assert_eq!(defaults.len(), 29);
     let on = with(&|i, line| {
         if defaults.iter().any(|d| d.0 == i) { line[2..].to_owned() } else { line.to_owned() }
     });
@@ -204,6 +204,16 @@ fn the_template_shows_the_true_defaults_and_ranges() {
         };
         assert!(refuse(&set(beyond.clone())).contains("out of range"), "{key} {beyond}");
     }
+}
+
+#[test]
+fn all_agents_have_room_in_a_heartbeat() {
+    let with = |count: usize| {
+        let agents: Vec<String> = (0..count).map(|n| format!("{n}{}", "x".repeat(60))).collect();
+        format!("instance = \"lab\"\nagents = {agents:?}\nstate = \"/s\"\n[share]\npath = \"/m\"\n")
+    };
+    assert_eq!(read(&with(100)).agents.len(), 100);
+    assert!(refuse(&with(101)).contains("at most 100"));
 }
 
 #[test]

@@ -26,6 +26,9 @@ pub(super) const AGE: Range = (60 * SECOND, 30 * 24 * HOUR);
 pub(super) const MESSAGE: Range = (KIB, 64 * MIB);
 pub(super) const SEGMENT: Range = (64 * KIB, 1024 * MIB);
 pub(super) const COUNT: Range = (1, 1000);
+pub(super) const PEERS: Range = (10, 100_000);
+pub(super) const LANES: Range = (100, 1_000_000);
+pub(super) const MESSAGES: Range = (100, 100_000_000);
 /// A day to a year, which has 365.25 days.
 pub(super) const KEEP: Range = (24 * HOUR, 8766 * HOUR);
 pub(super) const SPOOL: Range = (1, 10_000_000);

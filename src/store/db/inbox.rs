@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::audit::log;
 use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Way};
-use super::quarantine::Quarantined;
+use super::quarantine::{self, Quarantined};
 use super::{Db, peers, receipts, retention};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
@@ -83,6 +83,8 @@ pub struct Intake {
     pub quarantined: Vec<Quarantined>,
     /// Where reading goes on.
     pub cursor: Cursor,
+    /// How many bytes of the last may be kept in all.
+    pub room: u64,
     /// The file was replaced: its lines are counted from its start again.
     pub restarted: bool,
 }
@@ -99,6 +101,18 @@ pub struct Taken {
 }
 
 impl Db {
+    /// The bytes of unread mail, by sender, and by whether it came through the open slot. Cost: a look at all mail that
+    /// is not done with.
+    pub fn unread(&self) -> Result<Vec<(String, bool, u64)>> {
+        self.query("read", |c| {
+            let sql = "SELECT peer, raw IS NOT NULL, sum(octet_length(content) + coalesce(octet_length(raw), 0))
+                       FROM message INDEXED BY message_open WHERE way = 'in' AND state IN ('delivered', 'read')
+                       AND state = 'delivered' GROUP BY 1, 2";
+            let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64));
+            c.prepare_cached(sql)?.query_map([], row)?.collect()
+        })
+    }
+
     /// Takes in everything one read yielded, and moves the cursor, in one transaction.
     pub fn take_in(&mut self, intake: &Intake, now: i64) -> Result<Taken> {
         self.write("take mail into", |tx| {
@@ -132,9 +146,7 @@ impl Db {
                     receipts::owe(tx, peer, id.as_str(), state, now, Some(&reason))?;
                 }
             }
-            for quarantined in &intake.quarantined {
-                quarantined.insert(tx, now)?;
-            }
+            quarantine::set_aside(tx, &intake.quarantined, intake.room, now)?;
             cursors::store(tx, &intake.lane, &intake.cursor)?;
             Ok(taken)
         })
@@ -255,6 +267,7 @@ mod tests {
             arrivals: vec![arrival(1, "x"), arrival(most, "y"), arrival(most, "z"), arrival(2, "w")],
             refused: vec![],
             quarantined: vec![],
+            room: 0,
             cursor: Cursor::default(),
             restarted: false,
         };

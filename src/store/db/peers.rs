@@ -90,6 +90,19 @@ impl Db {
         self.query("read", |c| c.prepare_cached(sql)?.query_row([peer], |row| row.get(0)))
     }
 
+    /// Forgets those of these peers, by their folded names, with whom no mail was exchanged that is still here.
+    pub fn forget_peers(&mut self, folds: &[&str]) -> Result<()> {
+        if folds.is_empty() {
+            return Ok(());
+        }
+        self.write("forget peers in", |tx| {
+            let sql =
+                "DELETE FROM peer WHERE fold = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE peer = ?1)";
+            let mut statement = tx.prepare_cached(sql)?;
+            folds.iter().try_for_each(|fold| statement.execute([fold]).map(drop))
+        })
+    }
+
     /// Remembers what was learned of peers, in one transaction.
     pub fn store_peers(&mut self, peers: &[Peer]) -> Result<()> {
         if peers.is_empty() {

@@ -9,6 +9,10 @@ use crate::error::Result;
 
 /// How many bytes of a bad line are kept; the rest stays in its file, at `offset`.
 const KEPT: usize = 64 * 1024;
+/// How many entries are kept, whatever their size.
+const MOST: i64 = 10_000;
+/// Where it is counted what found no room.
+const DROPPED: &str = "quarantine dropped";
 
 /// A line, or a stretch of bytes, that was set aside.
 #[derive(Clone, Debug, Serialize)]
@@ -52,15 +56,46 @@ impl Quarantined {
         }
     }
 
-    pub(super) fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<()> {
+    fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<usize> {
         let sql = "INSERT INTO quarantine (at, source, offset, length, raw, reason, encoding)
                    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS
                    (SELECT 1 FROM quarantine WHERE source = ?2 AND offset = ?3 AND raw = ?5)";
         let (offset, length) = (self.offset as i64, self.length as i64);
-        tx.prepare_cached(sql)?
-            .execute(params![now, self.source, offset, length, self.raw, self.reason, self.encoding])
-            .map(drop)
+        tx.prepare_cached(sql)?.execute(params![
+            now,
+            self.source,
+            offset,
+            length,
+            self.raw,
+            self.reason,
+            self.encoding
+        ])
     }
+}
+
+/// Sets these aside as long as there is room for their bytes; the rest stays in its files and is counted. What was set
+/// aside first stays: it is what tells how it began.
+pub(super) fn set_aside(tx: &Transaction, all: &[Quarantined], room: u64, now: i64) -> rusqlite::Result<()> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT count(*), coalesce(sum(octet_length(raw)), 0) FROM quarantine";
+    let (mut count, mut bytes): (i64, i64) =
+        tx.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut dropped = 0;
+    for one in all {
+        let size = one.raw.len() as i64;
+        if count >= MOST || bytes + size > i64::try_from(room).unwrap_or(i64::MAX) {
+            dropped += 1;
+        } else if one.insert(tx, now)? > 0 {
+            (count, bytes) = (count + 1, bytes + size);
+        }
+    }
+    if dropped > 0 {
+        let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2";
+        tx.prepare_cached(sql)?.execute(params![DROPPED, dropped.to_string()])?;
+    }
+    Ok(())
 }
 
 impl Db {
@@ -85,6 +120,11 @@ impl Db {
             })?;
             rows.collect()
         })
+    }
+
+    /// How many unreadable lines found no room in the quarantine. They are where they were.
+    pub fn quarantine_dropped(&self) -> Result<u64> {
+        Ok(self.meta(DROPPED)?.and_then(|count| count.parse().ok()).unwrap_or(0))
     }
 
     /// How many entries the quarantine holds.

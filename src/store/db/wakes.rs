@@ -234,6 +234,7 @@ mod tests {
             arrivals,
             refused: vec![],
             quarantined: vec![],
+            room: 0,
             cursor,
             restarted: false,
         };
@@ -267,6 +268,7 @@ mod tests {
             arrivals: vec![arrival],
             refused: vec![],
             quarantined: vec![],
+            room: 0,
             cursor: Cursor::default(),
             restarted: false,
         };

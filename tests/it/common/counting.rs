@@ -201,6 +201,21 @@ impl Share for CountingShare {
         Ok(found)
     }
 
+    /// 1 list, and a stat per wanted entry where a listing carries no sizes.
+    fn list_those(
+        &self,
+        folder: &SharePath,
+        wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Option<Vec<Entry>>> {
+        self.tally.verb(Verb::List);
+        self.tally.ops(Op::List, 1);
+        let found = self.inner.list_those(folder, wanted)?;
+        if !self.listing_carries_sizes {
+            self.tally.ops(Op::Stat, found.as_ref().map_or(0, Vec::len));
+        }
+        Ok(found)
+    }
+
     /// 1 list.
     fn names(&self, folder: &SharePath) -> Result<Vec<String>> {
         self.tally.verb(Verb::List);

@@ -177,10 +177,23 @@ impl Share for FaultyShare {
     }
 
     fn list(&self, folder: &SharePath) -> Result<Option<Vec<Entry>>> {
+        self.list_those(folder, &mut |_| true)
+    }
+
+    /// A stale listing is the last one of that folder, whatever was wanted of it.
+    fn list_those(
+        &self,
+        folder: &SharePath,
+        wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Option<Vec<Entry>>> {
         if self.state().broken.as_ref() == Some(folder) {
             return Err(error(Verb::List, folder, ErrorKind::PermissionDenied));
         }
-        let found = self.call(Verb::List, folder, |share| share.list(folder))?;
+        let mut found = None;
+        self.call(Verb::List, folder, |share| {
+            found = share.list_those(folder, wanted)?;
+            Ok(())
+        })?;
         let mut state = self.state();
         match state.listings.get(folder).filter(|_| state.stale) {
             Some(before) => Ok(before.clone()),
