@@ -42,6 +42,7 @@ pub fn write(
         agents: node.config.agents.clone(),
         lease,
         key: node.db.meta("key")?.unwrap_or_default(),
+        succeeds: vec![],
         host: process::host_name(),
         max_message: node.config.limits.message.0,
         rest: serde_json::Map::new(),

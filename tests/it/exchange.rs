@@ -1551,6 +1551,7 @@ mod costs {
             agents: vec![],
             lease: 1,
             key: String::new(),
+            succeeds: vec![],
             host: String::new(),
             max_message: 1 << 20,
             rest: serde_json::Map::new(),
