@@ -23,6 +23,9 @@ use super::sign::{self, Signer};
 /// The field that holds the lease of a line's lane.
 pub const LEASE: &str = "lease";
 
+/// The bytes that a line in a lane has more than [`Envelope::to_line`] says.
+pub const SIGNED: usize = sign::OVERHEAD + ",\"lease\":".len() + 20;
+
 /// The version of the envelope this crate writes.
 pub const VERSION: u64 = 1;
 

@@ -27,4 +27,5 @@ pub mod shell;
 pub mod sign;
 pub mod state;
 pub mod text;
+pub mod trust;
 pub mod unc;
