@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::gate;
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::envelope::format_time;
@@ -149,7 +150,7 @@ fn look_at(
             bound,
         )));
     };
-    match judge(node, &name, &beat, proof, kept.as_ref())? {
+    match judge(share, node, &name, &beat, proof, kept.as_ref())? {
         Belief::Full => Ok(Some(seen(Some(beat), now, true, false))),
         Belief::None => Ok(before.map(|peer| seen(kept, peer.read_at, false, true))),
     }
@@ -163,6 +164,7 @@ enum Belief {
 }
 
 fn judge(
+    share: &dyn Share,
     node: &mut Node,
     name: &Name,
     beat: &Heartbeat,
@@ -171,6 +173,14 @@ fn judge(
 ) -> Result<Belief> {
     let (fold, now, trust) = (name.fold(), node.clock.wall_ms(), node.config.trust);
     let bound = node.db.keys(&fold, now)?.is_bound();
+    if !name.same_as(node.instance()) {
+        let known = matches!(proof, Proof::Signed(key) if node.db.keys(&fold, now)?.pinned() == Some(key));
+        if !known && (bound || proof != Proof::Unsigned) {
+            // News of keys are believed of our own share alone: another one may be mounted there by now, on which
+            // somebody else has this name.
+            gate::look(share, node)?;
+        }
+    }
     let cause = match proof {
         // Ours is for `init` and the lease to judge.
         _ if name.same_as(node.instance()) => return Ok(Belief::Full),
