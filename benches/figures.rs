@@ -2,7 +2,7 @@
 //!
 //! Prints a Markdown table. Each figure stands beside its physical limit: the same work done raw, in the same folder,
 //! by as many writers, just as durable, measured in the same run before and after it; medians of a few repetitions.
-//! After `--`: `latency`, `throughput`, `operations`, `idle`, `backlog` run one part each; `--quick` runs everything
+//! After `--`: `latency`, `throughput`, `operations`, `idle`, `backlog`, `signatures` run one part each; `--quick` runs everything
 //! small, in seconds, to see that it works: its figures say little. The folder is `TMPDIR`'s.
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures time and makes files")]
@@ -23,6 +23,8 @@ mod operations;
 mod peers;
 #[path = "figures/raw.rs"]
 mod raw;
+#[path = "figures/signatures.rs"]
+mod signatures;
 #[path = "figures/stage.rs"]
 mod stage;
 #[path = "figures/table.rs"]
@@ -38,12 +40,13 @@ use table::Table;
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 type Part = fn(quick: bool, table: &mut Table) -> Outcome<()>;
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("latency", latency::run),
     ("throughput", throughput::run),
     ("operations", operations::run),
     ("idle", idle::run),
     ("backlog", backlog::run),
+    ("signatures", signatures::run),
 ];
 
 fn main() -> ExitCode {

@@ -27,6 +27,7 @@ pub fn beat(share: &dyn Share, peer: &Name, beat: u64) -> Outcome<()> {
         agents: vec![],
         lease: 1,
         key: format!("ed25519:{}", "0".repeat(64)),
+        succeeds: vec![],
         host: "pc".into(),
         max_message: 1 << 20,
         rest: serde_json::Map::new(),

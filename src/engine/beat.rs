@@ -3,16 +3,24 @@
 //! One status file per instance, replaced atomically by its owner. A look is one listing: a heartbeat whose time
 //! changed counts as a beat without being read; its content is read when its length changed (a daemon that stops
 //! says so in an extra field) and every five minutes.
+//!
+//! A heartbeat is believed if nobody's key is pinned for its name, or if it is signed by the key that is, and newer than
+//! the one before. Otherwise the peer is what it was, and its silence is counted. What is touched without being changed
+//! passes for a beat for as long as a content is believed, and no longer.
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::engine::gate;
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::envelope::format_time;
-use crate::model::heartbeat::{self, Activity, Heartbeat};
+use crate::model::heartbeat::{self, Activity, Heartbeat, Proof};
 use crate::model::layout::{self, MessagesEntry};
 use crate::model::name::Name;
-use crate::store::db::Peer;
+use crate::model::sign::{Key, Signer};
+use crate::model::trust::{Cause, Meeting};
+use crate::store::db::{Peer, Refusal};
+use crate::store::key;
 use crate::sys::process;
 use crate::sys::share::{Meta, Share};
 
@@ -21,10 +29,19 @@ pub const MAX: usize = 16 * 1024;
 /// How long a heartbeat's content is believed while its length stays the same, in milliseconds.
 const BELIEVED: i64 = 300_000;
 
+/// The key that our heartbeat on the share names.
+const ANNOUNCED: &str = "announced";
+
+/// Whether others can know by now that we have this key. Nothing is signed with it before.
+pub fn is_announced(node: &Node, key: Key) -> Result<bool> {
+    Ok(node.db.meta(ANNOUNCED)?.is_some_and(|announced| announced == key.to_string()))
+}
+
 /// Writes our heartbeat. Cost: 1 replace.
 pub fn write(
     share: &dyn Share,
     node: &mut Node,
+    signer: &Signer,
     state: Activity,
     reason: Option<&str>,
     lease: u64,
@@ -41,13 +58,30 @@ pub fn write(
         interval: node.config.look.heartbeat.as_secs().max(1),
         agents: node.config.agents.clone(),
         lease,
-        key: node.db.meta("key")?.unwrap_or_default(),
+        key: signer.key().to_string(),
+        succeeds: key::past(&node.config.state)?,
         host: process::host_name(),
         max_message: node.config.limits.message.0,
         rest: serde_json::Map::new(),
     };
-    share.replace(&layout::status(node.instance()), &heartbeat.to_bytes())?;
+    share.replace(&layout::status(node.instance()), &heartbeat.to_signed_bytes(signer))?;
+    node.db.set_meta(ANNOUNCED, &heartbeat.key)?;
     node.db.set_meta("beat", &beat.to_string())
+}
+
+/// Looks at one peer's heartbeat, whatever was seen of it before; returns whether its keys are others now. Cost: 1
+/// stat, 1 read.
+pub fn look_again(share: &dyn Share, node: &mut Node, fold: &str) -> Result<bool> {
+    let Ok(name) = Name::parse(fold) else { return Ok(false) };
+    let before = node.db.peer(fold)?;
+    let name = before.as_ref().map_or(name, |peer| peer.name.clone());
+    let Some(meta) = share.stat(&layout::status(&name))? else { return Ok(false) };
+    let now = node.clock.wall_ms();
+    let keys = node.db.keys(fold, now)?;
+    if let Some(peer) = look_at(share, node, name, &meta, before.as_ref(), true)? {
+        node.db.store_peers(&[peer])?;
+    }
+    Ok(node.db.keys(fold, now)? != keys)
 }
 
 /// Looks who is on the share: everybody who is known, and others as long as there is room for them. Returns how many
@@ -71,8 +105,9 @@ pub fn scan(share: &dyn Share, node: &mut Node) -> Result<usize> {
         if before.is_some_and(|peer| peer.stamp == stamp(&entry.meta) && peer.len == entry.meta.len) {
             continue;
         }
-        match look_at(share, name, &entry.meta, before, now) {
-            Ok(peer) => news.push(peer),
+        match look_at(share, node, name, &entry.meta, before, false) {
+            Ok(peer) => news.extend(peer),
+            Err(error) if error.is_in_store() => return Err(error),
             Err(error) => failed = failed.and(Err(error)),
         }
     }
@@ -109,31 +144,102 @@ impl<'a> Guests<'a> {
     }
 }
 
-fn look_at(share: &dyn Share, name: Name, meta: &Meta, before: Option<&Peer>, now: i64) -> Result<Peer> {
-    let believed = before.filter(|peer| {
-        peer.len == meta.len && peer.heartbeat.is_some() && (0..BELIEVED).contains(&(now - peer.read_at))
-    });
-    let (heartbeat, read_at) = match believed {
-        Some(peer) => (peer.heartbeat.clone(), peer.read_at),
-        None => {
-            let bytes = share.read(&layout::status(&name), 0, MAX)?.unwrap_or_default();
-            let beat = Heartbeat::parse(&bytes).filter(|beat| beat.instance.same_as(&name));
-            // A heartbeat that can't be read now (being replaced, say) does not turn a lanpost into a stranger.
-            (beat.or_else(|| before.and_then(|peer| peer.heartbeat.clone())), now)
-        }
-    };
+/// What is known of a peer after a look; `None` if nothing is: what stands there is not its own.
+fn look_at(
+    share: &dyn Share,
+    node: &mut Node,
+    name: Name,
+    meta: &Meta,
+    before: Option<&Peer>,
+    anew: bool,
+) -> Result<Option<Peer>> {
+    let now = node.clock.wall_ms();
     // Until now it spoke the plain protocol, if it was known at all.
-    let before = before.filter(|peer| !peer.stamp.is_empty());
-    Ok(Peer {
+    let lanpost = before.filter(|peer| !peer.stamp.is_empty());
+    let seen = |heartbeat, read_at, moved: bool, doubted| Peer {
         heartbeat,
         stamp: stamp(meta),
         len: meta.len,
-        first_seen: before.map_or(now, |peer| peer.first_seen),
+        first_seen: lanpost.map_or(now, |peer| peer.first_seen),
         // The first sight of a file is no change: it may have lain there for a year.
-        changed_at: before.map(|_| now),
+        changed_at: lanpost.and_then(|peer| if moved { Some(now) } else { peer.changed_at }),
         read_at,
-        name,
-    })
+        doubted,
+        name: name.clone(),
+    };
+    let believed = before.filter(|peer| {
+        let fresh = (0..BELIEVED).contains(&(now - peer.read_at));
+        !anew && !peer.doubted && peer.len == meta.len && peer.heartbeat.is_some() && fresh
+    });
+    if let Some(peer) = believed {
+        return Ok(Some(seen(peer.heartbeat.clone(), peer.read_at, true, false)));
+    }
+    let bytes = share.read(&layout::status(&name), 0, MAX)?.unwrap_or_default();
+    let kept = before.and_then(|peer| peer.heartbeat.clone());
+    let Some((beat, proof)) = Heartbeat::read(&bytes).filter(|(beat, _)| beat.instance.same_as(&name)) else {
+        // A heartbeat that can't be read now (being replaced, say) does not turn a lanpost into a stranger; nor does
+        // a foreign file prove that one lives whose heartbeats are signed.
+        let bound = node.db.keys(&name.fold(), now)?.is_bound();
+        return Ok(Some(seen(
+            kept,
+            before.filter(|_| bound).map_or(now, |peer| peer.read_at),
+            !bound,
+            bound,
+        )));
+    };
+    match judge(share, node, &name, &beat, proof, kept.as_ref())? {
+        Belief::Full => Ok(Some(seen(Some(beat), now, true, false))),
+        Belief::None => Ok(before.map(|peer| seen(kept, peer.read_at, false, true))),
+    }
+}
+
+/// Whether what a heartbeat says is taken for its name's word.
+#[derive(PartialEq, Eq)]
+enum Belief {
+    Full,
+    None,
+}
+
+fn judge(
+    share: &dyn Share,
+    node: &mut Node,
+    name: &Name,
+    beat: &Heartbeat,
+    proof: Proof,
+    kept: Option<&Heartbeat>,
+) -> Result<Belief> {
+    let (fold, now, trust) = (name.fold(), node.clock.wall_ms(), node.config.trust);
+    let bound = node.db.keys(&fold, now)?.is_bound();
+    if !name.same_as(node.instance()) {
+        let known = matches!(proof, Proof::Signed(key) if node.db.keys(&fold, now)?.pinned() == Some(key));
+        if !known && (bound || proof != Proof::Unsigned) {
+            // News of keys are believed of our own share alone: another one may be mounted there by now, on which
+            // somebody else has this name.
+            gate::look(share, node)?;
+        }
+    }
+    let cause = match proof {
+        // Ours is for `init` and the lease to judge.
+        _ if name.same_as(node.instance()) => return Ok(Belief::Full),
+        Proof::Unsigned if !bound => return Ok(Belief::Full),
+        Proof::Unsigned | Proof::Forged => Cause::Heartbeat,
+        Proof::Signed(key) => match node.db.meet_key(name, key, &beat.former_keys(key), trust, now)? {
+            Meeting::First | Meeting::Waits | Meeting::Succeeds(_) => return Ok(Belief::Full),
+            Meeting::Known => {
+                // A lease is new with every start, and a beat with every beat: the same one again was only touched, an
+                // older one was kept by somebody, or the share was restored.
+                let order = |beat: &Heartbeat| (beat.lease, beat.beat);
+                let newer = kept.is_none_or(|kept| order(beat) > order(kept) || kept.key != beat.key);
+                return Ok(if newer { Belief::Full } else { Belief::None });
+            }
+            Meeting::Outdated => return Ok(Belief::None),
+            Meeting::Revoked => Cause::RevokedKey,
+            Meeting::Changed => Cause::ChangedKey,
+        },
+    };
+    let source = layout::status(name).to_string();
+    node.db.refuse(&Refusal { peer: fold, cause, source }, now)?;
+    Ok(Belief::None)
 }
 
 /// Looks for instances that have an open slot and no heartbeat: they speak the plain protocol. One whose slot got
@@ -170,6 +276,7 @@ pub fn scan_plain(share: &dyn Share, node: &mut Node) -> Result<()> {
             first_seen: now,
             changed_at: node.db.heard(&fold)?,
             read_at: 0,
+            doubted: false,
         });
     }
     node.db.store_peers(&news)

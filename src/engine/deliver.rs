@@ -3,7 +3,7 @@
 //! A lane batch is numbered in one local transaction; on the share the lease is looked at, the batch appended with one
 //! write and one sync, and the doorbell touched: 4 operations a batch; a second transaction marks it sent. An append
 //! that failed ends the segment; the same batch goes into the next one. A peer whose mailbox gives trouble holds up
-//! nobody else.
+//! nobody else. Lines are signed as they are written, and again when they are written again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::model::name::{Address, Name};
 use crate::model::presence::Presence;
 use crate::model::receipt::Receipt;
 use crate::model::retry;
+use crate::model::sign::Signer;
 use crate::model::state::State;
 use crate::store::db::{NewMessage, Outgoing, Peer, Way};
 use crate::store::lane::{LaneWriter, Roll};
@@ -127,6 +128,7 @@ impl Outbox {
         share: &dyn Share,
         node: &mut Node,
         tenure: &mut Tenure,
+        signer: &Signer,
         now: Duration,
     ) -> Result<Round> {
         let mut round = Round::default();
@@ -142,7 +144,7 @@ impl Outbox {
             if self.held.get(&peer).is_some_and(|held| held.until > now) {
                 continue;
             }
-            match self.send_to(share, node, &peer, tenure, now) {
+            match self.send_to(share, node, &peer, tenure, signer, now) {
                 Ok(more) => round.more |= more,
                 Err(error) if error.is_in_store() => return Err(error),
                 Err(error) if error.kind() == Kind::LeaseLost && tenure.lost_to().is_some() => {
@@ -179,12 +181,13 @@ impl Outbox {
         node: &mut Node,
         fold: &str,
         tenure: &mut Tenure,
+        signer: &Signer,
         now: Duration,
     ) -> Result<bool> {
         match node.db.peer(fold)? {
             Some(Peer { name, heartbeat: Some(beat), .. }) => {
                 let max = usize::try_from(beat.max_message).unwrap_or(usize::MAX);
-                self.send_lane(share, node, &name, fold, max, tenure)
+                self.send_lane(share, node, (&name, fold), max, tenure, signer)
             }
             known => {
                 let batch = node.db.waiting_plain(fold, SLOT_BATCH)?;
@@ -192,7 +195,7 @@ impl Outbox {
                 match known.map(|peer| peer.name).or(addressed) {
                     Some(name) if !batch.is_empty() => {
                         tenure.check(share, node)?;
-                        self.send_slot(share, node, &name, fold, &batch, now)
+                        self.send_slot(share, node, (&name, fold), &batch, signer, now)
                     }
                     // Receipts alone, for somebody whose heartbeat was not seen yet, or is gone.
                     _ => {
@@ -210,10 +213,10 @@ impl Outbox {
         &mut self,
         share: &dyn Share,
         node: &mut Node,
-        to: &Name,
-        fold: &str,
+        (to, fold): (&Name, &str),
         max: usize,
         tenure: &mut Tenure,
+        signer: &Signer,
     ) -> Result<bool> {
         for _ in 0..TURNS {
             let Some(lease) = tenure.number() else { return Ok(false) };
@@ -250,7 +253,8 @@ impl Outbox {
             }
             let mut writer = self.writer(share, node, to, fold, lease)?;
             tenure.check(share, node)?;
-            let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_line()).collect();
+            let lines: Vec<u8> =
+                batch.iter().flat_map(|outgoing| outgoing.envelope.to_signed_line(lease, signer)).collect();
             let position = writer.append(&lines)?;
             self.keep(fold, writer);
             let route = format!("to the lane under lease {lease}");
@@ -330,12 +334,13 @@ impl Outbox {
         &mut self,
         share: &dyn Share,
         node: &mut Node,
-        to: &Name,
-        fold: &str,
+        (to, fold): (&Name, &str),
         batch: &[Outgoing],
+        signer: &Signer,
         now: Duration,
     ) -> Result<bool> {
-        let lines: Vec<u8> = batch.iter().flat_map(|outgoing| outgoing.envelope.to_plain_line()).collect();
+        let lines: Vec<u8> =
+            batch.iter().flat_map(|outgoing| outgoing.envelope.to_signed_plain_line(signer)).collect();
         let holder = node.db.meta("holder")?.unwrap_or_default();
         let attempt = node.clock.message_id();
         let host = process::host_name();

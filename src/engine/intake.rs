@@ -3,15 +3,23 @@
 //! A line counts when its newline is there. What follows the last newline, or holds NUL bytes, is in flight (a share
 //! shows a file's size before its data): it is waited for, and only when it stood [`Still`] for long enough, on
 //! our clock, it is taken as it is: in the open slot as a hand-written line without a newline, else set aside. Nothing that can't be parsed stops what comes after it.
+//!
+//! Who wrote a line is judged before anything in it is believed ([`Keys::judge`]). What is refused there goes to quarantine
+//! and has no other effect: it counts for no number of its lane, and its writer is told nothing, for that may be somebody
+//! who wants a message of the true sender to be reported as failed.
+
+use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::model::envelope::{Envelope, RECEIPT};
+use crate::model::envelope::{self, Envelope, RECEIPT};
 use crate::model::id::MessageId;
-use crate::model::json;
 use crate::model::name::{Address, Name};
+use crate::model::report::REPORT;
 use crate::model::text::{self, Damage, Encoding, Line, Scan};
-use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Refused, Via};
+use crate::model::trust::{Cause, Keys, Policy, TRUST_REPORT, Verdict};
+use crate::model::{json, sign};
+use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Refusal, Refused, Via};
 
 /// What the objects that stand in one line may take: each keeps the bytes of the whole line. Writers that forget their
 /// newlines leave a few of them; a line of a million would fill any memory.
@@ -50,6 +58,8 @@ pub struct Reading<'a> {
     pub still: Still,
     /// The file was replaced; this chunk is read from its start.
     pub restarted: bool,
+    /// The keys of a name, by its fold.
+    pub keys: &'a dyn Fn(&str) -> Rc<Keys>,
 }
 
 /// What a chunk came to.
@@ -58,11 +68,21 @@ pub struct Outcome {
     pub intake: Option<Intake>,
     /// Bytes at the end that are waited for.
     pub waiting: usize,
+    /// A signature that no key of its sender explains: the sender may have a key, or another one, since we last looked.
+    pub doubtful: bool,
 }
 
 /// Reads a chunk that begins at `cursor`.
 pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
-    let mut work = Work { reading, cursor, arrivals: vec![], refused: vec![], quarantined: vec![] };
+    let mut work = Work {
+        reading,
+        cursor,
+        arrivals: vec![],
+        refused: vec![],
+        quarantined: vec![],
+        refusals: vec![],
+        doubtful: false,
+    };
     let mut start = 0;
     let mut skipping = cursor.skipping;
     let mut over_long = None;
@@ -89,26 +109,28 @@ pub fn read(reading: &Reading, cursor: &Cursor, bytes: &[u8]) -> Outcome {
         );
         (consumed, skipping, over_long) = (own, true, Some(written));
     }
-    let Work { arrivals, refused, quarantined, .. } = work;
+    let Work { arrivals, refused, quarantined, refusals, doubtful, .. } = work;
     let waiting = bytes.len() - consumed;
     if consumed == 0 && !reading.restarted {
-        return Outcome { intake: None, waiting };
+        return Outcome { intake: None, waiting, doubtful };
     }
     let encoding = over_long.or(if stopped || skipping { before } else { scan.after });
     let encoding = encoding.map(|encoding| encoding.name().to_owned());
     let cursor = Cursor { encoding, skipping, ..cursor.advanced(&bytes[..consumed]) };
     let intake = Intake {
         lane: reading.lane.to_owned(),
+        source: reading.source.to_owned(),
         via: reading.via.clone(),
         mailbox: reading.us.fold(),
         arrivals,
         refused,
         quarantined,
         room: reading.room,
+        refusals,
         cursor,
         restarted: reading.restarted,
     };
-    Outcome { intake: Some(intake), waiting }
+    Outcome { intake: Some(intake), waiting, doubtful }
 }
 
 struct Work<'a> {
@@ -117,6 +139,8 @@ struct Work<'a> {
     arrivals: Vec<Arrival>,
     refused: Vec<Refused>,
     quarantined: Vec<Quarantined>,
+    refusals: Vec<Refusal>,
+    doubtful: bool,
 }
 
 impl Work<'_> {
@@ -140,7 +164,7 @@ impl Work<'_> {
         }
         if slot {
             let aside = self.quarantined.len();
-            let (arrived, refused) = (self.arrivals.len(), self.refused.len());
+            let (arrived, refused, named) = (self.arrivals.len(), self.refused.len(), self.refusals.len());
             let done = self.unfinished_lines(rest, base, after);
             if done == rest.len() && self.quarantined.len() == aside || still == Still::Damaged && done > 0 {
                 return done;
@@ -149,6 +173,7 @@ impl Work<'_> {
             self.quarantined.truncate(aside);
             self.arrivals.truncate(arrived);
             self.refused.truncate(refused);
+            self.refusals.truncate(named);
         }
         // A sealed segment's writer has given its end up for lost; were it a line after all, its number is missed.
         if still < Still::Damaged && !sealed {
@@ -198,9 +223,23 @@ impl Work<'_> {
         let mut bad = None;
         for value in values {
             let canonical = if alone { text.trim().to_owned() } else { value.to_string() };
+            let verdict = match self.verdict(&value) {
+                Ok(verdict) => verdict,
+                Err((peer, cause)) => {
+                    let reason = match (&self.reading.via, cause) {
+                        (Via::Lane { peer: lane, .. }, Cause::ForeignLane) => {
+                            format!("in the lane of {lane}, but from {peer}, who signs")
+                        }
+                        _ => cause.reason().to_owned(),
+                    };
+                    self.refusals.push(Refusal { peer, cause, source: self.reading.source.to_owned() });
+                    self.aside(line.raw, at, reason, encoding.clone());
+                    continue;
+                }
+            };
             let named = self.named(&value);
             let arrival = Envelope::from_value(value).map_err(|reject| reject.to_string());
-            match arrival.and_then(|envelope| self.arrival(envelope, canonical, line)) {
+            match arrival.and_then(|envelope| self.arrival(envelope, verdict, canonical, (line, at))) {
                 Ok(arrival) => self.arrivals.push(arrival),
                 Err(reason) => {
                     self.refused.extend(named.map(|(id, seq)| Refused { id, seq, reason: reason.clone() }));
@@ -214,6 +253,47 @@ impl Work<'_> {
         }
     }
 
+    /// Who wrote an object, as far as its sender has keys. Where it stands counts, too: what is signed for another
+    /// mailbox, lane or slot was copied here.
+    fn verdict(&mut self, value: &Value) -> Result<Verdict, (String, Cause)> {
+        let Value::Object(object) = value else { return Ok(Verdict::Unverified) };
+        let text = |field: &str| object.get(field).and_then(Value::as_str);
+        let claimed =
+            text("from").and_then(|from| from.parse::<Address>().ok()).map(|from| from.instance.fold());
+        let keys_of = self.reading.keys;
+        let (peer, here) = match &self.reading.via {
+            Via::Lane { peer, lease } => (peer.clone(), Some(*lease)),
+            Via::Slot => match claimed.clone() {
+                Some(peer) => (peer, None),
+                None => return Ok(Verdict::Unverified),
+            },
+        };
+        // In the lane of another one: a name that signs is not spoken for there.
+        if let Some(claimed) = claimed.filter(|claimed| *claimed != peer && keys_of(claimed).is_bound()) {
+            return Err((claimed, Cause::ForeignLane));
+        }
+        let verdict = keys_of(&peer).judge(object);
+        self.doubtful |= match verdict {
+            Ok(Verdict::Verified) | Err(Cause::Unsigned | Cause::RevokedKey) => false,
+            Ok(Verdict::Unverified) => here.is_some() && sign::is_signed(object),
+            Err(_) => true,
+        };
+        let to = text("to").and_then(|to| to.parse::<Address>().ok());
+        let to_us = to.as_ref().is_some_and(|to| to.instance.same_as(self.reading.us));
+        if here.is_none() && verdict == Err(Cause::Unsigned) && to.is_some() && !to_us {
+            // Written into the wrong slot, and not said to us.
+            return Ok(Verdict::Unverified);
+        }
+        let verdict = verdict.map_err(|cause| (peer.clone(), cause))?;
+        let lease = object.get(envelope::LEASE).map(Value::as_u64);
+        let lane = here.map(Some);
+        let numbered = object.contains_key("seq") == here.is_some();
+        if verdict == Verdict::Verified && !(to_us && lease == lane && numbered) {
+            return Err((peer, Cause::Copied));
+        }
+        Ok(verdict)
+    }
+
     /// The id and the number of a line in a lane, by which its writer can be told that it was refused.
     fn named(&self, value: &Value) -> Option<(MessageId, u64)> {
         let seq = value.get("seq")?.as_i64().filter(|seq| *seq > 0)?.unsigned_abs();
@@ -222,8 +302,21 @@ impl Work<'_> {
     }
 
     /// An envelope in its place: in the lane of whom it claims to be from, addressed to us.
-    fn arrival(&self, envelope: Envelope, text: String, line: &Line) -> Result<Arrival, String> {
+    fn arrival(
+        &self,
+        mut envelope: Envelope,
+        verdict: Verdict,
+        text: String,
+        (line, at): (&Line, usize),
+    ) -> Result<Arrival, String> {
         let us = self.reading.us;
+        if [REPORT, TRUST_REPORT].contains(&envelope.kind.as_str()) {
+            return Err(format!("the type {:?} is lanpost's own, and never on a share", envelope.kind));
+        }
+        if verdict == Verdict::Verified {
+            // They have done their work.
+            envelope.rest.retain(|field, _| field != sign::FIELD && field != envelope::LEASE);
+        }
         if let Some(to) = envelope.to.as_ref().filter(|to| !to.instance.same_as(us)) {
             return Err(format!("addressed to {to}, not to {us}"));
         }
@@ -246,7 +339,18 @@ impl Work<'_> {
                 (peer, Some((line.encoding.name().to_owned(), line.raw.to_vec())))
             }
         };
-        Ok(Arrival { envelope, peer, text, written, expired: false, wake: false, receipt: false })
+        Ok(Arrival {
+            envelope,
+            peer,
+            text,
+            at: self.cursor.offset + at as u64,
+            written,
+            verdict,
+            policy: Policy::Allow,
+            expired: false,
+            wake: false,
+            receipt: false,
+        })
     }
 
     fn aside(&mut self, raw: &[u8], at: usize, reason: String, encoding: Option<String>) {

@@ -13,9 +13,12 @@
 //! Lanes of one sender are read lease by lease and segment by segment, so its order is kept. Nothing here trusts a file to be what it
 //! was: a replaced file is read again from its start, and what is known is dropped.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::engine::beat;
 use crate::engine::intake::{self, Outcome, Reading, Still};
 use crate::engine::muster::Muster;
 use crate::engine::node::Node;
@@ -26,8 +29,8 @@ use crate::model::envelope::RECEIPT;
 use crate::model::layout::{self, LaneFile, SharePath};
 use crate::model::name::Name;
 use crate::model::pace::Places;
-use crate::model::report::REPORT;
-use crate::store::db::{Cursor, Intake, Taken, Via};
+use crate::model::trust::Keys;
+use crate::store::db::{Cursor, Db, Intake, Taken, Via};
 use crate::store::tail::{self, Tail};
 use crate::sys::share::{Meta, Share};
 
@@ -311,7 +314,7 @@ impl Mailbox {
             Via::Slot => quota::SLOT.to_owned(),
             Via::Lane { peer, .. } => quota::source_of(node, peer)?,
         };
-        let mut restarted = false;
+        let (mut restarted, mut asked) = (false, false);
         let mut turns = 0;
         loop {
             if !self.quotas.admits(node, &source, now)? {
@@ -339,19 +342,37 @@ impl Mailbox {
                 self.tails.forget(lane);
                 break;
             }
-            let reading = Reading {
-                lane,
-                source: path.as_str(),
-                via: via.clone(),
-                us: &us,
-                limit,
-                room: node.config.limits.quarantine.0,
-                at_end: bytes.len() < max,
-                sealed,
-                still: self.tails.still(lane, cursor.offset + bytes.len() as u64, now),
-                restarted,
+            let still = self.tails.still(lane, cursor.offset + bytes.len() as u64, now);
+            let at_end = bytes.len() < max;
+            let read = |node: &Node| {
+                let known = Known::new(&node.db, node.clock.wall_ms());
+                let keys = |name: &str| known.keys(name);
+                let (via, source) = (via.clone(), path.as_str());
+                let reading = Reading {
+                    lane,
+                    source,
+                    via,
+                    us: &us,
+                    limit,
+                    room: node.config.limits.quarantine.0,
+                    at_end,
+                    sealed,
+                    still,
+                    restarted,
+                    keys: &keys,
+                };
+                let outcome = intake::read(&reading, &cursor, &bytes);
+                known.failed.take().map_or(Ok(outcome), Err)
             };
-            let Outcome { intake, waiting } = intake::read(&reading, &cursor, &bytes);
+            let mut outcome = read(node)?;
+            if let (true, Via::Lane { peer, .. }) = (outcome.doubtful && !asked, &via) {
+                // Its sender may have been seen by nobody yet, or have another key since we last looked.
+                asked = true;
+                if beat::look_again(share, node, peer)? {
+                    outcome = read(node)?;
+                }
+            }
+            let Outcome { intake, waiting, .. } = outcome;
             self.tails.note(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now);
             let Some(mut intake) = intake else { break };
             self.judge(node, &mut intake)?;
@@ -363,7 +384,7 @@ impl Mailbox {
             self.cursors.insert(lane.to_owned(), cursor.clone());
             restarted = false;
             // What was set aside as damage may have hidden whole lines behind it.
-            let all_there = reading.at_end && reading.still < Still::Damaged;
+            let all_there = at_end && still < Still::Damaged;
             if all_there || waiting == bytes.len() {
                 break;
             }
@@ -381,7 +402,8 @@ impl Mailbox {
             self.stranger |= beat.is_none() && matches!(intake.via, Via::Lane { .. });
             arrival.receipt =
                 matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
-            arrival.wake = wakes && ![RECEIPT, REPORT].contains(&arrival.envelope.kind.as_str());
+            arrival.policy = node.config.policy(&arrival.peer, arrival.verdict);
+            arrival.wake = wakes && arrival.envelope.kind != RECEIPT;
             // The time is the sender's clock, reckoned from its heartbeat: ours may be an hour off. Unknown is in time.
             let theirs = beat.and_then(|(peer, beat)| {
                 let written = chrono::DateTime::parse_from_rfc3339(&beat.timestamp).ok()?.timestamp_millis();
@@ -408,6 +430,33 @@ impl Mailbox {
 /// Where it is kept behind which segment of a lane some were missing.
 fn gap_key(lane: &str) -> String {
     format!("gap {lane}")
+}
+
+/// The keys of names as the store has them, each looked up once.
+struct Known<'a> {
+    db: &'a Db,
+    now: i64,
+    seen: RefCell<HashMap<String, Rc<Keys>>>,
+    failed: Cell<Option<Error>>,
+}
+
+impl Known<'_> {
+    fn new(db: &Db, now: i64) -> Known<'_> {
+        Known { db, now, seen: RefCell::default(), failed: Cell::default() }
+    }
+
+    fn keys(&self, name: &str) -> Rc<Keys> {
+        if let Some(keys) = self.seen.borrow().get(name) {
+            return keys.clone();
+        }
+        let keys = self.db.keys(name, self.now).unwrap_or_else(|error| {
+            self.failed.set(Some(error));
+            Keys::default()
+        });
+        let keys = Rc::new(keys);
+        self.seen.borrow_mut().insert(name.to_owned(), keys.clone());
+        keys
+    }
 }
 
 /// The name of a lane's cursor and of its tail.

@@ -26,6 +26,7 @@ use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
 use crate::model::layout;
 use crate::model::pace::{Intervals, Pace};
+use crate::model::sign::Signer;
 use crate::store::identity;
 use crate::sys::root::Choice;
 use crate::sys::share::Share;
@@ -44,6 +45,7 @@ const CENSUS: Duration = Duration::from_secs(86_400);
 pub struct Engine {
     share: Arc<dyn Share>,
     node: Node,
+    signer: Signer,
     role: Role,
     tenure: Tenure,
     mailbox: Mailbox,
@@ -73,7 +75,8 @@ impl Engine {
     ///
     /// # Errors
     /// The local store's.
-    pub fn new(share: Arc<dyn Share>, node: Node, role: Role) -> Result<Engine> {
+    pub fn new(share: Arc<dyn Share>, mut node: Node, role: Role) -> Result<Engine> {
+        let signer = ops::own_key(&mut node)?;
         let look = &node.config.look;
         let intervals = Intervals { busy: look.busy, idle: look.idle, rest: look.rest };
         let condition = Condition { missed_events: 0, lease_lost_to: None, ..condition::load(&node.db)? };
@@ -85,6 +88,7 @@ impl Engine {
         };
         Ok(Engine {
             share,
+            signer,
             role,
             tenure,
             mailbox,
@@ -138,6 +142,10 @@ impl Engine {
             self.note_mount(mount, &mut step);
         }
         let now = self.node.clock.now();
+        if self.node.db.meta("key")?.is_none_or(|key| key != self.signer.key().to_string()) {
+            // Rotated by a command.
+            self.signer = ops::own_key(&mut self.node)?;
+        }
         self.pace.event(now, hints.places());
         self.node.db.expire_queued(self.node.clock.wall_ms())?;
         let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
@@ -163,12 +171,12 @@ impl Engine {
         }
         let lease = self.tenure.number().unwrap_or_default();
         gate::look(&*self.share, &mut self.node)?;
-        beat::write(&*self.share, &mut self.node, Activity::Stopped, Some(reason), lease)
+        beat::write(&*self.share, &mut self.node, &self.signer, Activity::Stopped, Some(reason), lease)
     }
 
     /// Whether the share may be used. When it is back, everything is looked at, and a heartbeat is due.
     fn usable(&mut self, now: Duration, step: &mut Step) -> Result<bool> {
-        let beats = self.role == Role::Daemon && now >= self.next_beat;
+        let beats = self.beats(now)?;
         let writing = beats || now >= self.next_round || self.tenure.number().is_none();
         match self.gate.judge(&*self.share, &mut self.node, now, writing)? {
             Verdict::Open => {
@@ -235,11 +243,16 @@ impl Engine {
         if !self.gate.is_open() && !self.usable(now, step)? {
             return Ok(false);
         }
-        if self.role == Role::Daemon && now >= self.next_beat {
+        if self.beats(now)? {
             self.next_beat = now + self.node.config.look.heartbeat;
-            let beaten = self.tenure.check(&*self.share, &self.node);
-            let beaten = beaten
-                .and_then(|()| beat::write(&*self.share, &mut self.node, Activity::Online, None, lease));
+            let (state, reason) = match self.role {
+                Role::Daemon => (Activity::Online, None),
+                Role::Pass => (Activity::Stopped, Some("no daemon runs")),
+            };
+            let (share, signer) = (&*self.share, &self.signer);
+            let beaten = self.tenure.check(share, &self.node);
+            let beaten =
+                beaten.and_then(|()| beat::write(share, &mut self.node, signer, state, reason, lease));
             self.silent = self.sort(beaten, step)?.is_none();
         }
         let found = self.look(now, hints);
@@ -269,7 +282,11 @@ impl Engine {
             step.actions.push(Action::Mail);
             return Ok(true);
         }
-        let round = self.outbox.send(&*self.share, &mut self.node, &mut self.tenure, now)?;
+        if !beat::is_announced(&self.node, self.signer.key())? {
+            // Nobody could know by which key to verify what is sent.
+            return Ok(false);
+        }
+        let round = self.outbox.send(&*self.share, &mut self.node, &mut self.tenure, &self.signer, now)?;
         step.incidents.extend(round.incidents);
         for problem in round.problems {
             self.sort::<()>(Err(problem), step)?;
@@ -337,6 +354,14 @@ impl Engine {
         gate::look(&*self.share, &mut self.node)?;
         self.share.make_folder(&layout::mailbox(self.node.instance()))?;
         self.share.touch(&layout::bell(self.node.instance()))
+    }
+
+    /// Whether a heartbeat is due: a daemon's by time, and anybody's whose key is not announced yet.
+    fn beats(&self, now: Duration) -> Result<bool> {
+        if self.role == Role::Daemon && now >= self.next_beat {
+            return Ok(true);
+        }
+        Ok(!beat::is_announced(&self.node, self.signer.key())?)
     }
 
     fn lease_lost(&self) -> bool {

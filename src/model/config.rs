@@ -1,6 +1,7 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
-//! Grammar: `instance`, `agents`, `state`, then the tables `share`, `look`, `wake`, `limits`, `keep`, `log`; see [`template`].
+//! Grammar: `instance`, `agents`, `state`, then `trust`, the tables `share`, `look`, `wake`, `limits`,
+//! `keep`, `log`, `plain` and one `peers.NAME` for each peer with whom something is agreed; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
 //! that nobody downstream overflows a clock or busy-loops; a secret is named by a reference ([`SecretRef`]), and what
@@ -11,6 +12,7 @@ mod command;
 mod template;
 mod value;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +23,7 @@ use serde::de::{Deserializer, Error as _};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
 use crate::model::secret::{SecretRef, WAY_OUT};
+use crate::model::trust::{Policy, Trust, Verdict};
 
 pub use command::split_command;
 pub use template::template;
@@ -44,6 +47,9 @@ pub struct Config {
     /// The state folder: database and keys, on a local disk.
     #[serde(deserialize_with = "path")]
     pub state: PathBuf,
+    /// How a peer's key comes to be believed.
+    #[serde(default)]
+    pub trust: Trust,
     /// The folder in common.
     #[serde(deserialize_with = "share")]
     pub share: ShareConfig,
@@ -62,6 +68,42 @@ pub struct Config {
     /// How much of the daemon's log is kept.
     #[serde(default)]
     pub log: LogConfig,
+    /// What is done with mail that nobody's key stands behind.
+    #[serde(default)]
+    pub plain: PlainConfig,
+    /// What is agreed with single peers.
+    #[serde(default, deserialize_with = "peers")]
+    pub peers: Peers,
+}
+
+/// The tables `peers.NAME`, by the folds of the names.
+pub type Peers = BTreeMap<String, PeerConfig>;
+
+/// The table `plain`.
+#[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlainConfig {
+    /// What is done with unverified mail of names that have no policy of their own.
+    pub policy: Policy,
+}
+
+/// A table `peers.NAME`.
+#[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeerConfig {
+    /// What is done with its mail.
+    pub policy: Option<Policy>,
+}
+
+impl Config {
+    /// What is done with mail of `peer` (folded). A policy of its own counts before the one for plain mail.
+    pub fn policy(&self, peer: &str, verdict: Verdict) -> Policy {
+        let own = self.peers.get(peer).and_then(|peer| peer.policy);
+        own.unwrap_or(match verdict {
+            Verdict::Verified => Policy::Allow,
+            Verdict::Unverified => self.plain.policy,
+        })
+    }
 }
 
 /// The table `share`.
@@ -373,6 +415,16 @@ fn agents<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D::Error> {
         }
     }
     Ok(agents)
+}
+
+fn peers<'de, D: Deserializer<'de>>(from: D) -> Result<Peers, D::Error> {
+    let mut peers = Peers::new();
+    for (name, peer) in BTreeMap::<Name, PeerConfig>::deserialize(from)? {
+        if peers.insert(name.fold(), peer).is_some() {
+            return Err(D::Error::custom(format!("the peer {name} has two tables")));
+        }
+    }
+    Ok(peers)
 }
 
 fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! plain    := {"from", "to", "timestamp", "type", "content", …}
-//! envelope := plain + {"v": 1, "id", "seq"} + as needed {"thread", "in_reply_to", "priority", "expires"}
+//! envelope := plain + {"v": 1, "id", "seq", "lease", "sig"} + as needed {"thread", "in_reply_to", "priority", "expires"}
 //! ```
+//! `lease` is the number in the lane's file name, so that a signed line is good in its own lane alone. It and `sig` are
+//! the reader's matter before it reads the rest ([`super::sign`]); an [`Envelope`] that was read keeps them in `rest`.
 //! A reader never fails on what it doesn't know: unknown fields are kept in `rest` and written again. A field that
 //! is known but has the wrong shape is a [`Reject`]: the line goes to quarantine with its bytes.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -16,6 +18,13 @@ use serde_json::{Map, Value};
 
 use super::id::MessageId;
 use super::name::Address;
+use super::sign::{self, Signer};
+
+/// The field that holds the lease of a line's lane.
+pub const LEASE: &str = "lease";
+
+/// The bytes that a line in a lane has more than [`Envelope::to_line`] says.
+pub const SIGNED: usize = sign::OVERHEAD + ",\"lease\":".len() + 20;
 
 /// The version of the envelope this crate writes.
 pub const VERSION: u64 = 1;
@@ -136,22 +145,40 @@ impl Envelope {
         })
     }
 
-    /// The line as it goes into a lane, newline included.
+    /// The line of a lane, newline included, without a signature.
     pub fn to_line(&self) -> Vec<u8> {
-        let mut fields = vec![("v", self.v.map(Value::from)), ("id", self.id.as_ref().map(id_value))];
-        fields.extend(self.plain_fields());
-        fields.push(("seq", self.seq.map(Value::from)));
-        fields.extend(self.optional_fields());
-        self.write(fields)
+        self.write(self.lane_fields(None), None)
     }
 
-    /// The line as it goes into an open slot: the plain fields first and in the order people know, then the id and
-    /// what the message needs, no `v` and no `seq`.
+    /// The line as it goes into the lane of `lease`, newline included.
+    pub fn to_signed_line(&self, lease: u64, signer: &Signer) -> Vec<u8> {
+        self.write(self.lane_fields(Some(lease)), Some(signer))
+    }
+
+    /// The line of an open slot, without a signature: the plain fields first and in the order people know, then the id
+    /// and what the message needs, no `v` and no `seq`.
     pub fn to_plain_line(&self) -> Vec<u8> {
+        self.write(self.slot_fields(), None)
+    }
+
+    /// The line as it goes into an open slot. Who reads it by hand may overlook the signature at its end.
+    pub fn to_signed_plain_line(&self, signer: &Signer) -> Vec<u8> {
+        self.write(self.slot_fields(), Some(signer))
+    }
+
+    fn lane_fields(&self, lease: Option<u64>) -> Vec<(&'static str, Option<Value>)> {
+        let mut fields = vec![("v", self.v.map(Value::from)), ("id", self.id.as_ref().map(id_value))];
+        fields.extend(self.plain_fields());
+        fields.extend([("seq", self.seq.map(Value::from)), (LEASE, lease.map(Value::from))]);
+        fields.extend(self.optional_fields());
+        fields
+    }
+
+    fn slot_fields(&self) -> Vec<(&'static str, Option<Value>)> {
         let mut fields = self.plain_fields();
         fields.push(("id", self.id.as_ref().map(id_value)));
         fields.extend(self.optional_fields());
-        self.write(fields)
+        fields
     }
 
     fn plain_fields(&self) -> Vec<(&'static str, Option<Value>)> {
@@ -176,13 +203,19 @@ impl Envelope {
 
     /// Writes by hand rather than through a map, so that the order is ours and the line starts with what people
     /// look for.
-    fn write(&self, fields: Vec<(&'static str, Option<Value>)>) -> Vec<u8> {
-        let known = fields.into_iter().filter_map(|(key, value)| Some((Value::from(key), value?)));
-        let rest = self.rest.iter().map(|(key, value)| (Value::from(key.as_str()), value.clone()));
+    fn write(&self, fields: Vec<(&'static str, Option<Value>)>, signer: Option<&Signer>) -> Vec<u8> {
+        let known = fields.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?)));
+        // What is signed here has no room for the signature of somebody else.
+        let foreign = |key: &str| signer.is_some() && (key == sign::FIELD || key == LEASE);
+        let rest =
+            self.rest.iter().map(|(key, value)| (key.as_str(), value)).filter(|(key, _)| !foreign(key));
+        let all: Vec<(&str, &Value)> = known.chain(rest).collect();
+        let signature = signer.and_then(|signer| signer.sign(all.iter().copied())).map(Value::from);
         let mut line = String::from("{");
-        for (n, (key, value)) in known.chain(rest).enumerate() {
-            line.push_str(if n == 0 { "" } else { "," });
-            line.push_str(&format!("{key}:{value}"));
+        for (key, value) in all.into_iter().chain(signature.iter().map(|value| (sign::FIELD, value))) {
+            line.push_str(if line.len() == 1 { "" } else { "," });
+            // Writing to a String can't fail.
+            let _ = write!(line, "{}:{value}", Value::from(key));
         }
         line.push_str("}\n");
         line.into_bytes()
@@ -288,6 +321,26 @@ mod tests {
         value["priority"] = json!("yesterday");
         let envelope = Envelope::from_value(value.clone()).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&envelope.to_line()).unwrap(), value);
+    }
+
+    #[test]
+    fn a_signed_line_says_the_same_and_verifies() {
+        let signer = Signer::new(&[7; 32]);
+        let mut envelope = Envelope::from_value(sample()).unwrap();
+        envelope.rest.insert("sig".into(), json!("of somebody else"));
+        envelope.rest.insert("mood".into(), json!(1.5));
+        for line in [envelope.to_signed_line(7, &signer), envelope.to_signed_plain_line(&signer)] {
+            let read: Map<String, Value> = serde_json::from_slice(&line).unwrap();
+            assert!(signer.key().verifies(&read), "{read:?}");
+            assert_eq!(String::from_utf8(line).unwrap().matches("\"sig\":").count(), 1);
+            let Value::Object(mut without) = json!(read) else { panic!() };
+            without.retain(|key, _| key != "sig" && key != "lease");
+            let mut wanted = sample();
+            wanted["mood"] = json!(1.5);
+            assert_eq!(Value::Object(without), wanted);
+        }
+        let line = envelope.to_signed_line(7, &signer);
+        assert_eq!(serde_json::from_slice::<Value>(&line).unwrap()["lease"], 7);
     }
 
     #[test]

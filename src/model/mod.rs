@@ -24,6 +24,8 @@ pub mod retry;
 pub mod sddl;
 pub mod secret;
 pub mod shell;
+pub mod sign;
 pub mod state;
 pub mod text;
+pub mod trust;
 pub mod unc;

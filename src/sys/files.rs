@@ -120,6 +120,13 @@ pub fn owner(path: &Path) -> Option<u32> {
     platform::owner(path)
 }
 
+/// Renames a file within its folder, over one that may be there.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    platform::rename(from, to).at("rename", from)?;
+    let folder = to.parent().unwrap_or(Path::new("."));
+    platform::sync_folder(folder).at("sync", folder)
+}
+
 /// Removes a file; one that is not there is removed already.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {

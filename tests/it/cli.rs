@@ -479,12 +479,14 @@ fn the_json_of_send_and_inbox_has_its_documented_shape() {
     let (_lan, office, lab) = two();
     let sent = office.json(&["send", "lab", "x"]);
     let inbox = lab.json(&["inbox"]);
-    for message in [&sent, &inbox[0]] {
+    for (message, way) in [(&sent, "out"), (&inbox[0], "in")] {
         for key in ["way", "id", "from", "to", "type", "content", "timestamp", "state", "at", "priority"] {
             assert!(message[key].is_string(), "{key} in {message}");
         }
+        // Of what came, also who wrote it.
+        assert_eq!(message.get("verdict").is_some(), way == "in", "{message}");
         let keys = message.as_object().unwrap().len();
-        assert_eq!(keys, 10, "{message}");
+        assert_eq!(keys, if way == "in" { 11 } else { 10 }, "{message}");
     }
     assert_eq!(office.run(&["inbox", "--json"]).exits(0).out.trim(), "[]");
 }

@@ -1090,7 +1090,7 @@ mod leases {
         let mut pair = Pair::new();
         let early = pair.a.send("b", &texts("old", 3));
         pair.settle();
-        let mut new = Site::new(&pair.share, "a", 9, true);
+        let mut new = Site::with(&pair.share, "a", 9, true, |config| pair.a.hand_key_to(config));
         new.step();
         // The old one looks before it writes.
         let late = pair.a.send("b", &["too late".to_owned()]);
@@ -1124,7 +1124,7 @@ mod leases {
     #[test]
     fn a_restart_takes_the_instance_back_and_what_was_held_flows() {
         let mut pair = Pair::new();
-        let mut new = Site::new(&pair.share, "a", 9, true);
+        let mut new = Site::with(&pair.share, "a", 9, true, |config| pair.a.hand_key_to(config));
         new.send_one("b", "new", |draft| draft.create = true);
         run(&mut pair, &mut new, Duration::from_secs(300));
         let held = pair.a.send("b", &["held".to_owned()]);
@@ -1141,7 +1141,7 @@ mod leases {
     fn a_takeover_is_noticed_however_busy_the_old_holder_is() {
         for case in ["quiet", "traffic", "hints of heartbeats"] {
             let mut pair = Pair::new();
-            let mut new = Site::new(&pair.share, "a", 9, true);
+            let mut new = Site::with(&pair.share, "a", 9, true, |config| pair.a.hand_key_to(config));
             new.step();
             for second in 0..200 {
                 match case {
@@ -1551,6 +1551,7 @@ mod costs {
             agents: vec![],
             lease: 1,
             key: String::new(),
+            succeeds: vec![],
             host: String::new(),
             max_message: 1 << 20,
             rest: serde_json::Map::new(),

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use chrono::DateTime;
 use lanpost::model::envelope::{Envelope, Priority};
-use lanpost::model::heartbeat::{self, Activity, Heartbeat};
+use lanpost::model::heartbeat::{self, Activity, Heartbeat, Proof, Succession};
 use lanpost::model::id::MessageId;
 use lanpost::model::identity::Identity;
 use lanpost::model::lease::Lease;
 use lanpost::model::receipt::{Delivered, Item, Receipt};
+use lanpost::model::sign::Signer;
 use lanpost::model::state::State;
 use lanpost::model::{json, layout};
 use lanpost::store::{identity, lease};
@@ -135,9 +136,8 @@ fn a_receipt() {
     assert_eq!(Receipt::from_content(&found.content), Some(receipt));
 }
 
-#[test]
-fn a_heartbeat() {
-    let beat = Heartbeat {
+fn heartbeat() -> Heartbeat {
+    Heartbeat {
         lanpost: "0.1.0".into(),
         v: heartbeat::VERSION,
         instance: name("实验室"),
@@ -149,12 +149,58 @@ fn a_heartbeat() {
         agents: vec![name("builder"), name("小明")],
         lease: 7,
         key: "ed25519:00ff".into(),
+        succeeds: vec![],
         host: "PC-2".into(),
         max_message: 1 << 20,
         rest: Map::new(),
-    };
+    }
+}
+
+#[test]
+fn a_heartbeat() {
+    let beat = heartbeat();
     written("heartbeat.json", &beat.to_bytes());
     assert_eq!(Heartbeat::parse(&golden("heartbeat.json")), Some(beat));
+}
+
+/// The keys of these files: they are known to everybody, and good for nothing else.
+fn signer(n: u8) -> Signer {
+    Signer::new(&[n; 32])
+}
+
+/// Reads one signed line, and checks it against the key.
+fn verified(file: &str) -> Map<String, Value> {
+    let text = String::from_utf8(golden(file)).unwrap();
+    let Value::Object(object) = json::parse(text.trim_end(), json::Limits::default()).unwrap().remove(0)
+    else {
+        panic!("{text}")
+    };
+    assert!(signer(7).key().verifies(&object), "{file}");
+    object
+}
+
+#[test]
+fn a_signed_envelope_in_a_lane_and_in_an_open_slot() {
+    written("envelope-signed.jsonl", &envelope().to_signed_line(7, &signer(7)));
+    assert_eq!(verified("envelope-signed.jsonl")["lease"], 7);
+    let plain = Envelope { v: None, seq: None, ..envelope() };
+    written("plain-signed.jsonl", &plain.to_signed_plain_line(&signer(7)));
+    assert!(!verified("plain-signed.jsonl").contains_key("lease"));
+}
+
+#[test]
+fn a_signed_heartbeat_with_a_key_that_succeeds_another() {
+    let lab = name("实验室");
+    let beat = Heartbeat {
+        key: signer(7).key().to_string(),
+        succeeds: vec![Succession::sign(&lab, &signer(6), &signer(7).key())],
+        ..heartbeat()
+    };
+    written("heartbeat-signed.json", &beat.to_signed_bytes(&signer(7)));
+    let (read, proof) = Heartbeat::read(&golden("heartbeat-signed.json")).unwrap();
+    assert_eq!(proof, Proof::Signed(signer(7).key()));
+    assert_eq!(read.former_keys(signer(7).key()), [signer(6).key()]);
+    assert_eq!(signer(7).key().fingerprint(), "66384-52766-39727-81917-03278-56358");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod retention;
 mod secret;
 mod service;
 mod share_suite;
+mod trust;
 mod watching;
 #[cfg(windows)]
 mod windows;

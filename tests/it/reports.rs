@@ -9,6 +9,7 @@ use lanpost::engine::wake::Outcome;
 use lanpost::model::layout;
 use lanpost::model::state::State;
 use lanpost::store::db::Message;
+use serde_json::{Value, json};
 
 use crate::common::{Pair, Site, texts};
 
@@ -106,12 +107,13 @@ fn what_the_recipients_lanpost_sets_aside_is_reported_as_refused() {
     pair.settle();
     pair.a.faults.away(Some(ErrorKind::NotConnected));
     let sent = pair.a.send_one("b", "a 1", |_| {});
-    // A sender gone mad: its lane holds a line for somebody else.
-    let line = format!(
-        "{{\"v\":1,\"id\":\"{}\",\"from\":\"a\",\"to\":\"c\",\"type\":\"message\",\"content\":1,\"seq\":9}}\n",
-        sent.id
-    );
     let file = pair.lanes("a", "b").remove(0);
+    // A sender gone mad: it signs a line that is no message.
+    let line = json!({"v": 1, "id": sent.id, "from": "a", "to": "b", "type": 7, "content": 1, "seq": 9,
+                      "lease": file.lease});
+    let Value::Object(mut line) = line else { panic!() };
+    pair.a.signer().sign_object(&mut line);
+    let line = format!("{}\n", Value::Object(line));
     let path = layout::lane(&crate::common::name("b"), &file);
     pair.share.open_append(&path).unwrap().append(line.as_bytes()).unwrap();
     pair.share.touch(&layout::bell(&crate::common::name("b"))).unwrap();

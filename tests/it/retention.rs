@@ -110,7 +110,16 @@ fn what_aged_out_stays_known_when_its_lane_comes_back() {
     }
     // And a new lane repeats the same ids, as a sender does that was not told.
     let file = layout::LaneFile { from: name("a"), lease: 99, segment: 1 };
-    pair.share.replace(&layout::lane(&name("b"), &file), &saved[0].0).unwrap();
+    let again: String = String::from_utf8_lossy(&saved[0].0)
+        .lines()
+        .map(|line| {
+            let mut line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+            line.insert("lease".into(), file.lease.into());
+            pair.a.signer().sign_object(&mut line);
+            serde_json::to_string(&line).unwrap() + "\n"
+        })
+        .collect();
+    pair.share.replace(&layout::lane(&name("b"), &file), again.as_bytes()).unwrap();
     // No bell announces it: a full look finds it.
     pair.run(Duration::from_secs(120));
     assert_eq!(rows(&pair.b), 0, "each of them was dropped as known");

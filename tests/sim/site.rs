@@ -108,6 +108,9 @@ impl Site {
             limits: Limits::default(),
             keep: Default::default(),
             log: Default::default(),
+            trust: Default::default(),
+            plain: Default::default(),
+            peers: Default::default(),
         };
         if manner != Manner::Absent {
             config.wake.command = vec!["agent".into()];

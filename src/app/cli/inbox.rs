@@ -36,8 +36,11 @@ pub struct Args {
     /// At most so many, the newest [default: 50; with --json all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// List instead the lines that could not be parsed and were set aside
-    #[arg(long, conflicts_with_all = ["all", "from", "thread", "follow"])]
+    /// List instead the mail that waits to be released
+    #[arg(long, conflicts_with_all = ["all", "follow"])]
+    held: bool,
+    /// List instead the lines that could not be parsed, or were not from whom they name, and were set aside
+    #[arg(long, conflicts_with_all = ["all", "from", "thread", "follow", "held"])]
     quarantine: bool,
 }
 
@@ -63,6 +66,7 @@ fn list(args: &Args, cx: &mut Cx, node: &Node) -> Result<Vec<Message>> {
     let agent = args.which.agent();
     let asked = |limit: Option<usize>| Filter {
         all: args.all,
+        held: args.held,
         from: args.which.peer(),
         thread: args.which.thread.clone(),
         after: 0,
@@ -94,7 +98,7 @@ fn list(args: &Args, cx: &mut Cx, node: &Node) -> Result<Vec<Message>> {
 
 /// How many are not shown; `None` if only a longer search could tell.
 fn older_in_all(args: &Args, node: &Node, shown: usize) -> Result<Option<u64>> {
-    if args.which.from.is_some() || args.which.thread.is_some() {
+    if args.which.from.is_some() || args.which.thread.is_some() || args.held {
         return Ok(None);
     }
     let counts = node.db.counts()?;
@@ -113,6 +117,7 @@ fn follow(args: &Args, cx: &mut Cx, node: &mut Node, mut watch: Watch, mut after
         }
         let filter = Filter {
             all: args.all,
+            held: false,
             from: args.which.peer(),
             thread: args.which.thread.clone(),
             after,

@@ -7,6 +7,7 @@ use super::Cx;
 use crate::app::print;
 use crate::error::Result;
 use crate::model::name::{Address, Name};
+use crate::model::trust::Verdict;
 use crate::store::db::Message;
 
 /// Characters of an id that are shown at least.
@@ -82,13 +83,19 @@ fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
         let id = message.id.as_str();
         [
             id.get(..length).unwrap_or(id).to_owned(),
-            message.state.to_string(),
-            print::cut(&print::line(&message.from), CELL).into_owned(),
+            if message.held { "held".to_owned() } else { message.state.to_string() },
+            sender(message),
             print::cut(&print::line(&message.kind), CELL).into_owned(),
             print::local_time(&message.at),
             print::summary(&message.content),
         ]
     })
+}
+
+/// The sender; one that no key proves is followed by a question mark.
+fn sender(message: &Message) -> String {
+    let doubt = if message.verdict == Some(Verdict::Unverified) { " ?" } else { "" };
+    format!("{}{doubt}", print::cut(&print::line(&message.from), CELL - doubt.len()))
 }
 
 /// How long ids must be so that no two of the list look alike.

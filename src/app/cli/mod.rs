@@ -16,6 +16,7 @@ mod misused;
 mod out;
 mod peers;
 mod read;
+mod release;
 mod reply;
 mod run;
 mod secret;
@@ -23,6 +24,7 @@ mod send;
 mod service;
 mod status;
 mod trace;
+mod trust;
 mod wait;
 
 use std::path::PathBuf;
@@ -65,9 +67,11 @@ enum Command {
     Read(read::Args),
     Ack(ack::Args),
     Reply(reply::Args),
+    Release(release::Args),
     Wait(wait::Args),
     Trace(trace::Args),
     Peers(peers::Args),
+    Trust(trust::Args),
     Status(status::Args),
     Service(service::Args),
     Doctor(doctor::Args),
@@ -140,9 +144,11 @@ impl Command {
             Command::Read(args) => read::run(args, cx),
             Command::Ack(args) => ack::run(args, cx),
             Command::Reply(args) => reply::run(args, cx),
+            Command::Release(args) => release::run(args, cx),
             Command::Wait(args) => wait::run(args, cx),
             Command::Trace(args) => trace::run(args, cx),
             Command::Peers(_) => peers::run(cx),
+            Command::Trust(args) => trust::run(args, cx),
             Command::Status(_) => status::run(cx),
             Command::Service(args) => service::run(args, cx),
             Command::Doctor(args) => doctor::run(args, cx),
@@ -176,6 +182,13 @@ mod tests {
             "lanpost send lab/main hi --json-content --create --as main --json --config c",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
             "lanpost inbox --quarantine",
+            "lanpost inbox --held --json",
+            "lanpost release 01",
+            "lanpost trust list --json",
+            "lanpost trust show",
+            "lanpost trust pin lab ed25519:00",
+            "lanpost trust accept lab 66384-52766-39727-81917-03278-56358",
+            "lanpost trust import -",
             "lanpost init --share x --instance lab --user nas\\agents --password env:X",
             "lanpost secret set share-password",
             "lanpost secret set file:C:\\x --service",

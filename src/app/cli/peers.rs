@@ -25,7 +25,7 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
     } else if peers.is_empty() {
         cx.out.line("nobody else was seen on the share");
     } else {
-        let heading = ["NAME", "PRESENCE", "SILENT", "HOST", "VERSION", "AGENTS"].map(str::to_owned);
+        let heading = ["NAME", "PRESENCE", "TRUST", "SILENT", "HOST", "VERSION", "AGENTS"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(heading).chain(peers.iter().map(row)).collect();
         for line in print::table(&rows, 64, cx.out.columns) {
             cx.out.line(line);
@@ -34,7 +34,7 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-fn row(peer: &PeerView) -> [String; 6] {
+fn row(peer: &PeerView) -> [String; 7] {
     let agents: Vec<_> = peer.agents.iter().map(Name::as_str).collect();
     let word =
         |text: &Option<String>| print::cut(&print::line(text.as_deref().unwrap_or("-")), 24).into_owned();
@@ -43,6 +43,7 @@ fn row(peer: &PeerView) -> [String; 6] {
     [
         peer.name.to_string(),
         peer.presence.to_string(),
+        peer.trust.to_owned(),
         silent.unwrap_or_else(|| "-".into()),
         word(&peer.host),
         word(&peer.version),

@@ -9,6 +9,7 @@ use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::Priority;
+use crate::model::trust::Verdict;
 use crate::store::db::Message;
 
 /// Show a message that came, and mark it read, which its sender sees
@@ -67,6 +68,18 @@ fn show(cx: &mut Cx, message: &Message) {
         |name: &str, value: &str| cx.out.line(format!("{:<10}{}", format!("{name}:"), print::line(value)));
     header("Id", message.id.as_str());
     header("From", &message.from);
+    match message.verdict {
+        Some(Verdict::Verified) => {
+            header("Sender", "verified: signed by the key that is pinned for this name")
+        }
+        Some(Verdict::Unverified) => {
+            header("Sender", "unverified: anybody who can write to the share may have written this");
+        }
+        None => {}
+    }
+    if message.held {
+        header("Held", "by the config's policy; `lanpost release` lets it in");
+    }
     header("To", &message.to);
     header("Date", if message.timestamp.is_empty() { &message.at } else { &message.timestamp });
     header("Type", &message.kind);

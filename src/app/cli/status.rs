@@ -64,6 +64,13 @@ fn lines(status: &Status) -> Vec<String> {
     lines.push(format!("incoming  {}", counted(&status.incoming)));
     lines.push(format!("outgoing  {}; {} in the spool", counted(&status.outgoing), status.spooled));
     lines.push(format!("peers     {}", counted(&status.peers)));
+    if !status.refused.is_empty() {
+        let mut causes = BTreeMap::new();
+        for refused in &status.refused {
+            *causes.entry(refused.cause.clone()).or_insert(0) += refused.count;
+        }
+        lines.push(format!("refused   {}", counted(&causes)));
+    }
     if !status.watching.is_empty() {
         lines.push(format!(
             "watching  by {}, {} changes came unannounced",

@@ -67,8 +67,13 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 const LISTED: usize = 1_000;
 
 fn unread(which: &Which, node: &Node, after: i64) -> Result<Vec<Message>> {
-    let filter =
-        Filter { all: false, from: which.peer(), thread: which.thread.clone(), after, limit: Some(LISTED) };
+    let filter = Filter {
+        from: which.peer(),
+        thread: which.thread.clone(),
+        after,
+        limit: Some(LISTED),
+        ..Filter::default()
+    };
     let mut messages = ops::inbox(node, &filter)?;
     messages.retain(|message| message.state == State::Delivered);
     listing::keep(&mut messages, which.agent().as_ref());

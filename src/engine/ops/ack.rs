@@ -24,6 +24,10 @@ pub fn ack(node: &mut Node, prefixes: &[String], failed: Option<&str>) -> Result
         let cause = format!("it is {} already", done.state);
         return Err(Error::usage("acknowledge", &done.id, cause));
     }
+    // What is held may be refused, but not be done.
+    if let Some(held) = messages.iter().find(|message| message.held && failed.is_none()) {
+        return Err(super::inbox::is_held("acknowledge", held));
+    }
     let now = node.clock.wall_ms();
     if node.db.mark(&messages, state, failed, now)? > 0 {
         node.ring();

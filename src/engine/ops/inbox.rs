@@ -1,7 +1,7 @@
 //! Looking at mail. Listing never consumes; reading marks read and owes the sender a receipt.
 
 use crate::engine::node::Node;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::state::State;
 use crate::store::db::{Filter, Message, Quarantined, Way};
 
@@ -18,11 +18,36 @@ pub fn peek(node: &Node, prefix: &str) -> Result<Message> {
 /// Marks one incoming message read and returns it. A second read changes nothing.
 pub fn read(node: &mut Node, prefix: &str) -> Result<Message> {
     let message = peek(node, prefix)?;
+    if message.held {
+        return Err(is_held("read", &message));
+    }
     let now = node.clock.wall_ms();
     if node.db.mark(std::slice::from_ref(&message), State::Read, None, now)? > 0 {
         node.ring();
     }
     find_in(node, &message)
+}
+
+/// Lets a held message in: from now on it is mail like any other, and wakes its agent.
+///
+/// # Errors
+/// It is not held.
+pub fn release(node: &mut Node, prefix: &str) -> Result<Message> {
+    let message = peek(node, prefix)?;
+    let (wake, now) = (!node.config.wake.command.is_empty(), node.clock.wall_ms());
+    if !message.held || !node.db.release(&message, wake, now)? {
+        return Err(Error::usage("release", &message.id, "it is not held"));
+    }
+    node.ring();
+    find_in(node, &message)
+}
+
+/// What is said of a message that waits for a person.
+pub(super) fn is_held(deed: &str, message: &Message) -> Error {
+    Error::usage(deed, &message.id, "it is held: the config's policy wants a person to look at it first").next(format!(
+        "`lanpost read {0} --peek` shows it, `lanpost release {0}` lets it in, `lanpost ack {0} --failed REASON` refuses it",
+        message.id
+    ))
 }
 
 /// The same message as it stands now.

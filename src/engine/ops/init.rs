@@ -43,13 +43,16 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
     share_is_there(share, config)?;
     if !files::is_folder(&config.state) {
         // Refused before anything is made.
-        name_is_free(share, config, "", force)?;
+        name_is_free(share, config, &[], force)?;
     }
     files::private_folder(&config.state)?;
-    let key = key::load_or_make(&config.state, secret)?;
+    let signer = key::load_or_make(&config.state, secret)?;
+    let key = signer.key().to_string();
+    let former = key::past(&config.state)?.into_iter().map(|link| link.key);
+    let keys: Vec<String> = std::iter::once(key.clone()).chain(former).collect();
     let mut db = Db::open_or_make(&store_path(config))?;
     node::belongs(&db, config)?;
-    name_is_free(share, config, &key, force)?;
+    name_is_free(share, config, &keys, force)?;
     let fresh = Identity {
         share: uuid::Builder::from_random_bytes(secret()?).into_uuid().to_string(),
         format: FORMAT,
@@ -67,11 +70,11 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
     let first_beat = share.stat(&layout::status(&config.instance))?.is_none();
     let mut node = Node { config: config.clone(), db, clock };
     node.db.set_meta("instance", config.instance.as_str())?;
-    node.db.set_meta("key", &key)?;
+    super::own_key(&mut node)?;
     node.db.set_meta_once("holder", &hex(&secret::<8>()?))?;
     if first_beat || force {
         // Peers learn from it that we speak lanpost, before a daemon ever ran.
-        beat::write(share, &mut node, Activity::Stopped, Some("init"), 0)?;
+        beat::write(share, &mut node, &signer, Activity::Stopped, Some("init"), 0)?;
     }
     let choice = share.choice();
     let known = condition::load(&node.db)?;
@@ -96,7 +99,7 @@ fn share_is_there(share: &dyn Share, config: &Config) -> Result<()> {
 }
 
 /// A status file of our name must be ours; one that a file server may confuse with it must not exist.
-fn name_is_free(share: &dyn Share, config: &Config, key: &str, force: bool) -> Result<()> {
+fn name_is_free(share: &dyn Share, config: &Config, keys: &[String], force: bool) -> Result<()> {
     let (wanted, deed) = (&config.instance, "take the name");
     for entry in share.list(&layout::status_folder())?.unwrap_or_default() {
         let Some(name) = layout::parse_status(&entry.name).filter(|name| name.same_as(wanted)) else {
@@ -109,7 +112,7 @@ fn name_is_free(share: &dyn Share, config: &Config, key: &str, force: bool) -> R
             return Err(Error::usage(deed, wanted, cause).next(format!("use {name}, or another name")));
         }
         let bytes = share.read(&layout::status(&name), 0, beat::MAX)?.unwrap_or_default();
-        let taken = Heartbeat::parse(&bytes).filter(|beat| beat.key != key);
+        let taken = Heartbeat::parse(&bytes).filter(|beat| !keys.contains(&beat.key));
         if let Some(beat) = taken.filter(|_| !force) {
             let cause = format!("it is in use by {} (last seen {})", beat.host, beat.timestamp);
             return Err(Error::usage(deed, wanted, cause)

@@ -11,16 +11,22 @@ mod peers;
 mod send;
 mod status;
 mod trace;
+mod trust;
 
 pub use ack::{ack, reply};
 pub use doctor::{Patient, doctor};
-pub use inbox::{find_in, inbox, peek, quarantine, read};
+pub use inbox::{find_in, inbox, peek, quarantine, read, release};
 pub use init::{Init, init};
 pub use peers::{PeerView, peers, request_scan, scan_done};
 pub(super) use peers::{answer_scan, scan_wanted};
 pub use send::{Draft, is_unseen, send, send_all};
 pub use status::{ShareView, Status, status};
 pub use trace::{Trace, overdue, state_of, trace};
+pub(super) use trust::own_key;
+pub use trust::{
+    Exported, Imported, TrustView, trust_accept, trust_export, trust_forget, trust_import, trust_list,
+    trust_pin, trust_revoke, trust_rotate, trust_show,
+};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Name;

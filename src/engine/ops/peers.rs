@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::model::heartbeat::Activity;
 use crate::model::name::Name;
 use crate::model::presence::Presence;
+use crate::model::trust::{Keys, Standing};
 use crate::store::db::Peer;
 
 const WANTED: &str = "scan_wanted";
@@ -33,16 +34,21 @@ pub struct PeerView {
     /// Its public key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// `pinned`, `pending` (its key waits for a decision), `changed` (another one than the pinned waits), `revoked`, or
+    /// `none`: it has no key.
+    pub trust: &'static str,
 }
 
 /// Everybody seen on the share but ourselves, by name.
 pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
     let now = node.clock.wall_ms();
     let peers = node.db.peers()?;
-    Ok(peers.iter().filter(|peer| !peer.name.same_as(node.instance())).map(|peer| view(peer, now)).collect())
+    let others = peers.iter().filter(|peer| !peer.name.same_as(node.instance()));
+    others.map(|peer| Ok(view(peer, &node.db.keys(&peer.name.fold(), now)?, now))).collect()
 }
 
-fn view(peer: &Peer, now: i64) -> PeerView {
+fn view(peer: &Peer, keys: &Keys, now: i64) -> PeerView {
+    let waits = keys.0.iter().any(|pin| pin.standing == Standing::Pending);
     let beat = peer.heartbeat.as_ref();
     PeerView {
         name: peer.name.clone(),
@@ -52,6 +58,13 @@ fn view(peer: &Peer, now: i64) -> PeerView {
         version: beat.map(|beat| beat.lanpost.clone()),
         silent: beat.filter(|beat| beat.state == Activity::Online).map(|_| peer.silent(now).as_secs()),
         key: beat.map(|beat| beat.key.clone()),
+        trust: match (keys.is_bound(), keys.pinned(), waits) {
+            (true, _, true) => "changed",
+            (_, Some(_), false) => "pinned",
+            (true, None, false) => "revoked",
+            (false, _, true) => "pending",
+            (false, _, false) => "none",
+        },
     }
 }
 

@@ -13,11 +13,13 @@ use crate::model::json;
 use crate::model::name::{self, Address, Name};
 use crate::model::presence::Presence;
 use crate::model::report::REPORT;
+use crate::model::sign;
 use crate::model::state::State;
+use crate::model::trust::TRUST_REPORT;
 use crate::store::db::{Accepted, Message, NewMessage, Way};
 
-/// Room for what the envelope adds to a line after it was measured: its number in the lane.
-const HEADROOM: usize = 64;
+/// Room for what the envelope adds to a line after it was measured: its number in the lane, and the signature.
+const HEADROOM: usize = 64 + envelope::SIGNED;
 
 /// A message that is to be sent.
 #[derive(Clone, Debug)]
@@ -116,7 +118,7 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
         None => None,
     };
     let kind = word("type", draft.kind.unwrap_or_else(|| "message".into()))?;
-    if [envelope::RECEIPT, REPORT].contains(&kind.as_str()) {
+    if [envelope::RECEIPT, REPORT, TRUST_REPORT].contains(&kind.as_str()) {
         return Err(Error::usage("send to", &to, format!("the type {kind:?} is lanpost's own")));
     }
     let id = draft.id.unwrap_or_else(|| node.clock.message_id());
@@ -135,6 +137,10 @@ fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
         expires,
         rest: Map::new(),
     };
+    if !sign::is_exact(&envelope.content) {
+        let cause = "it holds a whole number beyond 2^53, which JSON readers tell from its neighbours or not";
+        return Err(Error::usage("send to", &to, cause).next("write such a number as a text"));
+    }
     let line = String::from_utf8(envelope.to_line()).unwrap_or_default();
     // What the recipient's reader would set aside is refused here, where somebody can mend it.
     json::parse(&line, json::Limits::default()).map_err(|reject| Error::usage("send to", &to, reject))?;

@@ -13,7 +13,8 @@ use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
 use crate::model::name::Name;
 use crate::model::presence::Presence;
-use crate::store::db::Wake;
+use crate::model::trust::Cause;
+use crate::store::db::{RefusedCount, Wake};
 use crate::sys::flock::{Holder, LocalLock};
 use crate::sys::{mount, seek};
 
@@ -45,8 +46,14 @@ pub struct Status {
     pub outgoing: BTreeMap<String, u64>,
     /// Messages that wait in the spool.
     pub spooled: u64,
+    /// Messages that wait to be released.
+    pub held: u64,
     /// Lines that were set aside.
     pub quarantined: u64,
+    /// What was refused, in whose name, and why.
+    pub refused: Vec<RefusedCount>,
+    /// Names with a key that waits for a decision.
+    pub undecided: Vec<String>,
     /// Peers by presence.
     pub peers: BTreeMap<String, u64>,
     /// The last wakes.
@@ -129,7 +136,10 @@ pub fn status(node: &Node) -> Result<Status> {
         incoming,
         outgoing,
         spooled: node.db.spooled()?,
+        held: node.db.held()?,
         quarantined: node.db.quarantine_count()?,
+        refused: node.db.refusals()?,
+        undecided: node.db.undecided()?,
         peers,
         wakes: node.db.wakes(5)?,
         watching: condition.watching.clone(),
@@ -203,11 +213,12 @@ fn problems(
     }
     if status.quarantined > 0 {
         problems.push(format!(
-            "set aside as unreadable: {}; `lanpost inbox --quarantine` shows",
+            "set aside as unreadable or refused: {}; `lanpost inbox --quarantine` shows",
             status.quarantined
         ));
     }
     problems.extend(crowds(condition, node));
+    problems.extend(distrust(status, node));
     if peers_were_seen {
         problems.extend(silent_peers(node).unwrap_or_default());
     }
@@ -248,6 +259,38 @@ fn crowds(condition: &condition::Condition, node: &Node) -> Vec<String> {
         problems.push(format!("unreadable lines that found no room in the quarantine: {dropped}"));
     }
     problems
+}
+
+/// What a person should know of keys and forgeries.
+fn distrust(status: &Status, node: &Node) -> Vec<String> {
+    let mut found = vec![];
+    match status.undecided.as_slice() {
+        [] => {}
+        [name] => found.push(format!("a key of {name} waits for a decision: `lanpost trust show {name}`")),
+        [name, more @ ..] => found.push(format!(
+            "keys of {name} and {} more wait for a decision: `lanpost trust list` shows them",
+            more.len()
+        )),
+    }
+    let from = format_time(node.clock.wall() - chrono::TimeDelta::days(LATELY));
+    let alarming = status
+        .refused
+        .iter()
+        .filter(|refused| refused.cause != Cause::Denied.as_str() && refused.last >= from);
+    let (count, last) =
+        alarming.fold((0, None), |(count, _), refused| (count + refused.count, Some(refused)));
+    if let Some(last) = last {
+        let whose = if last.peer.is_empty() { "several names" } else { last.peer.as_str() };
+        found.push(format!(
+            "refused as not from whom it claims to be: {count}, last in the name of {whose} ({}, {}); \
+             `lanpost trust show {whose}`",
+            last.cause, last.last
+        ));
+    }
+    if status.held > 0 {
+        found.push(format!("messages that are held: {}; `lanpost inbox --held` shows them", status.held));
+    }
+    found
 }
 
 /// Peers that fell silent without a word: lately, or with mail of ours that waits for them.

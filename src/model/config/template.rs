@@ -34,6 +34,11 @@ pub fn template(
     out.given("instance", quoted(instance.as_str()), "the name of this PC's mailbox, unique on the share");
     out.given("agents", list(&mut agents.iter().map(Name::as_str)), "the agents that work behind it");
     out.given("state", path(state)?, "the folder of the local database and keys; never on the share");
+    out.default(
+        "trust",
+        quoted("first-sight"),
+        "how a peer's key is believed: \"first-sight\", or \"manual\" by `lanpost trust pin` alone",
+    );
     out.table("share");
     out.given("path", path(&share.path)?, "the folder that all instances have in common");
     match (&share.user, &share.password) {
@@ -103,6 +108,14 @@ pub fn template(
     out.table("log");
     out.size("size", log.size, LOG, "the daemon's log file in the state folder is put aside at this size");
     out.ranged("files", log.files, LOGS.0, LOGS.1, "log files that are kept, with the one being written");
+
+    out.table("plain");
+    out.default(
+        "policy",
+        quoted("allow"),
+        "mail that is not signed: \"allow\", \"hold\" until `lanpost release`, or \"deny\"",
+    );
+    out.note("a peer's own policy counts before this one: the key `policy` of a table `[peers.NAME]`");
     Ok(out.0)
 }
 

@@ -37,13 +37,22 @@ pub(super) fn log(
 }
 
 impl Db {
+    /// What happened to the keys of a name, oldest first.
+    pub fn key_history(&self, peer: &str) -> Result<Vec<Transition>> {
+        self.steps(Way::In, peer, "")
+    }
+
     /// Everything that happened to a message, oldest first.
     pub fn transitions(&self, way: Way, peer: &str, id: &MessageId) -> Result<Vec<Transition>> {
+        self.steps(way, peer, id.as_str())
+    }
+
+    fn steps(&self, way: Way, peer: &str, id: &str) -> Result<Vec<Transition>> {
         self.query("read", |c| {
             let sql = "SELECT at, way, what, detail FROM transition
                        WHERE id = ?1 AND way = ?2 AND peer = ?3 ORDER BY n";
             let mut statement = c.prepare_cached(sql)?;
-            let rows = statement.query_map(params![id.as_str(), way.as_str(), peer], |row| {
+            let rows = statement.query_map(params![id, way.as_str(), peer], |row| {
                 Ok(Transition {
                     at: rfc3339(row.get(0)?),
                     way: row.get(1)?,

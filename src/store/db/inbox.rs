@@ -1,13 +1,16 @@
 //! Taking mail in: the lines of one read, their cursor, and what follows from them, in one transaction.
 //!
-//! An id that its sender used before is dropped as known: this is what makes at-least-once lanes deliver once.
+//! An id that its sender used before is dropped as known: this is what makes at-least-once lanes deliver once. Known is
+//! what is here, and what aged out less than a year ago ([`retention`]); and what its lane's mail has aged past, by
+//! number and by the sender's time, is no news either, however old. The same id with another content is refused.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::log;
 use super::cursors::{self, Cursor};
-use super::message::{NewMessage, Way};
+use super::message::{NewMessage, Origin, Way};
 use super::quarantine::{self, Quarantined};
+use super::refusals::{self, Refusal};
 use super::{Db, peers, receipts, retention};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
@@ -15,6 +18,7 @@ use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
 use crate::model::report::REFUSED;
 use crate::model::state::State;
+use crate::model::trust::{Cause, Policy, Verdict};
 
 /// Gaps remembered per lane. What comes behind more of them is acknowledged by its id: a number would acknowledge the
 /// gaps that are not remembered, too.
@@ -45,8 +49,14 @@ pub struct Arrival {
     pub peer: String,
     /// The decoded line, from which an id is derived if the writer gave none.
     pub text: String,
+    /// Where its line begins in its file, in bytes.
+    pub at: u64,
     /// How the line was written, and its bytes: kept for mail of the open slot.
     pub written: Option<(String, Vec<u8>)>,
+    /// How sure it is who wrote it.
+    pub verdict: Verdict,
+    /// What the config says of mail like it.
+    pub policy: Policy,
     /// Its time had run out.
     pub expired: bool,
     /// The agent is to be woken for it.
@@ -71,6 +81,8 @@ pub struct Refused {
 pub struct Intake {
     /// The cursor's name.
     pub lane: String,
+    /// The file's path on the share.
+    pub source: String,
     /// How the lines came.
     pub via: Via,
     /// Whose mailbox it is; part of derived ids.
@@ -79,8 +91,10 @@ pub struct Intake {
     pub arrivals: Vec<Arrival>,
     /// What is no message to us and can be told to its writer.
     pub refused: Vec<Refused>,
-    /// What could not be parsed.
+    /// What could not be parsed, or was refused.
     pub quarantined: Vec<Quarantined>,
+    /// What of it bore somebody's name.
+    pub refusals: Vec<Refusal>,
     /// Where reading goes on.
     pub cursor: Cursor,
     /// How many bytes of the last may be kept in all.
@@ -98,6 +112,14 @@ pub struct Taken {
     pub known: usize,
     /// Receipts applied.
     pub receipts: usize,
+}
+
+/// What became of one message.
+enum Fate {
+    New,
+    Known,
+    /// Its id is of another message.
+    Conflict,
 }
 
 impl Db {
@@ -121,12 +143,12 @@ impl Db {
                 tx.execute("DELETE FROM slot_line", [])?;
             }
             for arrival in &intake.arrivals {
-                let counted = match &intake.via {
+                let (counted, missed) = match &intake.via {
                     Via::Lane { peer, lease } => {
                         let bare = arrival.envelope.kind == RECEIPT;
                         count_in(tx, peer, *lease, arrival.envelope.seq.unwrap_or_default(), bare)?
                     }
-                    Via::Slot => false,
+                    Via::Slot => (false, false),
                 };
                 match (arrival.envelope.kind.as_str(), &intake.via) {
                     (RECEIPT, Via::Lane { peer, .. }) => {
@@ -135,8 +157,18 @@ impl Db {
                         }
                         taken.receipts += 1;
                     }
-                    _ if deliver(tx, intake, arrival, counted, now)? => taken.new += 1,
-                    _ => taken.known += 1,
+                    _ if arrival.policy == Policy::Deny => deny(tx, intake, arrival, now)?,
+                    _ => match deliver(tx, intake, arrival, (counted, missed), now)? {
+                        Fate::New => taken.new += 1,
+                        Fate::Known => taken.known += 1,
+                        Fate::Conflict => {
+                            let (peer, source) = (arrival.peer.clone(), intake.source.clone());
+                            let reason = Cause::SameId.reason().to_owned();
+                            let text = arrival.text.as_bytes();
+                            Quarantined::new(&source, arrival.at, text, reason, None).insert(tx, now)?;
+                            refusals::refuse(tx, &Refusal { peer, cause: Cause::SameId, source }, now)?;
+                        }
+                    },
                 }
             }
             for Refused { id, seq, reason } in &intake.refused {
@@ -147,20 +179,33 @@ impl Db {
                 }
             }
             quarantine::set_aside(tx, &intake.quarantined, intake.room, now)?;
+            for refusal in &intake.refusals {
+                refusals::refuse(tx, refusal, now)?;
+            }
             cursors::store(tx, &intake.lane, &intake.cursor)?;
             Ok(taken)
         })
     }
 }
 
-/// Takes one message in; `false` if it is known. `counted`: its number in the lane acknowledges it.
+/// Denied mail leaves a count, and for whom it is sure to be from, the reason.
+fn deny(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> rusqlite::Result<()> {
+    let (peer, source) = (arrival.peer.clone(), intake.source.clone());
+    if let Some(id) = arrival.envelope.id.as_ref().filter(|_| arrival.verdict == Verdict::Verified) {
+        let reason = format!("{REFUSED}mail from {} is not taken there", arrival.envelope.from);
+        receipts::owe(tx, &peer, id.as_str(), State::Failed.as_str(), now, Some(&reason))?;
+    }
+    refusals::refuse(tx, &Refusal { peer, cause: Cause::Denied, source }, now)
+}
+
+/// Takes one message in. `counted`: its number in the lane acknowledges it; `missed`: it fills a gap.
 fn deliver(
     tx: &Transaction,
     intake: &Intake,
     arrival: &Arrival,
-    counted: bool,
+    (counted, missed): (bool, bool),
     now: i64,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Fate> {
     let envelope = arrival.envelope.clone();
     let id = match &envelope.id {
         Some(id) => id.clone(),
@@ -170,9 +215,18 @@ fn deliver(
     let outcome = arrival.expired.then(|| "its time had run out when it arrived".to_owned());
     let peer = arrival.peer.clone();
     let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
-    let known = retention::is_known(tx, &message.peer, &id)?;
-    let n = if known { None } else { message.insert(tx, now)? };
+    let held = arrival.policy == Policy::Hold;
+    let lane = match &intake.via {
+        Via::Lane { lease, .. } => arrival.envelope.seq.map(|seq| (*lease, seq)),
+        Via::Slot => None,
+    };
+    let origin = Origin { verdict: Some(arrival.verdict), held, lane };
+    let known = retention::is_known(tx, &message.peer, &id)? || !missed && is_past(tx, intake, arrival)?;
+    let n = if known { None } else { message.insert_from(tx, now, &origin)? };
     let Some(n) = n else {
+        if !known && !is_same(tx, &message)? {
+            return Ok(Fate::Conflict);
+        }
         // Its writer was not told, or did not hear it.
         if !counted && matches!(intake.via, Via::Lane { .. }) {
             let sql =
@@ -181,13 +235,13 @@ fn deliver(
             let state = if expired { State::Expired } else { State::Delivered };
             receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, None)?;
         }
-        return Ok(false);
+        return Ok(Fate::Known);
     };
     if let Some((encoding, raw)) = &arrival.written {
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
     }
-    if arrival.wake && !arrival.expired {
+    if arrival.wake && !arrival.expired && !held {
         tx.prepare_cached("UPDATE message SET wake = 'due' WHERE n = ?1")?.execute([n])?;
     }
     peers::wrote(tx, &arrival.peer, now)?;
@@ -195,12 +249,43 @@ fn deliver(
         Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),
         Via::Slot => "from the open slot".to_owned(),
     };
+    let route = format!("{route}, {}{}", arrival.verdict.as_str(), if held { ", held" } else { "" });
     log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
     // A lane's deliveries are acknowledged all at once by seq, if they are counted; the open slot has no seq.
     if arrival.receipt && (arrival.expired || !counted) {
         receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
     }
-    Ok(true)
+    Ok(Fate::New)
+}
+
+/// Whether the lane's mail has aged past this message, by its number and by its sender's clock: its id may be forgotten
+/// by now. (By its number alone a sender whose state was restored from an old backup would be taken for a replay.)
+fn is_past(tx: &Transaction, intake: &Intake, arrival: &Arrival) -> rusqlite::Result<bool> {
+    let (Via::Lane { peer, lease }, Some(seq)) = (&intake.via, arrival.envelope.seq) else {
+        return Ok(false);
+    };
+    let written = arrival.envelope.timestamp.as_deref().and_then(retention::written_at);
+    let sql = "SELECT EXISTS (SELECT 1 FROM lane_in WHERE peer = ?1 AND lease = ?2 AND floor >= ?3 AND floor_at >= ?4)";
+    tx.prepare_cached(sql)?.query_row(params![peer, *lease as i64, seq as i64, written], |row| row.get(0))
+}
+
+/// Whether the message that has this id is this one: written again, perhaps under another number.
+fn is_same(tx: &Transaction, message: &NewMessage) -> rusqlite::Result<bool> {
+    let e = &message.envelope;
+    let sql = "SELECT content = ?4 AND kind = ?5 AND thread IS ?6 AND in_reply_to IS ?7 AND sender = ?8
+               FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3";
+    let answers = e.in_reply_to.as_ref().map(MessageId::as_str);
+    let given = params![
+        message.way.as_str(),
+        message.peer,
+        message.id.as_str(),
+        e.content.to_string(),
+        e.kind,
+        e.thread,
+        answers,
+        e.from
+    ];
+    tx.prepare_cached(sql)?.query_row(given, |row| row.get(0))
 }
 
 /// The k-th line of this text in the file has the k-th id: told apart from its twins, known when read again.
@@ -211,9 +296,15 @@ fn derived_id(tx: &Transaction, mailbox: &str, text: &str) -> rusqlite::Result<M
     Ok(MessageId::derived(mailbox, text, seen as u64))
 }
 
-/// Keeps count of a lane's numbers: the highest, the gaps below it, and whether its writer is to be told. `false`: the
-/// number lies behind more gaps than are remembered, and is not counted.
-fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -> rusqlite::Result<bool> {
+/// Keeps count of a lane's numbers: the highest, the gaps below it, and whether its writer is to be told. Returns whether
+/// it is counted (it is not, behind more gaps than are remembered), and whether it was missed.
+fn count_in(
+    tx: &Transaction,
+    peer: &str,
+    lease: u64,
+    seq: u64,
+    receipt: bool,
+) -> rusqlite::Result<(bool, bool)> {
     let (lease, seq) = (lease as i64, seq as i64);
     let sql = "SELECT seq, missing, untold FROM lane_in WHERE peer = ?1 AND lease = ?2";
     let row = tx.prepare_cached(sql)?.query_row(params![peer, lease], |row| {
@@ -223,10 +314,11 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -
     let mut gaps: Vec<i64> = serde_json::from_str(&missing).unwrap_or_default();
     // Written so that no number of a stranger's overflows.
     let found_gap = seq - 1 > highest;
+    let missed = gaps.contains(&seq);
     if found_gap {
         let room = MAX_MISSING.saturating_sub(gaps.len());
         if (seq - 1 - highest) as u64 > room as u64 {
-            return Ok(false);
+            return Ok((false, false));
         }
         gaps.extend(highest + 1..seq);
     } else if seq <= highest {
@@ -235,11 +327,11 @@ fn count_in(tx: &Transaction, peer: &str, lease: u64, seq: u64, receipt: bool) -
     // A receipt that comes again is one whose writer was not told.
     let again = seq <= highest;
     let due = !receipt || found_gap || again || untold + 1 >= RECEIPTS_UNTOLD;
-    let sql = "INSERT INTO lane_in VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, lease) DO UPDATE SET
+    let sql = "INSERT INTO lane_in (peer, lease, seq, missing, untold, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, lease) DO UPDATE SET
                seq = excluded.seq, missing = excluded.missing, untold = excluded.untold, due = due OR excluded.due";
     let missing = serde_json::to_string(&gaps).unwrap_or_else(|_| "[]".into());
     tx.prepare_cached(sql)?.execute(params![peer, lease, seq.max(highest), missing, untold + 1, due])?;
-    Ok(true)
+    Ok((true, missed))
 }
 
 #[cfg(test)]
@@ -254,6 +346,9 @@ mod tests {
             envelope: Envelope::from_value(json!({"id": id, "from": "a", "content": 1, "seq": seq})).unwrap(),
             peer: "a".into(),
             text: String::new(),
+            at: 0,
+            verdict: Verdict::Unverified,
+            policy: Policy::Allow,
             written: None,
             expired: false,
             wake: false,
@@ -262,12 +357,14 @@ mod tests {
         let most = i64::MAX as u64;
         let intake = Intake {
             lane: "a.1".into(),
+            source: String::new(),
             via: Via::Lane { peer: "a".into(), lease: 1 },
             mailbox: "b".into(),
             arrivals: vec![arrival(1, "x"), arrival(most, "y"), arrival(most, "z"), arrival(2, "w")],
             refused: vec![],
             quarantined: vec![],
             room: 0,
+            refusals: vec![],
             cursor: Cursor::default(),
             restarted: false,
         };

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
+use super::audit::log;
 use super::message::{COLUMNS, Message, Way};
 use super::{Db, receipts};
 use crate::error::Result;
@@ -15,6 +16,8 @@ use crate::model::state::State;
 pub struct Filter {
     /// Also those that are done.
     pub all: bool,
+    /// Only those that wait to be released; else those are left out, unless all are wanted.
+    pub held: bool,
     /// Only of this instance (folded) or stranger.
     pub from: Option<String>,
     /// Only of this conversation.
@@ -29,9 +32,10 @@ impl Db {
     /// The inbox, oldest first.
     pub fn inbox(&self, filter: &Filter) -> Result<Vec<Message>> {
         self.query("read", |c| {
-            let (index, open) = match filter.all {
-                true => ("NOT INDEXED", ""),
-                false => ("INDEXED BY message_open", "AND state IN ('delivered', 'read')"),
+            let (index, open) = match (filter.held, filter.all) {
+                (true, _) => ("INDEXED BY message_held", "AND held AND state = 'delivered'"),
+                (false, true) => ("NOT INDEXED", ""),
+                (false, false) => ("INDEXED BY message_open", "AND state IN ('delivered', 'read') AND NOT held"),
             };
             let from = filter.from.as_ref().map_or("", |_| "AND peer = ?2");
             let thread = filter.thread.as_ref().map_or("", |_| "AND thread = ?3");
@@ -95,6 +99,27 @@ impl Db {
     /// The newest row, so that a follower lists only what comes after it.
     pub fn last_row(&self) -> Result<i64> {
         self.query("read", |c| c.query_row("SELECT coalesce(max(n), 0) FROM message", [], |row| row.get(0)))
+    }
+
+    /// Lets a held message in, as if it came now; `wake` if the agent is to be woken for it. `false` if it is not held.
+    pub fn release(&mut self, message: &Message, wake: bool, now: i64) -> Result<bool> {
+        self.write("release mail in", |tx| {
+            // A row number of now, so that whoever follows the inbox sees it.
+            let sql = "UPDATE message SET held = 0, wake = ?2, n = (SELECT max(n) + 1 FROM message) WHERE n = ?1 AND held";
+            let wake = wake.then_some("due");
+            let released = tx.prepare_cached(sql)?.execute(params![message.n, wake])? > 0;
+            if released {
+                log(tx, now, Way::In, &message.peer, message.id.as_str(), "released", None)?;
+            }
+            Ok(released)
+        })
+    }
+
+    /// How many messages wait to be released.
+    pub fn held(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM message INDEXED BY message_held WHERE held AND state = 'delivered'";
+        self.query("read", |c| c.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)))
+            .map(|n| n as u64)
     }
 
     /// Moves incoming messages to `state` and owes their senders a receipt; returns those that moved.

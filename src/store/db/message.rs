@@ -8,6 +8,7 @@ use crate::model::envelope::{Envelope, Priority, format_time};
 use crate::model::id::MessageId;
 use crate::model::state::State;
 use crate::model::text::{Encoding, mojibake};
+use crate::model::trust::Verdict;
 
 /// Whether a message came or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +76,12 @@ pub struct Message {
     /// `due`, `woken` or `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wake: Option<String>,
+    /// How sure it is who wrote it; none for what was written here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// It waits for a person to release it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// How the line was written, for mail that came through the open slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
@@ -85,7 +92,10 @@ pub struct Message {
 
 /// The columns that [`Message::from_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, content, timestamp, state, at, priority, \
-                                  thread, in_reply_to, expires, outcome, wake, encoding, rest";
+                                  thread, in_reply_to, expires, outcome, wake, encoding, rest, verdict, held";
+
+/// How many they are: a query's own columns follow.
+pub(super) const WIDTH: usize = 21;
 
 impl Message {
     /// What the content likely said before somebody, or we, decoded it wrongly; only where the evidence is strong.
@@ -133,6 +143,8 @@ impl Message {
             outcome: row.get(15)?,
             wake: row.get(16)?,
             encoding: row.get(17)?,
+            verdict: row.get::<_, Option<String>>(19)?.and_then(|word| Verdict::parse(&word)),
+            held: row.get(20)?,
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
@@ -188,6 +200,17 @@ pub struct NewMessage {
     pub outcome: Option<String>,
 }
 
+/// How a message came.
+#[derive(Default)]
+pub(super) struct Origin {
+    /// How sure it is who wrote it.
+    pub verdict: Option<Verdict>,
+    /// It waits for a person.
+    pub held: bool,
+    /// The lease of its lane, and its number there.
+    pub lane: Option<(u64, u64)>,
+}
+
 impl NewMessage {
     /// The message as it is kept, without asking the store: row `n`, accepted at `now`.
     pub(super) fn stored(&self, n: i64, now: i64) -> Message {
@@ -211,17 +234,29 @@ impl NewMessage {
             outcome: self.outcome.clone(),
             wake: None,
             encoding: None,
+            verdict: None,
+            held: false,
             rest: e.rest.clone(),
         }
     }
 
-    /// Inserts the row and returns its number; `None` if that id of that peer is known.
+    /// Inserts the row of a message that was made here, and returns its number; `None` if that id of that peer is known.
     pub(super) fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<Option<i64>> {
+        self.insert_from(tx, now, &Origin::default())
+    }
+
+    /// The same for one that came.
+    pub(super) fn insert_from(
+        &self,
+        tx: &Transaction,
+        now: i64,
+        from: &Origin,
+    ) -> rusqlite::Result<Option<i64>> {
         let e = &self.envelope;
         let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
         let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
-                   priority, expires, rest, at, state, outcome)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                   priority, expires, rest, at, state, outcome, verdict, held, lease, seq)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
                    ON CONFLICT (id, peer, way) DO NOTHING";
         let inserted = tx.prepare_cached(sql)?.execute(params![
             self.way.as_str(),
@@ -240,6 +275,10 @@ impl NewMessage {
             now,
             self.state.as_str(),
             self.outcome,
+            from.verdict.map(Verdict::as_str),
+            from.held,
+            from.lane.map(|(lease, _)| lease as i64),
+            from.lane.map(|(_, seq)| seq as i64),
         ])?;
         Ok((inserted == 1).then(|| tx.last_insert_rowid()))
     }

@@ -14,8 +14,10 @@ mod lists;
 mod message;
 mod outbox;
 mod peers;
+mod pins;
 mod quarantine;
 mod receipts;
+mod refusals;
 mod reports;
 mod retention;
 mod wakes;
@@ -32,18 +34,32 @@ pub use lists::Filter;
 pub use message::{Message, NewMessage, Way};
 pub use outbox::{Accepted, LaneOut, Outgoing, Position};
 pub use peers::Peer;
+pub use pins::{How, PinView};
 pub use quarantine::Quarantined;
+pub use refusals::{Refusal, Refused as RefusedCount};
 pub use wakes::{Due, Ended, Wake};
 
 use crate::error::{Error, Kind, Result};
 use crate::sys::files;
 
 /// Counts the shapes of the database; a store of a newer lanpost is refused.
-const SCHEMA: i64 = 2;
-/// What version 2 added.
-const SINCE_2: &str =
+const SCHEMA: i64 = 3;
+/// What each version from the second on added, oldest first.
+const SINCE: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-                       CREATE INDEX IF NOT EXISTS known_at ON known (at);";
+     CREATE INDEX IF NOT EXISTS known_at ON known (at);",
+    "ALTER TABLE message ADD COLUMN verdict TEXT;
+     ALTER TABLE message ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+     CREATE INDEX message_held ON message (n) WHERE held;
+     ALTER TABLE lane_in ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE lane_in ADD COLUMN floor_at INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE peer ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
+     CREATE TABLE pin (peer TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pinned', 'pending', 'retired', 'revoked')), how TEXT NOT NULL,
+        since INTEGER NOT NULL, PRIMARY KEY (peer, key)) STRICT, WITHOUT ROWID;
+     CREATE TABLE refusal (peer TEXT NOT NULL, cause TEXT NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL,
+        last INTEGER NOT NULL, PRIMARY KEY (peer, cause)) STRICT, WITHOUT ROWID;",
+];
 /// What to do about a store that can't be read.
 const DAMAGED: &str = "move it away; then restore a backup, or start anew (`lanpost init --force`, with --share and --instance as before)";
 /// How long a writer waits for another process's transaction.
@@ -113,11 +129,15 @@ impl Db {
                 }
                 Ok(())
             })?,
-            1 => self.write("bring up to date", |tx| {
-                tx.execute_batch(SINCE_2)?;
-                tx.pragma_update(None, "user_version", SCHEMA)
-            })?,
             SCHEMA => {}
+            1..SCHEMA => self.write("bring up to date", |tx| {
+                let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+                for (added, to) in SINCE.iter().zip(2..=SCHEMA).filter(|(_, to)| *to > version) {
+                    tx.execute_batch(added)?;
+                    tx.pragma_update(None, "user_version", to)?;
+                }
+                Ok(())
+            })?,
             newer => {
                 let cause = format!("its version is {newer}; this lanpost knows version {SCHEMA}");
                 let error = Error::new(Kind::Corrupt, "open the store", self.path.display(), cause);
@@ -169,7 +189,7 @@ impl Db {
                  DELETE FROM message WHERE way = 'out' AND kind = 'receipt' AND state IN ('queued', 'sent');
                  UPDATE message SET resend = 1 WHERE way = 'out' AND state = 'sent' AND lease IS NOT NULL;
                  UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state IN ('queued', 'sent');
-                 DELETE FROM meta WHERE key IN ('lease', 'leases held');",
+                 DELETE FROM meta WHERE key IN ('lease', 'leases held', 'announced');",
             )?;
             tx.execute("UPDATE meta SET value = ?1 WHERE key = 'share'", [id]).map(drop)
         })
@@ -232,11 +252,28 @@ mod tests {
         assert_eq!(empty.kind(), Kind::Corrupt, "{empty}");
         drop(Db::open_or_make(&path).unwrap());
         Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-        assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 3"));
+        assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 4"));
         let old = Connection::open(&path).unwrap();
-        old.execute_batch("DROP TABLE known; PRAGMA user_version = 1").unwrap();
+        // The shape of version 1, as far as it differs.
+        old.execute_batch(
+            "DROP INDEX message_held; DROP TABLE known; DROP TABLE pin; DROP TABLE refusal; ALTER TABLE message DROP COLUMN verdict;
+             ALTER TABLE message DROP COLUMN held; ALTER TABLE lane_in DROP COLUMN floor; ALTER TABLE lane_in DROP COLUMN floor_at;
+             ALTER TABLE peer DROP COLUMN doubted; PRAGMA user_version = 1",
+        )
+        .unwrap();
         Db::open(&path).unwrap().age_rows(0, 0, 0).unwrap();
         assert_eq!(old.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(SCHEMA));
+        let shape = |c: &Connection| -> Vec<(String, String)> {
+            let sql = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c ORDER BY 1, 2";
+            let mut statement = c.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        assert_eq!(
+            shape(&old),
+            shape(&Db::in_memory().unwrap().connection),
+            "the same as one that is made anew"
+        );
         let noise = folder.path().join("noise.db");
         crate::sys::files::replace(&noise, &[7; 4096]).unwrap();
         assert_eq!(Db::open(&noise).unwrap_err().kind(), Kind::Corrupt);

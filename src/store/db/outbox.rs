@@ -6,11 +6,11 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::log;
-use super::message::{COLUMNS, Message, NewMessage, Way};
+use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way};
 use super::reports::{self, End};
 use super::{Db, receipts};
 use crate::error::Result;
-use crate::model::envelope::{Envelope, RECEIPT};
+use crate::model::envelope::{Envelope, RECEIPT, SIGNED};
 use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
 use crate::model::report::Cause;
@@ -153,7 +153,8 @@ impl Db {
             let mut batch = Vec::new();
             for Waiting { message, numbered, again, size } in waiting(tx, peer, lines, bytes)? {
                 // The content is most of a line, so that few lines have to be made to be measured.
-                let line = if size * 2 < max { 0 } else { message.to_envelope(next).to_line().len() };
+                let line =
+                    if size * 2 + 1_024 < max { 0 } else { message.to_envelope(next).to_line().len() + SIGNED };
                 if line > max {
                     reports::too_large(tx, &message, line, max, now)?;
                     continue;
@@ -368,13 +369,13 @@ fn waiting(
     );
     let mut statement = c.prepare_cached(&sql)?;
     let rows = statement.query_map(params![peer, lines as i64], |row| {
-        let lease: Option<i64> = row.get(19)?;
-        let seq: Option<i64> = row.get(20)?;
+        let lease: Option<i64> = row.get(WIDTH)?;
+        let seq: Option<i64> = row.get(WIDTH + 1)?;
         Ok(Waiting {
             message: Message::from_row(row)?,
             numbered: lease.zip(seq).map(|(lease, seq)| (lease as u64, seq as u64)),
-            again: row.get(21)?,
-            size: row.get::<_, i64>(22)? as usize,
+            again: row.get(WIDTH + 2)?,
+            size: row.get::<_, i64>(WIDTH + 3)? as usize,
         })
     })?;
     let mut room = bytes;

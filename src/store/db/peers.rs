@@ -28,6 +28,8 @@ pub struct Peer {
     pub changed_at: Option<i64>,
     /// When we last read its status file.
     pub read_at: i64,
+    /// What stands in its status file now is not its word: no change there is a beat unless it is read.
+    pub doubted: bool,
 }
 
 impl Peer {
@@ -50,7 +52,7 @@ impl Peer {
     }
 }
 
-const COLUMNS: &str = "name, heartbeat, stamp, len, first_seen, changed_at, read_at";
+const COLUMNS: &str = "name, heartbeat, stamp, len, first_seen, changed_at, read_at, doubted";
 
 fn peer(row: &Row) -> rusqlite::Result<Option<Peer>> {
     let name: String = row.get(0)?;
@@ -64,6 +66,7 @@ fn peer(row: &Row) -> rusqlite::Result<Option<Peer>> {
         first_seen: row.get(4)?,
         changed_at: row.get(5)?,
         read_at: row.get(6)?,
+        doubted: row.get(7)?,
     }))
 }
 
@@ -110,9 +113,11 @@ impl Db {
         }
         self.write("remember peers in", |tx| {
             let sql =
-                "INSERT INTO peer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (fold) DO UPDATE SET
+                "INSERT INTO peer (fold, name, heartbeat, stamp, len, first_seen, changed_at, read_at, doubted)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (fold) DO UPDATE SET
                        name = excluded.name, heartbeat = excluded.heartbeat, stamp = excluded.stamp,
-                       len = excluded.len, first_seen = excluded.first_seen, changed_at = excluded.changed_at, read_at = excluded.read_at";
+                       len = excluded.len, first_seen = excluded.first_seen, changed_at = excluded.changed_at, read_at = excluded.read_at,
+                       doubted = excluded.doubted";
             let mut statement = tx.prepare_cached(sql)?;
             for peer in peers {
                 let heartbeat = peer.heartbeat.as_ref().and_then(|beat| serde_json::to_string(beat).ok());
@@ -124,7 +129,8 @@ impl Db {
                     peer.len as i64,
                     peer.first_seen,
                     peer.changed_at,
-                    peer.read_at
+                    peer.read_at,
+                    peer.doubted
                 ])?;
             }
             Ok(())

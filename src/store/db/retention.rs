@@ -24,6 +24,8 @@ const SPAN: i64 = 2_000;
 const BATCH: i64 = 500;
 /// How long an id stays known after its message: longer than any sender keeps mail for us (at most a year).
 const KNOWN: i64 = 400 * 86_400_000;
+/// When an id counts as forgotten that must stay known for good: the open slot has no numbers that would say so instead.
+const FOR_GOOD: i64 = i64::MAX;
 
 /// Mail that is done, and for which nothing is owed or awaited. A peer that speaks the plain protocol acknowledges
 /// nothing: any sign of it that is younger than the mail is all that can be had.
@@ -70,7 +72,7 @@ impl Db {
         let any: bool = self.query("read", |c| {
             let sql = format!(
                 "SELECT EXISTS ({old}) OR EXISTS (SELECT 1 FROM quarantine WHERE at < ?3)
-                 OR EXISTS (SELECT 1 FROM known WHERE at < ?4)"
+                 OR EXISTS (SELECT 1 FROM known WHERE at < ?4) OR EXISTS (SELECT 1 FROM refusal WHERE last < ?3)"
             );
             let given = params![wakes, 1, quarantine, now.saturating_sub(KNOWN)];
             c.prepare_cached(&sql)?.query_row(given, |row| row.get(0))
@@ -81,8 +83,8 @@ impl Db {
         self.write("delete old rows from", |tx| {
             let sql = format!("DELETE FROM wake_message WHERE wake IN ({old})");
             tx.execute(&sql, params![wakes, BATCH])?;
-            let mut gone =
-                tx.execute(&format!("DELETE FROM wake WHERE n IN ({old})"), params![wakes, BATCH])?;
+            let mut gone = tx.execute("DELETE FROM refusal WHERE last < ?1", [quarantine])?;
+            gone += tx.execute(&format!("DELETE FROM wake WHERE n IN ({old})"), params![wakes, BATCH])?;
             for (table, key, before) in
                 [("quarantine", "n", quarantine), ("known", "key", now.saturating_sub(KNOWN))]
             {
@@ -186,6 +188,15 @@ pub(super) fn is_known(tx: &Transaction, peer: &str, id: &MessageId) -> rusqlite
 
 fn forget(tx: &Transaction, n: i64, way: &str, peer: &str, id: &str, at: i64) -> rusqlite::Result<()> {
     if way == Way::In.as_str() {
+        let written: String = tx
+            .prepare_cached("SELECT timestamp FROM message WHERE n = ?1")?
+            .query_row([n], |row| row.get(0))?;
+        let sql = "UPDATE lane_in SET floor = max(floor, m.seq), floor_at = max(floor_at, ?2) FROM message m
+                   WHERE m.n = ?1 AND lane_in.peer = m.peer AND lane_in.lease = m.lease";
+        tx.prepare_cached(sql)?.execute(params![n, written_at(&written).unwrap_or_default()])?;
+        let sql = "SELECT lease IS NULL AND verdict = 'verified' FROM message WHERE n = ?1";
+        let signed_in_slot: Option<bool> = tx.prepare_cached(sql)?.query_row([n], |row| row.get(0))?;
+        let at = if signed_in_slot == Some(true) { FOR_GOOD } else { at };
         let sql = "INSERT INTO known VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET at = excluded.at";
         tx.prepare_cached(sql)?.execute(params![key(peer, id), at])?;
     }
@@ -193,6 +204,11 @@ fn forget(tx: &Transaction, n: i64, way: &str, peer: &str, id: &str, at: i64) ->
     tx.prepare_cached("DELETE FROM transition WHERE id = ?1 AND way = ?2 AND peer = ?3")?
         .execute([id, way, peer])?;
     tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n]).map(drop)
+}
+
+/// A sender's own time in milliseconds.
+pub(super) fn written_at(timestamp: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc3339(timestamp).ok().map(|at| at.timestamp_millis())
 }
 
 fn key(peer: &str, id: &str) -> Vec<u8> {

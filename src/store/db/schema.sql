@@ -20,7 +20,7 @@ CREATE TABLE message (
     at          INTEGER NOT NULL,
     state       TEXT NOT NULL,
     outcome     TEXT,
-    lease       INTEGER,                            -- out: the lane it was written into, and its number there
+    lease       INTEGER,                            -- the lane it was written into (in: read from), and its number there
     seq         INTEGER,
     resend      INTEGER NOT NULL DEFAULT 0,         -- out: the recipient misses it, or was silent for too long
     tries       INTEGER NOT NULL DEFAULT 0,         -- out: how often it was written
@@ -28,6 +28,8 @@ CREATE TABLE message (
     wake        TEXT,                               -- in: NULL none, 'due', 'woken', 'failed'
     encoding    TEXT,                               -- in: how the line was written, when it came through the open slot
     raw         BLOB,                               -- in: its bytes, when it came through the open slot
+    verdict     TEXT,                               -- in: 'verified' or 'unverified'; NULL for our own reports
+    held        INTEGER NOT NULL DEFAULT 0,         -- in: waits for a person to release it
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
@@ -37,6 +39,7 @@ CREATE INDEX message_overdue ON message (peer, overdue_at) WHERE way = 'out' AND
 CREATE INDEX message_wake    ON message (recipient, state, priority, n) WHERE wake = 'due';
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);
+CREATE INDEX message_held    ON message (n)               WHERE held;
 
 CREATE TABLE transition (   -- append-only: everything that ever happened to a message
     n      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -71,6 +74,8 @@ CREATE TABLE lane_in (      -- how far each lane of our mailbox was taken in
     missing TEXT NOT NULL DEFAULT '[]',
     untold  INTEGER NOT NULL DEFAULT 0, -- envelopes since the last cumulative receipt
     due     INTEGER NOT NULL DEFAULT 0,
+    floor   INTEGER NOT NULL DEFAULT 0, -- the highest seq whose message aged out, and the latest time that its sender
+    floor_at INTEGER NOT NULL DEFAULT 0, -- gave to one that did: nothing up to both is news
     PRIMARY KEY (peer, lease)
 ) STRICT, WITHOUT ROWID;
 
@@ -102,7 +107,8 @@ CREATE TABLE peer (
     len        INTEGER NOT NULL DEFAULT 0,
     first_seen INTEGER NOT NULL,
     changed_at INTEGER,                 -- when we last saw the heartbeat change; NULL: never
-    read_at    INTEGER NOT NULL DEFAULT 0
+    read_at    INTEGER NOT NULL DEFAULT 0,
+    doubted    INTEGER NOT NULL DEFAULT 0   -- what stands there now is not its word: it is read again when it changes
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE wake (
@@ -130,3 +136,22 @@ CREATE TABLE quarantine (
     reason   TEXT NOT NULL,
     encoding TEXT
 ) STRICT;
+
+CREATE TABLE pin (          -- which keys a name has, or had
+    peer  TEXT NOT NULL,                -- folded
+    key   TEXT NOT NULL,
+    name  TEXT NOT NULL,                -- as it spells itself
+    state TEXT NOT NULL CHECK (state IN ('pinned', 'pending', 'retired', 'revoked')),
+    how   TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (peer, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE refusal (      -- what was refused in whose name
+    peer  TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last  INTEGER NOT NULL,
+    PRIMARY KEY (peer, cause)
+) STRICT, WITHOUT ROWID;

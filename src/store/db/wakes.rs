@@ -205,6 +205,7 @@ fn messages_of(tx: &Transaction, wake: i64) -> rusqlite::Result<Vec<(i64, String
 mod tests {
     use super::*;
     use crate::model::envelope::Envelope;
+    use crate::model::trust::{Policy, Verdict};
     use crate::store::db::{Arrival, Cursor, Intake, Via};
     use serde_json::json;
 
@@ -218,6 +219,9 @@ mod tests {
             .unwrap(),
             peer: "a".into(),
             text: String::new(),
+            at: 0,
+            verdict: Verdict::Unverified,
+            policy: Policy::Allow,
             written: None,
             expired: false,
             wake: true,
@@ -229,12 +233,14 @@ mod tests {
         let cursor = Cursor::default();
         let intake = Intake {
             lane,
+            source: String::new(),
             via,
             mailbox,
             arrivals,
             refused: vec![],
             quarantined: vec![],
             room: 0,
+            refusals: vec![],
             cursor,
             restarted: false,
         };
@@ -256,6 +262,9 @@ mod tests {
             envelope: Envelope::from_value(json!({"from": "hand", "content": 1})).unwrap(),
             peer: "hand".into(),
             text: "1".into(),
+            at: 0,
+            verdict: Verdict::Unverified,
+            policy: Policy::Allow,
             written: Some(("utf-8".into(), vec![])),
             expired: false,
             wake: true,
@@ -263,12 +272,14 @@ mod tests {
         };
         let intake = Intake {
             lane: "slot".into(),
+            source: String::new(),
             via: Via::Slot,
             mailbox: "lab".into(),
             arrivals: vec![arrival],
             refused: vec![],
             quarantined: vec![],
             room: 0,
+            refusals: vec![],
             cursor: Cursor::default(),
             restarted: false,
         };

@@ -15,8 +15,11 @@ use lanpost::model::config::{Config, Keep, Limits, LogConfig, Look, ShareConfig,
 use lanpost::model::layout::{self, LaneFile};
 use lanpost::model::name::{Address, Name};
 use lanpost::model::report::REPORT;
+use lanpost::model::sign::Signer;
 use lanpost::model::state::State;
+use lanpost::model::trust::TRUST_REPORT;
 use lanpost::store::db::{Filter, Message, Way};
+use lanpost::store::key;
 use lanpost::sys::clock::{Clock, ManualClock};
 use lanpost::sys::memory::MemoryShare;
 use lanpost::sys::share::Share;
@@ -55,6 +58,9 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         limits: Limits::default(),
         keep: Keep::default(),
         log: LogConfig::default(),
+        trust: Default::default(),
+        plain: Default::default(),
+        peers: Default::default(),
     }
 }
 
@@ -119,6 +125,17 @@ impl Site {
         };
         site.start();
         site
+    }
+
+    /// Its key pair.
+    pub fn signer(&self) -> Signer {
+        key::load_or_make(&self.config.state, || unreachable!()).unwrap()
+    }
+
+    /// For a config whose state folder is yet to be made: it gets our key, so that peers take it for us.
+    pub fn hand_key_to(&self, config: &Config) {
+        std::fs::create_dir_all(&config.state).unwrap();
+        std::fs::copy(self.config.state.join("key"), config.state.join("key")).unwrap();
     }
 
     /// The same instance on a copy of the state folder, as a backup or a cloned machine holds it. Its daemon took no
@@ -296,9 +313,12 @@ impl Site {
         ops::send(self.node_mut(), draft).unwrap()
     }
 
-    /// Everything that ever arrived, oldest first.
+    /// Everything that ever arrived, oldest first, reports apart.
     pub fn inbox(&self) -> Vec<Message> {
-        self.all().into_iter().filter(|message| message.kind != REPORT).collect()
+        self.all()
+            .into_iter()
+            .filter(|message| ![REPORT, TRUST_REPORT].contains(&message.kind.as_str()))
+            .collect()
     }
 
     /// The reports on what came to nothing.

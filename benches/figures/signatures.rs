@@ -1,0 +1,100 @@
+//! What it costs to know who said it: lines signed and verified, against bare Ed25519 over the same bytes.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use lanpost::model::envelope::{Envelope, Priority};
+use lanpost::model::json;
+use lanpost::model::sign::Signer;
+use serde_json::{Map, Value};
+
+use crate::Outcome;
+use crate::table::{Sandwich, Table, per_second};
+
+const SECRET: [u8; 32] = [7; 32];
+
+fn envelope(n: usize) -> Envelope {
+    Envelope {
+        v: Some(1),
+        id: format!("01942a3f-0c00-7000-8000-{n:012}").parse().ok(),
+        from: "office/main".into(),
+        to: "lab/builder".parse().ok(),
+        timestamp: Some("2026-02-14T10:40:00.000Z".into()),
+        kind: "task".into(),
+        content: Value::from("Please build the branch feature/signatures and tell me what fails. ".repeat(3)),
+        seq: Some(n as u64 + 1),
+        thread: Some("build-7".into()),
+        in_reply_to: None,
+        priority: Priority::Normal,
+        expires: None,
+        rest: Map::new(),
+    }
+}
+
+/// Messages a second of `deed`, done with each of `items`.
+fn rate<T>(items: &[T], mut deed: impl FnMut(&T) -> bool) -> Outcome<f64> {
+    let start = Instant::now();
+    if !items.iter().all(|item| black_box(deed(item))) {
+        return Err("a signature does not verify".into());
+    }
+    Ok(items.len() as f64 / start.elapsed().as_secs_f64())
+}
+
+pub fn run(quick: bool, table: &mut Table) -> Outcome<()> {
+    let (count, times) = if quick { (200, 1) } else { (5_000, 5) };
+    let (signer, raw) = (Signer::new(&SECRET), SigningKey::from_bytes(&SECRET));
+    let key = signer.key();
+    let envelopes: Vec<_> = (0..count).map(envelope).collect();
+    let lines: Vec<String> = envelopes
+        .iter()
+        .map(|envelope| String::from_utf8_lossy(&envelope.to_signed_line(7, &signer)).into_owned())
+        .collect();
+    let unsigned: Vec<Vec<u8>> = envelopes.iter().map(Envelope::to_line).collect();
+    let signatures: Vec<_> = unsigned.iter().map(|bytes| (bytes, raw.sign(bytes))).collect();
+    let public = raw.verifying_key();
+
+    // A batch is what the engine signs for one write, or takes from one read.
+    for (size, word) in [(1, "one by one"), (500, "in batches of 500")] {
+        let signed = Sandwich::measure(
+            times,
+            || rate(&unsigned, |bytes| raw.sign(bytes).to_bytes()[0] as usize <= 255),
+            || {
+                let batches: Vec<_> = envelopes.chunks(size).collect();
+                let sign = |batch: &&[Envelope]| {
+                    let bytes: Vec<u8> =
+                        batch.iter().flat_map(|one| one.to_signed_line(7, &signer)).collect();
+                    !black_box(bytes).is_empty()
+                };
+                Ok(rate(&batches, sign)? * size.min(count) as f64)
+            },
+        )?;
+        let verified = Sandwich::measure(
+            times,
+            || rate(&signatures, |(bytes, signature)| public.verify_strict(bytes, signature).is_ok()),
+            || {
+                let batches: Vec<_> = lines.chunks(size).collect();
+                let verify = |batch: &&[String]| {
+                    batch.iter().all(|line| {
+                        let value =
+                            json::parse(line, json::Limits::default()).ok().and_then(|mut one| one.pop());
+                        let Some(Value::Object(object)) = value else { return false };
+                        key.verifies(&object) && Envelope::from_value(Value::Object(object)).is_ok()
+                    })
+                };
+                Ok(rate(&batches, verify)? * size.min(count) as f64)
+            },
+        )?;
+        for (what, figure) in [("made into signed lines", signed), ("read from lines and verified", verified)]
+        {
+            table.row(
+                format!("messages {what}, {word}, one core"),
+                per_second(figure.reached),
+                format!("bare Ed25519: {}", figure.limits(per_second)),
+                format!("{:.2}", figure.ratio()),
+                "none",
+            );
+        }
+    }
+    Ok(())
+}
