@@ -90,7 +90,6 @@ pub fn look_again(share: &dyn Share, node: &mut Node, fold: &str) -> Result<bool
 /// # Errors
 /// The first status file that can't be read; the others were looked at all the same.
 pub fn scan(share: &dyn Share, node: &mut Node) -> Result<usize> {
-    let now = node.clock.wall_ms();
     let known = known(node)?;
     let mut guests = Guests::new(&known, node.config.limits.peers);
     let found = share.list_those(&layout::status_folder(), &mut |name| {

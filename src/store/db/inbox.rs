@@ -165,7 +165,8 @@ impl Db {
                             let (peer, source) = (arrival.peer.clone(), intake.source.clone());
                             let reason = Cause::SameId.reason().to_owned();
                             let text = arrival.text.as_bytes();
-                            Quarantined::new(&source, arrival.at, text, reason, None).insert(tx, now)?;
+                            let aside = Quarantined::new(&source, arrival.at, text, reason, None);
+                            quarantine::set_aside(tx, &[aside], intake.room, now)?;
                             refusals::refuse(tx, &Refusal { peer, cause: Cause::SameId, source }, now)?;
                         }
                     },
