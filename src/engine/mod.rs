@@ -17,6 +17,7 @@ pub mod login;
 mod mend;
 pub mod node;
 pub mod ops;
+mod recall;
 mod receive;
 pub mod stall;
 mod step;

@@ -90,10 +90,12 @@ impl Tenure {
         let holder: String = node.clock.random().iter().map(|byte| format!("{byte:02x}")).collect();
         let since = format_time(node.clock.wall());
         let claim = Lease { holder: holder.clone(), host: process::host_name(), since };
-        let number = lease::acquire(share, node.instance(), &claim, stored(node)?.unwrap_or(0))?;
+        let floor = held(node)?.into_iter().max().unwrap_or(0);
+        let number = lease::acquire(share, node.instance(), &claim, floor)?;
         node.db.set_meta(HOLDER, &holder)?;
         remember(node, number)?;
-        node.db.set_meta(NUMBER, &number.to_string())?;
+        let event = ("lease-taken", format!("lease {number}, on {}", claim.host));
+        node.db.set_meta_and_log(NUMBER, &number.to_string(), &[event], node.clock.wall_ms())?;
         self.number = Some(number);
         Ok(())
     }

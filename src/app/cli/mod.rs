@@ -5,18 +5,21 @@
 
 mod ack;
 mod args;
+mod backup;
 mod demo;
 mod doctor;
 mod exit;
 mod inbox;
 mod init;
 mod listing;
+mod log;
 mod look;
 mod misused;
 mod out;
 mod peers;
 mod read;
 mod reply;
+mod restore;
 mod run;
 mod secret;
 mod send;
@@ -67,11 +70,14 @@ enum Command {
     Reply(reply::Args),
     Wait(wait::Args),
     Trace(trace::Args),
+    Log(log::Args),
     Peers(peers::Args),
     Status(status::Args),
     Service(service::Args),
     Doctor(doctor::Args),
     Secret(secret::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Demo(demo::Args),
     #[command(name = crate::app::demo::AGENT)]
     DemoAgent(demo::AgentArgs),
@@ -142,11 +148,14 @@ impl Command {
             Command::Reply(args) => reply::run(args, cx),
             Command::Wait(args) => wait::run(args, cx),
             Command::Trace(args) => trace::run(args, cx),
+            Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Status(_) => status::run(cx),
             Command::Service(args) => service::run(args, cx),
             Command::Doctor(args) => doctor::run(args, cx),
             Command::Secret(args) => secret::run(args, cx),
+            Command::Backup(args) => backup::run(&args, cx),
+            Command::Restore(args) => restore::run(&args, cx),
             Command::Demo(_) => demo::run(cx),
             Command::DemoAgent(_) => demo::agent(cx),
         }
@@ -182,6 +191,12 @@ mod tests {
             "lanpost secret check --json",
             "lanpost secret remove keyring:x",
             "lanpost doctor --share /mnt/x --wait 1m --json",
+            "lanpost log --peer lab --message 01 --since 2h --events --limit 3",
+            "lanpost log verify --file x --json",
+            "lanpost log export --since 2026-02-14",
+            "lanpost log head",
+            "lanpost backup x",
+            "lanpost restore x --force",
             "lanpost read 01 --peek",
             "lanpost ack 01 02 --failed why",
             "lanpost reply 01 - --ack",

@@ -4,11 +4,11 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::audit::log;
+use super::audit::{event, log};
 use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Way};
 use super::quarantine::Quarantined;
-use super::{Db, peers, receipts, retention};
+use super::{Db, peers, recall, receipts, retention};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -128,13 +128,25 @@ impl Db {
                     receipts::owe(tx, peer, id.as_str(), state, now, Some(&reason))?;
                 }
             }
-            for quarantined in &intake.quarantined {
-                quarantined.insert(tx, now)?;
-            }
+            set_aside(tx, &intake.quarantined, now)?;
             cursors::store(tx, &intake.lane, &intake.cursor)?;
             Ok(taken)
         })
     }
+}
+
+/// Keeps what is no mail. The log tells of it once a read: a flood of bad lines is none of entries.
+fn set_aside(tx: &Transaction, lines: &[Quarantined], now: i64) -> rusqlite::Result<()> {
+    let mut news = vec![];
+    for line in lines {
+        if line.insert(tx, now)? {
+            news.push(line);
+        }
+    }
+    let Some(first) = news.first() else { return Ok(()) };
+    let detail = format!("{}, from byte {}: {}", first.source, first.offset, first.reason);
+    let more = if news.len() > 1 { format!(" (and {} more)", news.len() - 1) } else { String::new() };
+    event(tx, now, "set-aside", "", Some(&(detail + &more)))
 }
 
 fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> rusqlite::Result<bool> {
@@ -143,9 +155,14 @@ fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> ru
         Some(id) => id.clone(),
         None => derived_id(tx, &intake.mailbox, &arrival.text)?,
     };
-    let state = if arrival.expired { State::Expired } else { State::Delivered };
-    let outcome = arrival.expired.then(|| "its time had run out when it arrived".to_owned());
     let peer = arrival.peer.clone();
+    // What its sender was told of it before this state folder was restored, still holds.
+    let told = recall::told(tx, &peer, &id)?;
+    let (state, outcome) = match &told {
+        Some((state, outcome)) => (*state, outcome.clone()),
+        None if arrival.expired => (State::Expired, Some("its time had run out when it arrived".to_owned())),
+        None => (State::Delivered, None),
+    };
     let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
     if retention::is_known(tx, &message.peer, &id)? {
         return Ok(false);
@@ -155,7 +172,7 @@ fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> ru
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
     }
-    if arrival.wake && !arrival.expired {
+    if arrival.wake && state == State::Delivered {
         tx.prepare_cached("UPDATE message SET wake = 'due' WHERE n = ?1")?.execute([n])?;
     }
     peers::wrote(tx, &arrival.peer, now)?;
@@ -163,9 +180,10 @@ fn deliver(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> ru
         Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),
         Via::Slot => "from the open slot".to_owned(),
     };
+    let route = if told.is_some() { format!("{route}, as its sender was told before") } else { route };
     log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
     // A lane's deliveries are acknowledged all at once by seq; the open slot has no seq.
-    if arrival.receipt && (arrival.expired || intake.via == Via::Slot) {
+    if arrival.receipt && told.is_none() && (arrival.expired || intake.via == Via::Slot) {
         receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
     }
     Ok(true)

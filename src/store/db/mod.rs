@@ -8,13 +8,16 @@
 //! whole history, and with it an index that goes missing is an error, not a slow daemon.
 
 mod audit;
+mod backup;
 mod cursors;
 mod inbox;
 mod lists;
 mod message;
+mod migrate;
 mod outbox;
 mod peers;
 mod quarantine;
+mod recall;
 mod receipts;
 mod reports;
 mod retention;
@@ -25,7 +28,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
-pub use audit::Transition;
+pub use audit::{LogFilter, Snapshot, Transition};
+pub use backup::{Backup, RECALL, Restored};
 pub use cursors::{Cursor, GUARD};
 pub use inbox::{Arrival, Intake, Refused, Taken, Via};
 pub use lists::Filter;
@@ -33,17 +37,12 @@ pub use message::{Message, NewMessage, Way};
 pub use outbox::{Accepted, LaneOut, Outgoing, Position};
 pub use peers::Peer;
 pub use quarantine::Quarantined;
+pub use recall::Recalled;
 pub use wakes::{Due, Ended, Wake};
 
 use crate::error::{Error, Kind, Result};
 use crate::sys::files;
 
-/// Counts the shapes of the database; a store of a newer lanpost is refused.
-const SCHEMA: i64 = 2;
-/// What version 2 added.
-const SINCE_2: &str =
-    "CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-                       CREATE INDEX IF NOT EXISTS known_at ON known (at);";
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -76,30 +75,13 @@ impl Db {
         self.connection.set_prepared_statement_cache_capacity(64);
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;";
         self.connection.execute_batch(pragmas).map_err(|error| failed("open", &self.path, error))?;
-        let version: i64 =
-            self.query("read the version of", |c| c.query_row("PRAGMA user_version", [], |row| row.get(0)))?;
-        match version {
-            0 => self.write("make the tables of", |tx| {
-                // Another process may have made them since we looked.
-                let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-                if version == 0 {
-                    tx.execute_batch(include_str!("schema.sql"))?;
-                    tx.pragma_update(None, "user_version", SCHEMA)?;
-                }
-                Ok(())
-            })?,
-            1 => self.write("bring up to date", |tx| {
-                tx.execute_batch(SINCE_2)?;
-                tx.pragma_update(None, "user_version", SCHEMA)
-            })?,
-            SCHEMA => {}
-            newer => {
-                let cause = format!("its version is {newer}; this lanpost knows version {SCHEMA}");
-                let error = Error::new(Kind::Corrupt, "open the store", self.path.display(), cause);
-                return Err(error.next("use the lanpost that made it, or a newer one"));
-            }
-        }
+        migrate::bring_up_to_date(&mut self)?;
         Ok(self)
+    }
+
+    /// Where it lies, for people.
+    pub fn describe(&self) -> std::path::Display<'_> {
+        self.path.display()
     }
 
     /// A number that changes whenever another process commits: cheap to poll.
@@ -121,10 +103,24 @@ impl Db {
         if self.meta(key)?.as_deref() == Some(value) {
             return Ok(());
         }
+        self.write("write", |tx| remember(tx, key, value))
+    }
+
+    /// Remembers a value and logs what it tells of, in one transaction; writes nothing if it is the same already and
+    /// there is nothing to log. An event is a word, and more in words.
+    pub fn set_meta_and_log(
+        &mut self,
+        key: &str,
+        value: &str,
+        events: &[(&str, String)],
+        now: i64,
+    ) -> Result<()> {
+        if events.is_empty() {
+            return self.set_meta(key, value);
+        }
         self.write("write", |tx| {
-            let sql =
-                "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-            tx.prepare_cached(sql)?.execute([key, value]).map(drop)
+            remember(tx, key, value)?;
+            events.iter().try_for_each(|(what, detail)| audit::event(tx, now, what, "", Some(detail)))
         })
     }
 
@@ -173,6 +169,11 @@ impl Db {
     }
 }
 
+fn remember(tx: &Transaction, key: &str, value: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    tx.prepare_cached(sql)?.execute([key, value]).map(drop)
+}
+
 fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
     // Without room for its shared memory SQLite reports an I/O error and keeps the cause to itself.
     let full = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
@@ -201,16 +202,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_store_is_refused_an_older_one_brought_up_to_date_and_noise_is_no_store() {
+    fn noise_is_no_store() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lanpost.db");
-        drop(Db::open(&path).unwrap());
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-        assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 3"));
-        let old = Connection::open(&path).unwrap();
-        old.execute_batch("DROP TABLE known; PRAGMA user_version = 1").unwrap();
-        Db::open(&path).unwrap().age_rows(0, 0, 0).unwrap();
-        assert_eq!(old.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(SCHEMA));
         let noise = folder.path().join("noise.db");
         crate::sys::files::replace(&noise, &[7; 4096]).unwrap();
         assert_eq!(Db::open(&noise).unwrap_err().kind(), Kind::Corrupt);

@@ -52,14 +52,15 @@ impl Quarantined {
         }
     }
 
-    pub(super) fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<()> {
+    /// Keeps it; `false` if it was kept before.
+    pub(super) fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<bool> {
         let sql = "INSERT INTO quarantine (at, source, offset, length, raw, reason, encoding)
                    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS
                    (SELECT 1 FROM quarantine WHERE source = ?2 AND offset = ?3 AND raw = ?5)";
         let (offset, length) = (self.offset as i64, self.length as i64);
         tx.prepare_cached(sql)?
             .execute(params![now, self.source, offset, length, self.raw, self.reason, self.encoding])
-            .map(drop)
+            .map(|inserted| inserted > 0)
     }
 }
 
