@@ -89,11 +89,15 @@ pub fn locate(flag: Option<&Path>) -> Result<Located> {
 
 /// The config at `path`, as it is written; `None` if no file is there.
 pub fn read(path: &Path) -> Result<Option<Config>> {
-    let Some(bytes) = files::read(path)? else { return Ok(None) };
-    let document = decode_document(&bytes).map_err(|damage| {
+    files::read(path)?.map(|bytes| parse(&bytes, path)).transpose()
+}
+
+/// The config in `bytes`, which lie at `path`.
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Config> {
+    let document = decode_document(bytes).map_err(|damage| {
         Error::usage("read the config", seek::shown(path), damage).next("save it as UTF-8")
     })?;
-    config::parse(&document.text, path).map(Some)
+    config::parse(&document.text, path)
 }
 
 fn missing(flag: Option<&Path>, place: &Place) -> Error {

@@ -69,6 +69,18 @@ pub fn write(
     node.db.set_meta("beat", &beat.to_string())
 }
 
+/// Our own heartbeat as it stands on the share, signed by our key or by one that it was given up for; whatever else is
+/// there, anybody may have put there. Cost: 1 read.
+pub fn ours(share: &dyn Share, node: &Node) -> Result<Option<Heartbeat>> {
+    let found = share.read(&layout::status(node.instance()), 0, MAX)?;
+    let Some((beat, Proof::Signed(key))) = found.and_then(|bytes| Heartbeat::read(&bytes)) else {
+        return Ok(None);
+    };
+    let own = node.db.keys(&node.instance().fold(), node.clock.wall_ms())?.pinned();
+    let by_us = Some(key) == own || beat.former_keys(key).into_iter().any(|former| Some(former) == own);
+    Ok(Some(beat).filter(|beat| by_us && beat.instance == *node.instance()))
+}
+
 /// Looks at one peer's heartbeat, whatever was seen of it before; returns whether its keys are others now. Cost: 1
 /// stat, 1 read.
 pub fn look_again(share: &dyn Share, node: &mut Node, fold: &str) -> Result<bool> {

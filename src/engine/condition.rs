@@ -142,3 +142,30 @@ pub fn hindrance(db: &Db) -> Result<Option<String>> {
 pub fn store(db: &mut Db, condition: &Condition) -> Result<()> {
     db.set_meta(KEY, &serde_json::to_string(condition).unwrap_or_default())
 }
+
+/// Remembers it, if it changed, and logs what is new since `before`.
+pub fn store_and_log(db: &mut Db, before: &Condition, condition: &Condition, now: i64) -> Result<()> {
+    let json = serde_json::to_string(condition).unwrap_or_default();
+    db.set_meta_and_log(KEY, &json, &news(before, condition), now)
+}
+
+/// What the log says of a change. Troubles are logged as they begin: those that last say something else all the time.
+fn news(before: &Condition, now: &Condition) -> Vec<(&'static str, String)> {
+    let mut news = vec![];
+    match (&before.share_away, &now.share_away) {
+        (None, Some(cause)) => news.push(("share-away", cause.clone())),
+        (Some(_), None) => news.push(("share-back", String::new())),
+        _ => {}
+    }
+    if let (None, Some(trouble)) = (&before.trouble, &now.trouble)
+        && now.share_away.is_none()
+    {
+        news.push(("trouble", trouble.clone()));
+    }
+    if let Some(lease) = now.lease_lost_to.filter(|_| before.lease_lost_to != now.lease_lost_to) {
+        news.push(("lease-lost", format!("to lease {lease}")));
+    }
+    let known = |incident: &&Incident| before.incidents.iter().all(|known| known.what != incident.what);
+    news.extend(now.incidents.iter().filter(known).map(|incident| ("mended", incident.what.clone())));
+    news
+}

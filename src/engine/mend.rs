@@ -1,7 +1,7 @@
-//! What happened behind our back: to the share, of which a backup was restored, or files of ours were cut, deleted, or
-//! written by somebody else; or to the state folder, which was restored or copied. Recognised by comparing what stands
-//! there with what our store remembers; mended by writing unacknowledged mail again, which its recipients drop if they
-//! know it.
+//! What happened to the share behind our back: a backup of it was restored, or files of ours were cut, deleted, or
+//! written by somebody else. Recognised by comparing what stands there with what our store remembers; mended by writing
+//! unacknowledged mail again, which its recipients drop if they know it. What happened to the state folder is seen
+//! before, by [`recall`](crate::engine::recall).
 //!
 //! Runs at the start, when the share is back, and with every full round. Cost: the read of our heartbeat, the list of
 //! our leases, and a stat for each lane with unacknowledged mail.
@@ -29,20 +29,10 @@ pub struct Found {
 /// The lease is lost; the share's or the store's otherwise.
 pub fn look(share: &dyn Share, node: &mut Node, tenure: &mut Tenure) -> Result<Found> {
     let written = node.db.meta("beat")?.and_then(|beat| beat.parse::<u64>().ok()).unwrap_or(0);
-    let beat = our_beat(share, node)?;
     let mut found = vec![];
-    found.extend(beat.as_ref().filter(|beat| beat.beat < written).map(|beat| went_back(beat, written)));
-    // One more than was noted is what a crash leaves.
-    if let Some(beat) = beat.filter(|beat| tenure.is_of_pass() && beat.beat > written + 1) {
-        if tenure.renew(share, node)? {
-            found.push(format!(
-                "this state folder is older than the heartbeat on the share (number {}, of {}; its own last one is \
-                 number {written}): it was restored, or copied; a new lease was taken",
-                beat.beat, beat.timestamp
-            ));
-        }
-        node.db.set_meta("beat", &beat.beat.to_string())?;
-    }
+    found.extend(
+        beat::ours(share, node)?.filter(|beat| beat.beat < written).map(|beat| went_back(&beat, written)),
+    );
     if let Watched::Missing { number } = tenure.watch(share, node)? {
         found.push(format!("the lease {number} of ours is gone from the share; a new one was taken"));
     }
@@ -52,13 +42,6 @@ pub fn look(share: &dyn Share, node: &mut Node, tenure: &mut Tenure) -> Result<F
         return Ok(Found { mended: found, grown: false });
     }
     lanes(share, node)
-}
-
-/// Our heartbeat as it stands on the share.
-fn our_beat(share: &dyn Share, node: &Node) -> Result<Option<Heartbeat>> {
-    let key = node.db.meta("key")?.unwrap_or_default();
-    let found = share.read(&layout::status(node.instance()), 0, beat::MAX)?;
-    Ok(found.and_then(|bytes| Heartbeat::parse(&bytes)).filter(|beat| beat.key == key))
 }
 
 /// Our heartbeat only counts up; a lower one is from before.

@@ -19,6 +19,7 @@ mod muster;
 pub mod node;
 pub mod ops;
 mod quota;
+mod recall;
 mod receive;
 pub mod stall;
 mod step;

@@ -17,6 +17,7 @@ use crate::engine::deliver::Outbox;
 use crate::engine::gate::{self, Gate, Verdict};
 use crate::engine::hint::{Action, Hints, Mounted, Role, Step};
 use crate::engine::node::Node;
+use crate::engine::recall::Recall;
 use crate::engine::receive::{Found, Mailbox};
 use crate::engine::sweep::Sweep;
 use crate::engine::tenure::Tenure;
@@ -48,6 +49,7 @@ pub struct Engine {
     signer: Signer,
     role: Role,
     tenure: Tenure,
+    recall: Recall,
     mailbox: Mailbox,
     outbox: Outbox,
     pace: Pace,
@@ -81,6 +83,7 @@ impl Engine {
         let intervals = Intervals { busy: look.busy, idle: look.idle, rest: look.rest };
         let condition = Condition { missed_events: 0, lease_lost_to: None, ..condition::load(&node.db)? };
         let tenure = Tenure::load(&node, role)?;
+        let recall = Recall::load(&node)?;
         let now = node.clock.now();
         let mailbox = match node.db.meta(TAILS)?.filter(|_| role == Role::Pass) {
             Some(tails) => Mailbox::taken_over(&tails, now, node.clock.wall_ms()),
@@ -91,6 +94,7 @@ impl Engine {
             signer,
             role,
             tenure,
+            recall,
             mailbox,
             outbox: Outbox::default(),
             pace: Pace::new(intervals),
@@ -147,8 +151,13 @@ impl Engine {
             self.signer = ops::own_key(&mut self.node)?;
         }
         self.pace.event(now, hints.places());
-        self.node.db.expire_queued(self.node.clock.wall_ms())?;
-        let more = self.usable(now, &mut step)? && self.work(now, hints, &mut step)?;
+        let usable = self.usable(now, &mut step)?;
+        let knows_itself = !usable || self.ask_of_past(&mut step)?;
+        if knows_itself && !self.recall.is_due() {
+            // What a restored store has as waiting may have arrived in time.
+            self.node.db.expire_queued(self.node.clock.wall_ms())?;
+        }
+        let more = usable && knows_itself && self.work(now, hints, &mut step)?;
         let more = self.mend_folders(now, &mut step)? || more;
         self.note_condition(&mut step)?;
         step.rest = if more { Duration::ZERO } else { self.rest(now) };
@@ -225,6 +234,15 @@ impl Engine {
         self.condition.choice = choice;
     }
 
+    /// Asks the share, once, whether this store went back in time; `false` if there was no answer.
+    fn ask_of_past(&mut self, step: &mut Step) -> Result<bool> {
+        if !self.recall.asks() {
+            return Ok(true);
+        }
+        let asked = self.recall.ask(&*self.share, &mut self.node, &mut self.tenure);
+        Ok(self.sort(asked, step)?.is_some())
+    }
+
     /// Everything that is done on the share. Each part's trouble is its own: a heartbeat that can't be written
     /// holds up no mail. Returns whether there is more to do at once.
     fn work(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<bool> {
@@ -233,6 +251,13 @@ impl Engine {
         }
         let taken = self.tenure.take(&*self.share, &mut self.node);
         self.sort(taken, step)?;
+        if self.recall.is_due() && self.tenure.number().is_some() {
+            // Nothing is found on another share, too, and that would be believed.
+            let recalled = gate::look(&*self.share, &mut self.node)
+                .and_then(|()| self.recall.look(&*self.share, &mut self.node));
+            let Some(what) = self.sort(recalled, step)? else { return Ok(false) };
+            step.incidents.push(what);
+        }
         let scanned = self.scan(now, hints, step);
         if let Some(Some(left_out)) = self.sort(scanned, step)? {
             self.condition.unadmitted = left_out;
@@ -478,7 +503,8 @@ impl Engine {
         {
             self.condition.share_since = self.node.clock.wall_ms();
         }
-        condition::store(&mut self.node.db, &self.condition)
+        let now = self.node.clock.wall_ms();
+        condition::store_and_log(&mut self.node.db, &before, &self.condition, now)
     }
 
     fn rest(&self, now: Duration) -> Duration {

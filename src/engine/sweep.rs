@@ -159,12 +159,13 @@ impl Sweep {
         let keep = node.config.keep.clone();
         let again = match piece {
             Piece::Messages(after) => {
-                let next = node.db.age_messages(after, self.elapsed.ago(wall, keep.messages))?;
+                let next = node.db.age_messages(after, self.elapsed.ago(wall, keep.messages), wall)?;
                 next.map(Piece::Messages)
             }
             Piece::Rows => {
                 let ago = |age| self.elapsed.ago(wall, age);
-                let more = node.db.age_rows(ago(keep.messages), ago(keep.quarantine), wall)?;
+                let more =
+                    node.db.age_rows(ago(keep.messages), ago(keep.quarantine), ago(keep.events), wall)?;
                 more.then_some(Piece::Rows)
             }
             Piece::Gone(peer, before) => {

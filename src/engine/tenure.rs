@@ -38,8 +38,6 @@ const RIVAL: &str = "rival";
 pub struct Tenure {
     role: Role,
     number: Option<u64>,
-    /// The number was taken by this run, and not found in the store.
-    fresh: bool,
     lost_to: Option<u64>,
 }
 
@@ -68,7 +66,7 @@ impl Tenure {
     /// What the store remembers, if it is the one that took the lease: whoever copied it may run the original.
     pub fn load(node: &Node, role: Role) -> Result<Tenure> {
         let ours = role == Role::Pass && node.db.meta(PLACE)?.is_none_or(|place| place == here(node));
-        Ok(Tenure { role, number: stored(node)?.filter(|_| ours), fresh: false, lost_to: None })
+        Ok(Tenure { role, number: stored(node)?.filter(|_| ours), lost_to: None })
     }
 
     /// The lease to write under; `None` if there is none yet, or it is lost.
@@ -96,12 +94,14 @@ impl Tenure {
         let holder: String = node.clock.random().iter().map(|byte| format!("{byte:02x}")).collect();
         let since = format_time(node.clock.wall());
         let claim = Lease { holder: holder.clone(), host: process::host_name(), since };
-        let number = lease::acquire(share, node.instance(), &claim, stored(node)?.unwrap_or(0))?;
+        let floor = held(node)?.into_iter().max().unwrap_or(0);
+        let number = lease::acquire(share, node.instance(), &claim, floor)?;
         node.db.set_meta(HOLDER, &holder)?;
         node.db.set_meta(PLACE, &here(node))?;
         remember(node, number)?;
-        node.db.set_meta(NUMBER, &number.to_string())?;
-        (self.number, self.fresh) = (Some(number), true);
+        let event = ("lease-taken", format!("lease {number}, on {}", claim.host));
+        node.db.set_meta_and_log(NUMBER, &number.to_string(), &[event], node.clock.wall_ms())?;
+        self.number = Some(number);
         Ok(())
     }
 
@@ -140,22 +140,6 @@ impl Tenure {
     /// Gives a number that is not lost up: somebody else wrote under it, so it is no fence between us.
     pub fn abandon(&mut self) {
         self.number = self.number.filter(|_| self.lost_to.is_some());
-    }
-
-    /// Whether it is a pass's, which goes on under the number in its state folder; a daemon takes its own.
-    pub fn is_of_pass(&self) -> bool {
-        self.role == Role::Pass
-    }
-
-    /// Takes a new number for the one in the state folder, which was not the last one to use it; `false` if this run
-    /// took its own before.
-    pub fn renew(&mut self, share: &dyn Share, node: &mut Node) -> Result<bool> {
-        if self.fresh || self.lost_to.is_some() {
-            return Ok(false);
-        }
-        self.number = None;
-        self.take(share, node)?;
-        Ok(true)
     }
 
     fn lose(&mut self, share: &dyn Share, node: &Node, to: u64) -> Error {

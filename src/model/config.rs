@@ -267,6 +267,9 @@ pub struct Keep {
     /// What was set aside as unreadable is deleted after this.
     #[serde(deserialize_with = "duration::<_, { KEEP.0 }, { KEEP.1 }>")]
     pub quarantine: Duration,
+    /// What the log says of anything but messages is deleted after this.
+    #[serde(deserialize_with = "duration::<_, { KEEP.0 }, { KEEP.1 }>")]
+    pub events: Duration,
     /// Mail for a peer that has been gone for this long fails.
     #[serde(deserialize_with = "duration::<_, { KEEP.0 }, { KEEP.1 }>")]
     pub gone_after: Duration,
@@ -285,6 +288,7 @@ impl Default for Keep {
             messages: days(30),
             segments: days(7),
             quarantine: days(30),
+            events: Duration::from_secs(8_766 * 3600),
             gone_after: days(30),
             spool: 100_000,
             spool_bytes: Size(256 * MIB),

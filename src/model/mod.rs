@@ -1,6 +1,7 @@
 //! Floor 0: values and rules. No I/O, no clock, no randomness; everything here is a function of its arguments.
 
 pub mod ascii;
+pub mod chain;
 pub mod config;
 pub mod elapsed;
 pub mod envelope;
@@ -11,6 +12,7 @@ pub mod identity;
 pub mod json;
 pub mod layout;
 pub mod lease;
+pub mod ledger;
 pub mod lockfile;
 pub mod mount;
 pub mod name;

@@ -48,6 +48,57 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
     platform::sync_folder(folder).at("sync", folder)
 }
 
+/// Creates an empty file that its owner alone may read, wherever it lies; an error if it exists.
+pub fn create_owned(path: &Path) -> Result<()> {
+    private::create(path, false).map(drop).at("make", path)
+}
+
+/// Copies what is in a file into another one, which keeps its rights.
+pub fn copy_into(from: &Path, to: &Path) -> Result<()> {
+    let mut source = fs::File::open(from).at("open", from)?;
+    let target = fs::OpenOptions::new().write(true).truncate(true).open(to);
+    let mut target = target.at("write", to)?;
+    io::copy(&mut source, &mut target).and_then(|_| target.sync_all()).at("write", to)
+}
+
+/// A file's length in bytes.
+pub fn size(path: &Path) -> Result<u64> {
+    fs::metadata(path).map(|meta| meta.len()).at("look at", path)
+}
+
+/// The regular files in a folder, with their sizes.
+pub fn list(folder: &Path) -> Result<Vec<(String, u64)>> {
+    let entries = fs::read_dir(folder).at("list", folder)?;
+    let mut files = vec![];
+    for entry in entries {
+        let entry = entry.at("list", folder)?;
+        let meta = entry.metadata().at("look at", &entry.path())?;
+        if let Some(name) = entry.file_name().to_str().filter(|_| meta.is_file()) {
+            files.push((name.to_owned(), meta.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whether `path` lies in `folder` or below, links and `..` followed as far as they are there.
+pub fn is_below(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| {
+        let path = absolute(path);
+        let there = path.ancestors().find_map(|above| Some((above, fs::canonicalize(above).ok()?)));
+        there.map_or(path.clone(), |(above, real)| match path.strip_prefix(above) {
+            Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+            _ => real,
+        })
+    };
+    real(path).starts_with(real(folder))
+}
+
+/// A file to be read from its start, in pieces.
+pub fn open(path: &Path) -> Result<io::BufReader<fs::File>> {
+    fs::File::open(path).map(io::BufReader::new).at("open", path)
+}
+
 /// Makes a folder that only its owner may enter. One that exists is closed to others, if it is empty or holds our store:
 /// whatever else lies there, in `/tmp` say, is not ours to close.
 pub fn private_folder(folder: &Path) -> Result<()> {
@@ -120,10 +171,11 @@ pub fn owner(path: &Path) -> Option<u32> {
     platform::owner(path)
 }
 
-/// Renames a file within its folder, over one that may be there.
+/// Renames a file within its folder, over one that may be there, durably.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     platform::rename(from, to).at("rename", from)?;
-    let folder = to.parent().unwrap_or(Path::new("."));
+    // A bare name lies in the folder that we are in.
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     platform::sync_folder(folder).at("sync", folder)
 }
 

@@ -3,6 +3,8 @@
 
 mod common;
 
+mod audit;
+mod backup;
 mod bad_input;
 mod cli;
 mod crash;

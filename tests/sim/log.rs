@@ -23,6 +23,7 @@ pub const MUST: &[&str] = &[
     "a power cut",
     "a restored backup",
     "a second daemon",
+    "a state folder that is restored",
     "a stranger's append over ours",
     "a stranger's lockfile in the way",
     "a torn append",

@@ -42,6 +42,8 @@ pub struct Plan {
     pub skewed: bool,
     /// Nodes take steps between two calls of others.
     pub races: bool,
+    /// State folders that are restored from a backup.
+    pub backups: bool,
 }
 
 impl Plan {
@@ -84,6 +86,9 @@ impl Plan {
         plan.nodes = 2 + rng.below(3);
         plan.seconds = [60, 180, 480][rng.below(3)];
         plan.messages = [8, 25, 60][rng.below(3)];
+        plan.backups = rng.per_mille(250);
+        // What the share lost, or a copy of the state folder took in, it can't tell a restored one.
+        plan.backups &= !(plan.restores || plan.power_cuts || plan.deletions || plan.twins);
         plan
     }
 }

@@ -4,7 +4,8 @@
 //! durable step (then the engine is dropped where it stands, and started again on the same state folder), and it
 //! plays the agent, too: it is woken, reads and acknowledges.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +91,8 @@ pub struct Site {
     life: Arc<Life>,
     restless: u32,
     lock: Option<LocalLock>,
+    /// A backup of its state folder, if one was made, and how many messages were accepted by then.
+    pub backup: Option<(PathBuf, usize)>,
     _state: TempDir,
 }
 
@@ -144,6 +147,7 @@ impl Site {
             life: Arc::default(),
             restless: 0,
             lock: None,
+            backup: None,
             _state: state,
         };
         site.start(Duration::ZERO)?;
@@ -186,6 +190,7 @@ impl Site {
             life: Arc::default(),
             restless: 0,
             lock: None,
+            backup: None,
             _state: state,
         };
         site.start(now)?;
@@ -250,6 +255,40 @@ impl Site {
             }
         }
         self.restart = Some(restart);
+    }
+
+    /// Makes a backup beside its work.
+    pub fn back_up(&mut self, accepted: usize) -> Result<(), String> {
+        let Some(mut engine) = self.engine.take() else { return Ok(()) };
+        let file = self._state.path().join("backup");
+        let life = self.life.clone();
+        let none = self._state.path().join("no config");
+        let made = life::play(&life, || ops::backup(engine.node_mut(), &none, &file));
+        self.engine = Some(engine);
+        self.note("BACKUP");
+        if life.is_over() {
+            return Ok(());
+        }
+        made.map_err(|error| format!("{}: a backup failed: {error}", self.name))?;
+        self.backup = Some((file, accepted));
+        Ok(())
+    }
+
+    /// Its state folder is restored from the backup, and it starts again at `restart`. Of the messages in `told` their
+    /// senders know that they were dealt with: those must not be handed over again.
+    pub fn restore(&mut self, restart: Duration, told: &HashSet<(String, String)>) -> Result<(), String> {
+        let Some((file, _)) = self.backup.take() else { return Ok(()) };
+        self.view.count("a state folder that is restored");
+        self.crash(restart);
+        for (_, handed) in self.handed.iter_mut().filter(|(key, _)| !told.contains(*key)) {
+            handed.excused += handed.times;
+        }
+        self.given_up.clear();
+        self.note("RESTORED");
+        let clock: Arc<dyn lanpost::sys::clock::Clock> = self.clock.clone();
+        let wanted = ops::Restore { file: &file, force: true };
+        let done = life::play(&Arc::<Life>::default(), || ops::restore(&self.config, &clock, &wanted));
+        done.map(drop).map_err(|error| format!("{}: a restore failed: {error}", self.name))
     }
 
     /// An orderly stop, if no wake is in flight; then a command's pass or nothing until the next start.

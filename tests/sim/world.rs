@@ -72,6 +72,8 @@ pub struct World {
     pub names: Vec<Name>,
     pub twin: Option<Twin>,
     pub twinned: HashSet<usize>,
+    /// Whose state folder was restored from a backup.
+    pub went_back: HashSet<usize>,
     pub server: Arc<Mutex<Server>>,
     pub wrong: [Arc<Mutex<Server>>; 2],
     pub sent: Vec<Sent>,

@@ -5,12 +5,14 @@
 
 mod ack;
 mod args;
+mod backup;
 mod demo;
 mod doctor;
 mod exit;
 mod inbox;
 mod init;
 mod listing;
+mod log;
 mod look;
 mod misused;
 mod out;
@@ -18,6 +20,7 @@ mod peers;
 mod read;
 mod release;
 mod reply;
+mod restore;
 mod run;
 mod secret;
 mod send;
@@ -70,12 +73,15 @@ enum Command {
     Release(release::Args),
     Wait(wait::Args),
     Trace(trace::Args),
+    Log(log::Args),
     Peers(peers::Args),
     Trust(trust::Args),
     Status(status::Args),
     Service(service::Args),
     Doctor(doctor::Args),
     Secret(secret::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Demo(demo::Args),
     #[command(name = crate::app::demo::AGENT)]
     DemoAgent(demo::AgentArgs),
@@ -147,12 +153,15 @@ impl Command {
             Command::Release(args) => release::run(args, cx),
             Command::Wait(args) => wait::run(args, cx),
             Command::Trace(args) => trace::run(args, cx),
+            Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Trust(args) => trust::run(args, cx),
             Command::Status(_) => status::run(cx),
             Command::Service(args) => service::run(args, cx),
             Command::Doctor(args) => doctor::run(args, cx),
             Command::Secret(args) => secret::run(args, cx),
+            Command::Backup(args) => backup::run(&args, cx),
+            Command::Restore(args) => restore::run(&args, cx),
             Command::Demo(_) => demo::run(cx),
             Command::DemoAgent(_) => demo::agent(cx),
         }
@@ -195,6 +204,12 @@ mod tests {
             "lanpost secret check --json",
             "lanpost secret remove keyring:x",
             "lanpost doctor --share /mnt/x --wait 1m --json",
+            "lanpost log --peer lab --message 01 --since 2h --events --limit 3",
+            "lanpost log verify --file x --json",
+            "lanpost log export --since 2026-02-14",
+            "lanpost log head",
+            "lanpost backup x",
+            "lanpost restore x --force",
             "lanpost read 01 --peek",
             "lanpost ack 01 02 --failed why",
             "lanpost reply 01 - --ack",

@@ -77,6 +77,7 @@ fn lines(status: &Status) -> Vec<String> {
             status.watching, status.missed_events
         ));
     }
+    lines.push(format!("log       {}", status.log_head));
     for wake in &status.wakes {
         let agent = if wake.agent.is_empty() { String::new() } else { format!(" of {}", wake.agent) };
         let detail = wake.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();

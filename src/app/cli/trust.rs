@@ -151,8 +151,9 @@ fn show(cx: &mut Cx, view: &TrustView) -> Result<u8> {
         cx.out.line(format!("  refused   {} ({}), from {first} to {last}", refused.count, refused.cause));
     }
     for step in &view.history {
-        let detail = step.detail.as_deref().unwrap_or_default();
-        cx.out.line(format!("  {}  {}", print::local_time(&step.at), print::line(detail)));
+        let what = step.what.trim_start_matches("key-");
+        let detail = print::line(step.detail.as_deref().unwrap_or_default());
+        cx.out.line(format!("  {}  {what} ({detail})", print::local_time(&step.at)));
     }
     if let Some(pin) = view.keys.iter().find(|pin| pin.state == Standing::Pending) {
         let known = view.keys.iter().any(|pin| pin.state != Standing::Pending);

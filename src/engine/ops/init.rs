@@ -69,8 +69,16 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
     mailbox.and_then(|()| share.touch(&layout::bell(&config.instance))).map_err(refused)?;
     let first_beat = share.stat(&layout::status(&config.instance))?.is_none();
     let mut node = Node { config: config.clone(), db, clock };
+    let events = match node.db.meta("key")? {
+        Some(known) if known == key && !force => vec![],
+        known => {
+            let what = if known.is_none() { "set-up" } else { "set-up-again" };
+            vec![(what, format!("instance {}, key {key}, share {}", config.instance, in_force.share))]
+        }
+    };
     node.db.set_meta("instance", config.instance.as_str())?;
     super::own_key(&mut node)?;
+    node.db.set_meta_and_log("key", &key, &events, node.clock.wall_ms())?;
     node.db.set_meta_once("holder", &hex(&secret::<8>()?))?;
     if first_beat || force {
         // Peers learn from it that we speak lanpost, before a daemon ever ran.

@@ -1,12 +1,14 @@
 //! One function per thing a user can do. The CLI, a library user and every later face call these and nothing else.
 //!
-//! They read and write the local store alone, so they answer at once whatever the share does; `doctor` alone, whose
+//! They read and write the local store (and `backup` and `restore` a file) alone, so they answer at once whatever the share does; `doctor` alone, whose
 //! matter is the share, touches it.
 
 mod ack;
+mod backup;
 mod doctor;
 mod inbox;
 mod init;
+mod log;
 mod peers;
 mod send;
 mod status;
@@ -14,9 +16,11 @@ mod trace;
 mod trust;
 
 pub use ack::{ack, reply};
+pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
 pub use doctor::{Patient, doctor};
 pub use inbox::{find_in, inbox, peek, quarantine, read, release};
 pub use init::{Init, init};
+pub use log::{Verdict, export_log, log, log_head, verify_export, verify_log};
 pub use peers::{PeerView, peers, request_scan, scan_done};
 pub(super) use peers::{answer_scan, scan_wanted};
 pub use send::{Draft, is_unseen, send, send_all};

@@ -9,6 +9,7 @@ use crate::engine::condition::{self, Census, Incident};
 use crate::engine::node::Node;
 use crate::engine::stall::{self, Stall};
 use crate::error::Result;
+use crate::model::chain::Head;
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
 use crate::model::name::Name;
@@ -62,6 +63,8 @@ pub struct Status {
     pub watching: String,
     /// Changes that no notification announced, since the daemon's start.
     pub missed_events: u64,
+    /// The newest entry of the log, as `log verify --expect` takes it.
+    pub log_head: Head,
     /// What happened to the share in the last seven days and was mended, the newest last.
     pub incidents: Vec<Incident>,
     /// What a person should look at; empty when all is well.
@@ -144,6 +147,7 @@ pub fn status(node: &Node) -> Result<Status> {
         wakes: node.db.wakes(5)?,
         watching: condition.watching.clone(),
         missed_events: condition.missed_events,
+        log_head: node.db.log_head()?,
         incidents: lately(&condition, node),
         problems: vec![],
     };

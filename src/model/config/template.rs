@@ -100,6 +100,7 @@ pub fn template(
         "acknowledged files of ours on the share are deleted after this",
     );
     out.time("quarantine", keep.quarantine, KEEP, "what was set aside as unreadable is deleted after this");
+    out.time("events", keep.events, KEEP, "what the log says of anything but messages is deleted after this");
     out.time("gone_after", keep.gone_after, KEEP, "mail for a peer that has been gone for this long fails");
     out.ranged("spool", keep.spool, SPOOL.0, SPOOL.1, "messages that may wait for a peer that is not online");
     out.size("spool_bytes", keep.spool_bytes, SPOOL_BYTES, "and the bytes of their contents");

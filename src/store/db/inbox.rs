@@ -11,7 +11,7 @@ use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Origin, Way};
 use super::quarantine::{self, Quarantined};
 use super::refusals::{self, Refusal};
-use super::{Db, peers, receipts, retention};
+use super::{Db, peers, recall, receipts, retention};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -212,11 +212,17 @@ fn deliver(
         Some(id) => id.clone(),
         None => derived_id(tx, &intake.mailbox, &arrival.text)?,
     };
-    let state = if arrival.expired { State::Expired } else { State::Delivered };
-    let outcome = arrival.expired.then(|| "its time had run out when it arrived".to_owned());
     let peer = arrival.peer.clone();
+    // What its sender was told of it before this state folder was restored, still holds.
+    let told = recall::told(tx, &peer, &id)?;
+    let (state, outcome) = match &told {
+        Some((state, outcome)) => (*state, outcome.clone()),
+        None if arrival.expired => (State::Expired, Some("its time had run out when it arrived".to_owned())),
+        None => (State::Delivered, None),
+    };
     let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
-    let held = arrival.policy == Policy::Hold;
+    // What a person released before the restore is done with.
+    let held = arrival.policy == Policy::Hold && told.is_none();
     let lane = match &intake.via {
         Via::Lane { lease, .. } => arrival.envelope.seq.map(|seq| (*lease, seq)),
         Via::Slot => None,
@@ -242,7 +248,7 @@ fn deliver(
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
     }
-    if arrival.wake && !arrival.expired && !held {
+    if arrival.wake && state == State::Delivered && !held {
         tx.prepare_cached("UPDATE message SET wake = 'due' WHERE n = ?1")?.execute([n])?;
     }
     peers::wrote(tx, &arrival.peer, now)?;
@@ -250,10 +256,12 @@ fn deliver(
         Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),
         Via::Slot => "from the open slot".to_owned(),
     };
-    let route = format!("{route}, {}{}", arrival.verdict.as_str(), if held { ", held" } else { "" });
+    let told_before = if told.is_some() { ", as its sender was told before" } else { "" };
+    let on_hold = if held { ", held" } else { "" };
+    let route = format!("{route}, {}{on_hold}{told_before}", arrival.verdict.as_str());
     log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
     // A lane's deliveries are acknowledged all at once by seq, if they are counted; the open slot has no seq.
-    if arrival.receipt && (arrival.expired || !counted) {
+    if arrival.receipt && told.is_none() && (arrival.expired || !counted) {
         receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
     }
     Ok(Fate::New)

@@ -8,14 +8,17 @@
 //! whole history, and with it an index that goes missing is an error, not a slow daemon.
 
 mod audit;
+mod backup;
 mod cursors;
 mod inbox;
 mod lists;
 mod message;
+mod migrate;
 mod outbox;
 mod peers;
 mod pins;
 mod quarantine;
+mod recall;
 mod receipts;
 mod refusals;
 mod reports;
@@ -27,7 +30,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
-pub use audit::Transition;
+pub use audit::{LogFilter, Snapshot, Transition};
+pub use backup::{Backup, RECALL, Restored};
 pub use cursors::{Cursor, GUARD};
 pub use inbox::{Arrival, Intake, Refused, Taken, Via};
 pub use lists::Filter;
@@ -36,30 +40,13 @@ pub use outbox::{Accepted, LaneOut, Outgoing, Position};
 pub use peers::Peer;
 pub use pins::{How, PinView};
 pub use quarantine::Quarantined;
+pub use recall::Recalled;
 pub use refusals::{Refusal, Refused as RefusedCount};
 pub use wakes::{Due, Ended, Wake};
 
 use crate::error::{Error, Kind, Result};
 use crate::sys::files;
 
-/// Counts the shapes of the database; a store of a newer lanpost is refused.
-const SCHEMA: i64 = 3;
-/// What each version from the second on added, oldest first.
-const SINCE: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-     CREATE INDEX IF NOT EXISTS known_at ON known (at);",
-    "ALTER TABLE message ADD COLUMN verdict TEXT;
-     ALTER TABLE message ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
-     CREATE INDEX message_held ON message (n) WHERE held;
-     ALTER TABLE lane_in ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
-     ALTER TABLE lane_in ADD COLUMN floor_at INTEGER NOT NULL DEFAULT 0;
-     ALTER TABLE peer ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
-     CREATE TABLE pin (peer TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('pinned', 'pending', 'retired', 'revoked')), how TEXT NOT NULL,
-        since INTEGER NOT NULL, PRIMARY KEY (peer, key)) STRICT, WITHOUT ROWID;
-     CREATE TABLE refusal (peer TEXT NOT NULL, cause TEXT NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL,
-        last INTEGER NOT NULL, PRIMARY KEY (peer, cause)) STRICT, WITHOUT ROWID;",
-];
 /// What to do about a store that can't be read.
 const DAMAGED: &str = "move it away; then restore a backup, or start anew (`lanpost init --force`, with --share and --instance as before)";
 /// How long a writer waits for another process's transaction.
@@ -119,32 +106,13 @@ impl Db {
         self.connection.set_prepared_statement_cache_capacity(64);
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;";
         self.connection.execute_batch(pragmas).map_err(|error| failed("open", &self.path, error))?;
-        match self.version()? {
-            0 => self.write("make the tables of", |tx| {
-                // Another process may have made them since we looked.
-                let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-                if version == 0 {
-                    tx.execute_batch(include_str!("schema.sql"))?;
-                    tx.pragma_update(None, "user_version", SCHEMA)?;
-                }
-                Ok(())
-            })?,
-            SCHEMA => {}
-            1..SCHEMA => self.write("bring up to date", |tx| {
-                let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-                for (added, to) in SINCE.iter().zip(2..=SCHEMA).filter(|(_, to)| *to > version) {
-                    tx.execute_batch(added)?;
-                    tx.pragma_update(None, "user_version", to)?;
-                }
-                Ok(())
-            })?,
-            newer => {
-                let cause = format!("its version is {newer}; this lanpost knows version {SCHEMA}");
-                let error = Error::new(Kind::Corrupt, "open the store", self.path.display(), cause);
-                return Err(error.next("use the lanpost that made it, or a newer one"));
-            }
-        }
+        migrate::bring_up_to_date(&mut self)?;
         Ok(self)
+    }
+
+    /// Where it lies, for people.
+    pub fn describe(&self) -> std::path::Display<'_> {
+        self.path.display()
     }
 
     /// A number that changes whenever another process commits: cheap to poll.
@@ -166,10 +134,24 @@ impl Db {
         if self.meta(key)?.as_deref() == Some(value) {
             return Ok(());
         }
+        self.write("write", |tx| remember(tx, key, value))
+    }
+
+    /// Remembers a value and logs what it tells of, in one transaction; writes nothing if it is the same already and
+    /// there is nothing to log. An event is a word, and more in words.
+    pub fn set_meta_and_log(
+        &mut self,
+        key: &str,
+        value: &str,
+        events: &[(&str, String)],
+        now: i64,
+    ) -> Result<()> {
+        if events.is_empty() {
+            return self.set_meta(key, value);
+        }
         self.write("write", |tx| {
-            let sql =
-                "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-            tx.prepare_cached(sql)?.execute([key, value]).map(drop)
+            remember(tx, key, value)?;
+            events.iter().try_for_each(|(what, detail)| audit::event(tx, now, what, "", Some(detail)))
         })
     }
 
@@ -218,6 +200,11 @@ impl Db {
     }
 }
 
+fn remember(tx: &Transaction, key: &str, value: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    tx.prepare_cached(sql)?.execute([key, value]).map(drop)
+}
+
 fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
     // Without room for its shared memory SQLite reports an I/O error and keeps the cause to itself.
     let full = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
@@ -244,36 +231,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_store_is_refused_an_older_one_brought_up_to_date_and_noise_or_nothing_is_no_store() {
+    fn noise_or_nothing_is_no_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lanpost.db");
         crate::sys::files::replace(&path, b"").unwrap();
         let empty = Db::open(&path).unwrap_err();
         assert_eq!(empty.kind(), Kind::Corrupt, "{empty}");
-        drop(Db::open_or_make(&path).unwrap());
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-        assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 4"));
-        let old = Connection::open(&path).unwrap();
-        // The shape of version 1, as far as it differs.
-        old.execute_batch(
-            "DROP INDEX message_held; DROP TABLE known; DROP TABLE pin; DROP TABLE refusal; ALTER TABLE message DROP COLUMN verdict;
-             ALTER TABLE message DROP COLUMN held; ALTER TABLE lane_in DROP COLUMN floor; ALTER TABLE lane_in DROP COLUMN floor_at;
-             ALTER TABLE peer DROP COLUMN doubted; PRAGMA user_version = 1",
-        )
-        .unwrap();
-        Db::open(&path).unwrap().age_rows(0, 0, 0).unwrap();
-        assert_eq!(old.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(SCHEMA));
-        let shape = |c: &Connection| -> Vec<(String, String)> {
-            let sql = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c ORDER BY 1, 2";
-            let mut statement = c.prepare(sql).unwrap();
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-            rows.map(Result::unwrap).collect()
-        };
-        assert_eq!(
-            shape(&old),
-            shape(&Db::in_memory().unwrap().connection),
-            "the same as one that is made anew"
-        );
         let noise = folder.path().join("noise.db");
         crate::sys::files::replace(&noise, &[7; 4096]).unwrap();
         assert_eq!(Db::open(&noise).unwrap_err().kind(), Kind::Corrupt);

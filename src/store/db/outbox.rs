@@ -3,7 +3,7 @@
 //! A batch is numbered in one transaction ([`Db::prepare`]), written to the share, and marked in a second one
 //! ([`Db::sent`]). A crash between the two writes the same numbers again, into a new segment; the recipient knows them.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 
 use super::audit::log;
 use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way};
@@ -17,7 +17,7 @@ use crate::model::report::Cause;
 use crate::model::state::State;
 
 /// How long the recipient has to acknowledge, in milliseconds, before a message is written again for the first time.
-const RESEND: i64 = 60_000;
+pub(super) const RESEND: i64 = 60_000;
 
 /// What the log says of a message whose recipient was never seen when it was accepted.
 pub(super) const STRANGER: &str = "for an instance of which there was no sign yet";
@@ -251,12 +251,8 @@ impl Db {
             return Ok(0);
         }
         self.write("mark mail in", |tx| {
-            let sql = format!(
-                "INSERT INTO transition (at, way, peer, id, what, detail)
-                 SELECT ?2, way, peer, id, 'resend', 'the recipient did not acknowledge it in time'
-                 FROM message WHERE {OVERDUE} AND kind != 'receipt' ORDER BY n"
-            );
-            tx.prepare_cached(&sql)?.execute(params![peer, now])?;
+            let which = format!("{OVERDUE} AND kind != 'receipt'");
+            log_resend(tx, &which, params![peer, now], "the recipient did not acknowledge it in time", now)?;
             let sql = format!("UPDATE message SET resend = 1 WHERE {OVERDUE}");
             tx.prepare_cached(&sql)?.execute(params![peer, now])
         })
@@ -269,12 +265,8 @@ impl Db {
         const UNACKED: &str = "way = 'out' AND state = 'sent' AND lease IS NOT NULL AND NOT resend
                                AND (?1 IS NULL OR peer = ?1)";
         self.write("mark mail in", |tx| {
-            let sql = format!(
-                "INSERT INTO transition (at, way, peer, id, what, detail)
-                 SELECT ?2, way, peer, id, 'resend', 'the share lost what we wrote'
-                 FROM message WHERE {UNACKED} AND kind != 'receipt' ORDER BY n"
-            );
-            let mail = tx.execute(&sql, params![peer, now])?;
+            let which = format!("{UNACKED} AND kind != 'receipt'");
+            let mail = log_resend(tx, &which, params![peer], "the share lost what we wrote", now)?;
             tx.execute(&format!("UPDATE message SET resend = 1 WHERE {UNACKED}"), [peer])?;
             Ok(mail)
         })
@@ -335,6 +327,24 @@ fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<
         && stored.thread == e.thread
         && stored.in_reply_to == e.in_reply_to;
     Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })
+}
+
+/// Logs that the messages of a condition are written again; returns how many.
+fn log_resend(
+    tx: &Transaction,
+    which: &str,
+    given: &[&dyn ToSql],
+    why: &str,
+    now: i64,
+) -> rusqlite::Result<usize> {
+    let mut statement =
+        tx.prepare_cached(&format!("SELECT peer, id FROM message WHERE {which} ORDER BY n"))?;
+    let rows = statement.query_map(given, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows: Vec<(String, String)> = rows.collect::<rusqlite::Result<_>>()?;
+    for (peer, id) in &rows {
+        log(tx, now, Way::Out, peer, id, "resend", Some(why))?;
+    }
+    Ok(rows.len())
 }
 
 fn next_seq(tx: &Transaction, peer: &str, lease: u64) -> rusqlite::Result<u64> {

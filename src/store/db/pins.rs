@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 
 use super::Db;
-use super::audit::log;
-use super::message::{Way, rfc3339};
+use super::audit::event;
+use super::message::rfc3339;
 use crate::error::Result;
 use crate::model::name::Name;
 use crate::model::sign::Key;
@@ -165,11 +165,27 @@ impl Db {
             let gone = tx.execute("DELETE FROM pin WHERE peer = ?1", [name.fold()])?;
             tx.execute("DELETE FROM refusal WHERE peer = ?1", [name.fold()])?;
             if gone > 0 {
-                log(tx, now, Way::In, &name.fold(), "", "trust", Some("all keys were forgotten"))?;
+                event(tx, now, "key-forgotten", &name.fold(), Some("all that were known"))?;
             }
             Ok(gone)
         })
     }
+}
+
+/// The keys that were given up.
+pub(super) fn revoked(c: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = c.prepare("SELECT name, key FROM pin WHERE state = 'revoked'")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Gives keys up that were before the store was restored: nobody believes them again by that.
+pub(super) fn revoke_again(tx: &Transaction, keys: &[(String, String)], now: i64) -> rusqlite::Result<()> {
+    for (name, key) in keys {
+        if let (Ok(name), Ok(key)) = (Name::parse(name), key.parse()) {
+            put(tx, &name, key, Standing::Revoked, How::Hand, now)?;
+        }
+    }
+    Ok(())
 }
 
 fn keys(c: &Connection, fold: &str, now: i64) -> rusqlite::Result<Keys> {
@@ -207,8 +223,8 @@ fn put(
     let given = params![fold, key.to_string(), name.as_str(), standing.as_str(), how.as_str(), now];
     let changed = tx.prepare_cached(sql)?.execute(given)?;
     if changed > 0 {
-        let what = format!("{standing} ({}): {key}", how.as_str());
-        log(tx, now, Way::In, &fold, "", "trust", Some(&what))?;
+        let detail = format!("{}: {key}", how.as_str());
+        event(tx, now, &format!("key-{standing}"), &fold, Some(&detail))?;
     }
     let sql = "DELETE FROM pin WHERE peer = ?1 AND state IN ('retired', 'revoked') AND key NOT IN
                (SELECT key FROM pin WHERE peer = ?1 AND state IN ('retired', 'revoked') ORDER BY since DESC LIMIT ?2)";

@@ -4,6 +4,7 @@ use rusqlite::{Transaction, params};
 use serde::Serialize;
 
 use super::Db;
+use super::audit::event;
 use super::message::rfc3339;
 use crate::error::Result;
 
@@ -56,25 +57,20 @@ impl Quarantined {
         }
     }
 
-    fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<usize> {
+    /// Keeps it; `false` if it was kept before.
+    fn insert(&self, tx: &Transaction, now: i64) -> rusqlite::Result<bool> {
         let sql = "INSERT INTO quarantine (at, source, offset, length, raw, reason, encoding)
                    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS
                    (SELECT 1 FROM quarantine WHERE source = ?2 AND offset = ?3 AND raw = ?5)";
         let (offset, length) = (self.offset as i64, self.length as i64);
-        tx.prepare_cached(sql)?.execute(params![
-            now,
-            self.source,
-            offset,
-            length,
-            self.raw,
-            self.reason,
-            self.encoding
-        ])
+        tx.prepare_cached(sql)?
+            .execute(params![now, self.source, offset, length, self.raw, self.reason, self.encoding])
+            .map(|inserted| inserted > 0)
     }
 }
 
 /// Sets these aside as long as there is room for their bytes; the rest stays in its files and is counted. What was set
-/// aside first stays: it is what tells how it began.
+/// aside first stays: it is what tells how it began. The log tells of it once a read: a flood of bad lines is none of entries.
 pub(super) fn set_aside(tx: &Transaction, all: &[Quarantined], room: u64, now: i64) -> rusqlite::Result<()> {
     if all.is_empty() {
         return Ok(());
@@ -82,14 +78,20 @@ pub(super) fn set_aside(tx: &Transaction, all: &[Quarantined], room: u64, now: i
     let sql = "SELECT count(*), coalesce(sum(octet_length(raw)), 0) FROM quarantine";
     let (mut count, mut bytes): (i64, i64) =
         tx.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut dropped = 0;
+    let (mut dropped, mut news) = (0, vec![]);
     for one in all {
         let size = one.raw.len() as i64;
         if count >= MOST || bytes + size > i64::try_from(room).unwrap_or(i64::MAX) {
             dropped += 1;
-        } else if one.insert(tx, now)? > 0 {
+        } else if one.insert(tx, now)? {
             (count, bytes) = (count + 1, bytes + size);
+            news.push(one);
         }
+    }
+    if let Some(first) = news.first() {
+        let detail = format!("{}, from byte {}: {}", first.source, first.offset, first.reason);
+        let more = if news.len() > 1 { format!(" (and {} more)", news.len() - 1) } else { String::new() };
+        event(tx, now, "set-aside", "", Some(&(detail + &more)))?;
     }
     if dropped > 0 {
         let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2";

@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::audit::log;
+use super::audit::{cut, log};
 use super::message::Way;
 use super::reports::{self, End};
 use crate::model::envelope::RECEIPT;
@@ -131,8 +131,10 @@ fn log_once(
     what: &str,
     detail: &str,
 ) -> rusqlite::Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'out' AND peer = ?1 AND id = ?2) AND NOT EXISTS
-               (SELECT 1 FROM transition WHERE way = 'out' AND peer = ?1 AND id = ?2 AND what = ?3 AND detail = ?4)";
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'out' AND peer = ?1 AND id = ?2) AND NOT EXISTS
+               (SELECT 1 FROM log WHERE way = 'out' AND peer = ?1 AND id = ?2 AND what = ?3 AND detail = ?4)";
+    let detail = cut(detail);
     let news: bool = tx.prepare_cached(sql)?.query_row(params![peer, id, what, detail], |row| row.get(0))?;
     if news {
         log(tx, now, Way::Out, peer, id, what, Some(detail))?;

@@ -10,7 +10,7 @@
 use rusqlite::{Transaction, params};
 
 use super::Db;
-use super::audit::log;
+use super::audit::{self, log};
 use super::message::Way;
 use super::outbox::STRANGER;
 use super::reports::{self, End};
@@ -39,13 +39,13 @@ const DONE: &str = "(way = 'in' AND state IN ('read', 'processed', 'failed', 'ex
 impl Db {
     /// Deletes finished mail to which nothing happened since `before`, among the next rows after row `after`. Returns
     /// the row to go on after, `None` at the end.
-    pub fn age_messages(&mut self, after: i64, before: i64) -> Result<Option<i64>> {
+    pub fn age_messages(&mut self, after: i64, before: i64, now: i64) -> Result<Option<i64>> {
         let last = self.last_row()?;
         let upto = after.saturating_add(SPAN);
         let aged: Vec<(i64, String, String, String)> = self.query("read", |c| {
             let sql = format!(
                 "SELECT n, way, peer, id FROM message m WHERE n > ?1 AND n <= ?2 AND at < ?3 AND ({DONE})
-                 AND NOT EXISTS (SELECT 1 FROM transition t WHERE t.id = m.id AND t.way = m.way AND t.peer = m.peer
+                 AND NOT EXISTS (SELECT 1 FROM log t WHERE t.id = m.id AND t.way = m.way AND t.peer = m.peer
                                  AND t.at >= ?3)"
             );
             let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
@@ -56,15 +56,16 @@ impl Db {
                 for (n, way, peer, id) in &aged {
                     forget(tx, *n, way, peer, id, before)?;
                 }
-                Ok(())
+                audit::drop_aged(tx)?;
+                audit::event(tx, now, "aged-out", "", Some(&format!("{} messages", aged.len())))
             })?;
         }
         Ok((upto < last).then_some(upto))
     }
 
-    /// Deletes some wakes and quarantined lines from before the given times, and ids that need not be known any more.
-    /// Returns whether there may be more.
-    pub fn age_rows(&mut self, wakes: i64, quarantine: i64, now: i64) -> Result<bool> {
+    /// Deletes some wakes, quarantined lines and events of the log from before the given times, and ids that need not be
+    /// known any more. Returns whether there may be more.
+    pub fn age_rows(&mut self, wakes: i64, quarantine: i64, events: i64, now: i64) -> Result<bool> {
         // The newest result of each agent decides about its next wake, so that and what follows it stay.
         let old = "SELECT n FROM wake w WHERE state != 'running' AND ended < ?1 AND n <
                    (SELECT l.n FROM wake l WHERE l.agent = w.agent AND l.state IN ('done', 'failed')
@@ -72,9 +73,10 @@ impl Db {
         let any: bool = self.query("read", |c| {
             let sql = format!(
                 "SELECT EXISTS ({old}) OR EXISTS (SELECT 1 FROM quarantine WHERE at < ?3)
-                 OR EXISTS (SELECT 1 FROM known WHERE at < ?4) OR EXISTS (SELECT 1 FROM refusal WHERE last < ?3)"
+                 OR EXISTS (SELECT 1 FROM known WHERE at < ?4) OR EXISTS (SELECT 1 FROM refusal WHERE last < ?3)
+                 OR EXISTS (SELECT 1 FROM log INDEXED BY log_event WHERE way = 'event' AND at < ?5)"
             );
-            let given = params![wakes, 1, quarantine, now.saturating_sub(KNOWN)];
+            let given = params![wakes, 1, quarantine, now.saturating_sub(KNOWN), events];
             c.prepare_cached(&sql)?.query_row(given, |row| row.get(0))
         })?;
         if !any {
@@ -93,6 +95,11 @@ impl Db {
                 );
                 gone += tx.execute(&sql, params![before, BATCH])?;
             }
+            tx.execute("DELETE FROM told WHERE at < ?1", [now.saturating_sub(KNOWN)])?;
+            let old =
+                "n IN (SELECT n FROM log INDEXED BY log_event WHERE way = 'event' AND at < ?1 LIMIT ?2)";
+            gone += audit::age(tx, old, params![events, BATCH])?;
+            audit::drop_aged(tx)?;
             Ok(gone > 0)
         })
     }
@@ -135,10 +142,10 @@ impl Db {
             let sql = "SELECT id FROM message m INDEXED BY message_unacked
                        WHERE way = 'out' AND state = 'sent' AND peer = ?1 AND lease IS NULL AND at < ?2
                        AND EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND heartbeat IS NULL AND changed_at IS NULL)
-                       AND EXISTS (SELECT 1 FROM message f INDEXED BY message_unacked JOIN transition t USING (id, way, peer)
+                       AND EXISTS (SELECT 1 FROM message f INDEXED BY message_unacked JOIN log t USING (id, way, peer)
                                    WHERE f.way = 'out' AND f.state = 'sent' AND f.peer = ?1 AND f.lease IS NULL
                                    AND t.what = 'queued' AND t.detail = ?3)
-                       AND NOT EXISTS (SELECT 1 FROM transition t WHERE t.id = m.id AND t.way = 'out' AND t.peer = ?1
+                       AND NOT EXISTS (SELECT 1 FROM log t WHERE t.id = m.id AND t.way = 'out' AND t.peer = ?1
                                        AND t.what = ?4) LIMIT ?5";
             let given = params![peer, before, STRANGER, Cause::Unknown.as_str(), BATCH];
             c.prepare_cached(sql)?.query_map(given, |row| row.get(0))?.collect()
@@ -201,8 +208,7 @@ fn forget(tx: &Transaction, n: i64, way: &str, peer: &str, id: &str, at: i64) ->
         tx.prepare_cached(sql)?.execute(params![key(peer, id), at])?;
     }
     tx.prepare_cached("DELETE FROM wake_message WHERE message = ?1")?.execute([n])?;
-    tx.prepare_cached("DELETE FROM transition WHERE id = ?1 AND way = ?2 AND peer = ?3")?
-        .execute([id, way, peer])?;
+    audit::age(tx, "id = ?1 AND way = ?2 AND peer = ?3", params![id, way, peer])?;
     tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n]).map(drop)
 }
 

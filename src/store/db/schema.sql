@@ -1,4 +1,5 @@
 -- The local store of one instance. Every state is a word of model/state; times are wall-clock milliseconds of this PC.
+-- The log of all that happened is in log.sql.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -41,22 +42,20 @@ CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND 
 CREATE INDEX message_counts  ON message (way, state, kind);
 CREATE INDEX message_held    ON message (n)               WHERE held;
 
-CREATE TABLE transition (   -- append-only: everything that ever happened to a message
-    n      INTEGER PRIMARY KEY AUTOINCREMENT,
-    at     INTEGER NOT NULL,
-    way    TEXT NOT NULL,
-    peer   TEXT NOT NULL,
-    id     TEXT NOT NULL,
-    what   TEXT NOT NULL,
-    detail TEXT
-) STRICT;
-CREATE INDEX transition_id ON transition (id);
-
 CREATE TABLE known (        -- incoming messages that aged out, so that they stay known: a hash of peer and id
     key BLOB PRIMARY KEY,
     at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX known_at ON known (at);
+
+CREATE TABLE told (         -- what senders were told of mail that a restored store doesn't have yet
+    peer    TEXT NOT NULL,
+    id      TEXT NOT NULL,
+    state   TEXT NOT NULL,
+    outcome TEXT,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (peer, id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE receipt_due (  -- what the sender of an incoming message has not been told yet
     n      INTEGER PRIMARY KEY AUTOINCREMENT,

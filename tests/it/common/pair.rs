@@ -134,7 +134,7 @@ impl Site {
 
     /// For a config whose state folder is yet to be made: it gets our key, so that peers take it for us.
     pub fn hand_key_to(&self, config: &Config) {
-        std::fs::create_dir_all(&config.state).unwrap();
+        lanpost::sys::files::private_folder(&config.state).unwrap();
         std::fs::copy(self.config.state.join("key"), config.state.join("key")).unwrap();
     }
 

@@ -97,7 +97,9 @@ fn a_rotated_key_is_accepted_silently_with_the_mail_on_its_way() {
     goes_on(&mut pair);
     let history = ops::trust_show(pair.b.node(), &name("a")).unwrap().history;
     assert!(
-        history.iter().any(|step| step.detail.as_deref().unwrap().starts_with("pinned (rotation)")),
+        history.iter().any(
+            |step| step.what == "key-pinned" && step.detail.as_deref().unwrap().starts_with("rotation: ")
+        ),
         "{history:?}"
     );
 }

@@ -68,8 +68,8 @@ fn a_message_that_was_forgotten_does_not_come_again() {
     pair.settle();
     let now = pair.b.clock.wall_ms() + 1;
     let db = &mut pair.b.node_mut().db;
-    db.age_messages(0, now).unwrap();
-    while db.age_rows(0, 0, now + 500 * 86_400_000).unwrap() {}
+    db.age_messages(0, now, now).unwrap();
+    while db.age_rows(0, 0, 0, now + 500 * 86_400_000).unwrap() {}
     assert!(arrived(&pair.b).is_empty());
     append(&pair, "b", ("a", 1, 1), &line);
     pair.run(Duration::from_secs(90));

@@ -1,12 +1,14 @@
 //! The mishaps of a run: what goes wrong, who does something odd, and how it ends.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanpost::model::layout;
 use lanpost::model::name::Name;
+use lanpost::model::state::State;
 use lanpost::model::text::{Encoding, encode};
 
 use super::{PLAIN, STRANGER, Twin, World};
@@ -56,7 +58,7 @@ impl World {
         let Some(node) = self.any() else { return Ok(()) };
         let plan = self.plan;
         let how_long = self.rng.time(1_000, plan.seconds * 300);
-        match self.rng.below(16) {
+        match self.rng.below(if plan.backups { 18 } else { 16 }) {
             0 | 1 if plan.crashes => self.doom(node, 30),
             2 if plan.crashes && self.site(node).is_up() => {
                 let again = self.now + self.rng.time(100, 20_000);
@@ -120,6 +122,7 @@ impl World {
             }
             15 if plan.plain_peer => self.lock_plain()?,
             14 if plan.deletions => self.delete(),
+            16 | 17 if self.site(node).is_up() => self.back_up_or_restore(node)?,
             _ => self.change_weather(),
         }
         Ok(())
@@ -131,6 +134,39 @@ impl World {
         let how = [Moment::Before, Moment::During, Moment::After][self.rng.below(3)];
         self.site(node).note(&format!("DOOM in {steps} {how:?}"));
         self.site_mut(node).doom(steps, how);
+    }
+
+    /// Makes a backup of a node's state folder, or restores the one that was made.
+    fn back_up_or_restore(&mut self, node: usize) -> Result<(), String> {
+        let ours = self.sent.iter().filter(|one| one.from == node).count();
+        let Some((_, accepted)) = self.site(node).backup else {
+            self.site_mut(node).back_up(ours)?;
+            self.bury(node);
+            return Ok(());
+        };
+        // What waits here and was accepted since the backup is nobody's any more.
+        let mut at = 0;
+        let sites = &self.sites;
+        self.sent.retain(|one| {
+            at += usize::from(one.from == node);
+            let state = || sites[node].borrow().state_of(&one.message).map(|message| message.state);
+            one.from != node || at <= accepted || state() > Some(State::Queued)
+        });
+        let mut known = HashSet::new();
+        for one in self.sent.iter_mut() {
+            let Ok(sender) = self.sites[one.from].try_borrow() else { continue };
+            let state = sender.state_of(&one.message).map(|message| message.state);
+            if one.from == node {
+                one.seen = State::Queued;
+            } else if one.to == Some(node) && state >= Some(State::Read) {
+                known.insert((self.names[one.from].fold(), one.message.id.to_string()));
+            }
+        }
+        // Longer than a look may be old.
+        let again = self.now + self.rng.time(10_000, 30_000);
+        self.site_mut(node).restore(again, &known)?;
+        self.went_back.insert(node);
+        Ok(())
     }
 
     fn slot_owner(&self, node: Option<usize>) -> Name {

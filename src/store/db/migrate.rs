@@ -1,0 +1,152 @@
+//! The shape of the database, counted: a store of an older lanpost is brought up to date when it is opened, in one
+//! transaction; one of a newer lanpost is refused.
+
+use rusqlite::Transaction;
+
+use super::{Db, audit};
+use crate::error::{Error, Kind, Result};
+
+/// The version that this lanpost makes.
+pub(super) const SCHEMA: i64 = 4;
+
+/// What leads from each version to the next, from 1 on.
+const STEPS: [fn(&Transaction) -> rusqlite::Result<()>; SCHEMA as usize - 1] = [since_2, since_3, since_4];
+
+/// Makes the tables, or what is missing of them.
+///
+/// # Errors
+/// The store is of a newer lanpost, or can't be written.
+pub(super) fn bring_up_to_date(db: &mut Db) -> Result<()> {
+    match db.version()? {
+        SCHEMA => Ok(()),
+        0..SCHEMA => db.write("bring up to date", |tx| {
+            // Another process may have done it since we looked.
+            let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if version == 0 {
+                tx.execute_batch(concat!(include_str!("schema.sql"), include_str!("log.sql")))?;
+            }
+            for step in STEPS.iter().skip(usize::try_from(version).unwrap_or_default().wrapping_sub(1)) {
+                step(tx)?;
+            }
+            tx.pragma_update(None, "user_version", SCHEMA)
+        }),
+        newer => {
+            let cause = format!("its version is {newer}; this lanpost knows version {SCHEMA}");
+            let error = Error::new(Kind::Corrupt, "open the store", db.path.display(), cause);
+            Err(error.next("use the lanpost that made it, or a newer one"))
+        }
+    }
+}
+
+/// Ids that aged out stay known.
+fn since_2(tx: &Transaction) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+         CREATE INDEX IF NOT EXISTS known_at ON known (at);",
+    )
+}
+
+/// Whom keys belong to, and what was refused; how sure it is who wrote a message; from where on nothing old is news.
+fn since_3(tx: &Transaction) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "ALTER TABLE message ADD COLUMN verdict TEXT;
+         ALTER TABLE message ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+         CREATE INDEX message_held ON message (n) WHERE held;
+         ALTER TABLE lane_in ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE lane_in ADD COLUMN floor_at INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE peer ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
+         CREATE TABLE pin (peer TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('pinned', 'pending', 'retired', 'revoked')), how TEXT NOT NULL,
+            since INTEGER NOT NULL, PRIMARY KEY (peer, key)) STRICT, WITHOUT ROWID;
+         CREATE TABLE refusal (peer TEXT NOT NULL, cause TEXT NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL,
+            last INTEGER NOT NULL, PRIMARY KEY (peer, cause)) STRICT, WITHOUT ROWID;",
+    )
+}
+
+/// The log is a chain; what was logged before is chained as it was found, and the log says so. A restored store
+/// remembers what senders were told.
+fn since_4(tx: &Transaction) -> rusqlite::Result<()> {
+    tx.execute_batch(include_str!("log.sql"))?;
+    let mut statement = tx.prepare("SELECT at, way, peer, id, what, detail FROM transition ORDER BY n")?;
+    let mut rows = statement.query([])?;
+    let (mut count, mut last) = (0, 0);
+    while let Some(row) = rows.next()? {
+        last = row.get(0)?;
+        let mut said = audit::said(row, 1)?;
+        if said.id.is_empty() {
+            // What happened to keys was the one thing that was logged of no message.
+            (said.way, said.what) = ("event".to_owned(), format!("key-{}", said.what));
+        }
+        audit::append(tx, last, &said)?;
+        count += 1;
+    }
+    drop(rows);
+    drop(statement);
+    tx.execute_batch(
+        "DROP TABLE transition;
+         CREATE TABLE told (peer TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, outcome TEXT,
+                            at INTEGER NOT NULL, PRIMARY KEY (peer, id)) STRICT, WITHOUT ROWID",
+    )?;
+    match count {
+        0 => Ok(()),
+        _ => {
+            let detail =
+                format!("the {count} entries before this one were written when the log was no chain yet");
+            audit::event(tx, last, "log-chained", "", Some(&detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::store::db::Way;
+
+    /// The log as version 3 had it.
+    const TO_3: &str = "DROP TABLE log; DROP TABLE told;
+        CREATE TABLE transition (n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, way TEXT NOT NULL,
+                                 peer TEXT NOT NULL, id TEXT NOT NULL, what TEXT NOT NULL, detail TEXT) STRICT;
+        CREATE INDEX transition_id ON transition (id);
+        INSERT INTO transition VALUES (3, 10, 'out', 'lab', 'm1', 'queued', NULL),
+                                      (4, 15, 'in', 'lab', '', 'trust', 'pinned (first-sight): a key'),
+                                      (7, 20, 'out', 'lab', 'm1', 'sent', 'to the lane under lease 1');";
+    /// What version 3 added.
+    const TO_2: &str = "DROP INDEX message_held; DROP TABLE pin; DROP TABLE refusal;
+        ALTER TABLE message DROP COLUMN verdict; ALTER TABLE message DROP COLUMN held;
+        ALTER TABLE lane_in DROP COLUMN floor; ALTER TABLE lane_in DROP COLUMN floor_at;
+        ALTER TABLE peer DROP COLUMN doubted;";
+    /// What version 2 added.
+    const TO_1: &str = "DROP TABLE known;";
+
+    #[test]
+    fn a_newer_store_is_refused_and_an_older_one_brought_up_to_date() {
+        for (version, back) in
+            [(1, [TO_3, TO_2, TO_1].concat()), (2, [TO_3, TO_2].concat()), (3, TO_3.into())]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("lanpost.db");
+            drop(Db::open_or_make(&path).unwrap());
+            let old = Connection::open(&path).unwrap();
+            old.execute_batch(&format!("{back} PRAGMA user_version = {version}")).unwrap();
+            let mut db = Db::open(&path).unwrap();
+            assert_eq!(shape(&old), shape(&Db::in_memory().unwrap().connection), "as one that is made anew");
+            assert_eq!(old.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(SCHEMA));
+            let steps = db.transitions(Way::Out, "lab", &"m1".parse().unwrap()).unwrap();
+            assert_eq!(steps.iter().map(|step| step.what.as_str()).collect::<Vec<_>>(), ["queued", "sent"]);
+            assert_eq!(db.key_history("lab").unwrap().len(), 1);
+            assert_eq!(db.log_head().unwrap().n, 4, "and a word about it");
+            db.age_rows(0, 0, 0, 0).unwrap();
+            old.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 5"));
+        }
+    }
+
+    fn shape(c: &Connection) -> Vec<(String, String)> {
+        let sql = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c ORDER BY 1, 2";
+        let mut statement = c.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+}
