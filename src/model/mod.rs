@@ -4,6 +4,7 @@ pub mod ascii;
 pub mod config;
 pub mod elapsed;
 pub mod envelope;
+pub mod exec;
 pub mod finding;
 pub mod heartbeat;
 pub mod id;

@@ -9,6 +9,7 @@ mod crash;
 mod daemon;
 mod doctor;
 mod exchange;
+mod exec;
 mod faults;
 mod golden;
 mod hostile;

@@ -5,6 +5,7 @@
 
 mod ack;
 mod doctor;
+mod exec;
 mod inbox;
 mod init;
 mod peers;
@@ -15,10 +16,12 @@ mod trust;
 
 pub use ack::{ack, reply};
 pub use doctor::{Patient, doctor};
+pub use exec::{answer, exec};
 pub use inbox::{find_in, inbox, peek, quarantine, read, release};
 pub use init::{Init, init};
 pub use peers::{PeerView, peers, request_scan, scan_done};
 pub(super) use peers::{answer_scan, scan_wanted};
+pub(super) use send::address;
 pub use send::{Draft, is_unseen, send, send_all};
 pub use status::{ShareView, Status, status};
 pub use trace::{Trace, overdue, state_of, trace};

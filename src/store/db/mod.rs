@@ -9,6 +9,7 @@
 
 mod audit;
 mod cursors;
+mod exec;
 mod inbox;
 mod lists;
 mod message;
