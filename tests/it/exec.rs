@@ -170,8 +170,10 @@ fn who_is_not_verified_has_nothing_run() {
     // The name is offered the command; but no key stands behind it.
     let line = r#"{"from":"ghost","to":"lab","type":"exec","id":"q1","content":{"command":"sleep"}}"#;
     fs::write(lan.share().join("messages/to-lab.jsonl"), format!("{line}\n")).unwrap();
-    let trace = lab.sees("q1", "processed");
-    assert!(trace["outcome"].as_str().unwrap().contains("no command that you may call"), "{trace}");
+    let question = until("the question to end", || {
+        lab.inbox().into_iter().find(|message| message["id"] == "q1" && message["state"] == "processed")
+    });
+    assert!(text_of(&question, "outcome").contains("no command that you may call"), "{question}");
     assert!(!begun.exists());
 }
 
