@@ -1,7 +1,8 @@
 //! `lanpost run`: the daemon. Three threads at work, and a shell around them that never blocks.
 //!
 //! - The engine's thread moves mail. It blocks on the share and may hang with it.
-//! - The waker's thread decides about wakes, from the local store alone: they go on while the share hangs.
+//! - The waker's thread decides about wakes and about commands of peers, from the local store alone: both go on while
+//!   the share hangs.
 //! - The watchdog's thread notices that the engine hangs, and says so in the log and in `status`. It alone tells the
 //!   service manager that the daemon lives: as long as the engine does its work, or is known to wait for the share.
 //!
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::adapt::exec::Programs;
 use crate::adapt::service::Keeper;
 use crate::adapt::signals;
 use crate::adapt::wake::command::WakeCommand;
@@ -25,6 +27,7 @@ use crate::app::pulse::Pulse;
 use crate::app::share;
 use crate::app::shell::{Nudge, Said, Shell};
 use crate::app::signal::{Hearer, Signal, queue};
+use crate::engine::exec::{ExecResult, Runner};
 use crate::engine::login::Asks;
 use crate::engine::node::Node;
 use crate::engine::stall::{self, Change, Watchdog};
@@ -64,7 +67,7 @@ fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let clock = node.clock.clone();
     let keeper = log.keeper().clone();
     let another = || Node::open(node.config.clone(), clock.clone());
-    let (waker, mut watchman) = (Waker::new(another()?)?, another()?);
+    let (waker, runner, mut watchman) = (Waker::new(another()?)?, Runner::new(another()?)?, another()?);
     let watchdog = Watchdog::new(&mut watchman)?;
     let places = Places {
         // Where it is, is looked up each time that the watcher is set up.
@@ -79,6 +82,7 @@ fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
         instance: node.instance().to_string(),
         config: config_path.to_owned(),
     };
+    let programs = Programs { instance: node.instance().to_string(), config: config_path.to_owned() };
     let hello = format!(
         "lanpost {} runs instance {} on {}",
         env!("CARGO_PKG_VERSION"),
@@ -104,12 +108,21 @@ fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let beat = pulse.clone();
     spawn("engine", &to_shell, move || move_mail(engine, &for_engine, &said, &nudge, &noted, &beat))?;
     let (said, noted) = (to_shell.clone(), log.clone());
-    spawn("waker", &to_shell, move || see_to_wakes(waker, &for_waker, &said, &noted))?;
+    spawn("waker", &to_shell, move || see_to_work(waker, runner, &for_waker, &said, &noted))?;
     let noted = log.clone();
     spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, &noted, &pulse))?;
     keeper.ready(&hello);
 
-    let shell = Shell { log: log.clone(), root, reached, places, wake: Arc::new(wake), to_engine, to_waker };
+    let shell = Shell {
+        log: log.clone(),
+        root,
+        reached,
+        places,
+        wake: Arc::new(wake),
+        programs: Arc::new(programs),
+        to_engine,
+        to_waker,
+    };
     let ended = runtime.block_on(shell.run(stop, for_shell));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
@@ -232,40 +245,60 @@ fn rest_until(signals: &Hearer, rest: Duration, hints: &mut Hints) -> Option<&'s
     }
 }
 
-/// The waker's thread.
-fn see_to_wakes(
+/// The waker's thread: agents to wake, commands of peers to run.
+fn see_to_work(
     mut waker: Waker,
+    mut runner: Runner,
     nudges: &Receiver<Nudge>,
     shell: &UnboundedSender<Said>,
     log: &Log,
 ) -> Result<()> {
-    let mut results: Vec<WakeResult> = vec![];
+    let (mut woken, mut ran): (Vec<WakeResult>, Vec<ExecResult>) = (vec![], vec![]);
     let mut stopping = false;
     loop {
-        let done =
-            if stopping { waker.note(&results).map(|()| None) } else { waker.step(&results).map(Some) };
-        let rest = match done {
-            Ok(None) => return Ok(()),
-            Ok(Some(step)) => {
-                results.clear();
-                if let Some(order) = step.order {
-                    let _ = shell.send(Said::Wake(order));
-                }
-                step.rest
-            }
-            Err(error) if error.is_retryable() => {
-                log.problem(&error.to_string());
-                // A wake's result must not be lost to a full disk: the same ones come again.
-                STORE_FAILED
-            }
-            Err(error) => return Err(error),
+        let wakes = match stopping {
+            true => waker.note(&woken).map(|()| None),
+            false => waker.step(&woken).map(Some),
         };
+        let wakes = wakes.map(|step| {
+            woken.clear();
+            let step = step?;
+            step.order.into_iter().for_each(|order| drop(shell.send(Said::Wake(order))));
+            Some(step.rest)
+        });
+        let programs = match stopping {
+            true => runner.note(&ran).map(|()| None),
+            false => runner.step(&ran).map(Some),
+        };
+        let programs = programs.map(|step| {
+            ran.clear();
+            let step = step?;
+            step.refused.iter().for_each(|refused| log.info(refused));
+            step.order.into_iter().for_each(|order| drop(shell.send(Said::Run(Box::new(order)))));
+            Some(step.rest)
+        });
+        if stopping && wakes.is_ok() && programs.is_ok() {
+            return Ok(());
+        }
+        let mut rest = Duration::MAX;
+        for done in [wakes, programs] {
+            rest = rest.min(match done {
+                Ok(rested) => rested.unwrap_or(STORE_FAILED),
+                Err(error) if error.is_retryable() => {
+                    log.problem(&error.to_string());
+                    // A result must not be lost to a full disk: the same ones come again.
+                    STORE_FAILED
+                }
+                Err(error) => return Err(error),
+            });
+        }
         let mut next = nudges.recv_timeout(rest);
         loop {
             match next {
                 Ok(Nudge::Look) => {}
-                Ok(Nudge::Woken(result)) => results.push(result),
-                // A wake that ended is written down before anything else, or it would be repeated.
+                Ok(Nudge::Woken(result)) => woken.push(result),
+                Ok(Nudge::Ran(result)) => ran.push(*result),
+                // What ended is written down before anything else, or it would be repeated.
                 Ok(Nudge::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     stopping = true;
                     break;

@@ -12,12 +12,14 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::adapt::exec::Programs;
 use crate::adapt::wake::command::WakeCommand;
 use crate::adapt::watch::{Places, Seen, Watch};
 use crate::app::log::Log;
 use crate::app::share::Reached;
 use crate::app::signal::{Signal, Teller};
 use crate::engine::Mounted;
+use crate::engine::exec::{ExecOrder, ExecResult};
 use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::{Error, Kind, Result};
 use crate::model::mount::Announcer;
@@ -38,6 +40,8 @@ pub enum Nudge {
     Look,
     /// A wake ended.
     Woken(WakeResult),
+    /// A program that a peer had run ended.
+    Ran(Box<ExecResult>),
     /// Write down what ended, and stop.
     Stop,
 }
@@ -46,6 +50,8 @@ pub enum Nudge {
 pub enum Said {
     /// Wake an agent.
     Wake(WakeOrder),
+    /// Run a program for a peer.
+    Run(Box<ExecOrder>),
     /// Set the watcher up anew: it missed something.
     Rearm,
     /// A thread ended, so.
@@ -64,6 +70,8 @@ pub struct Shell {
     pub places: Places,
     /// How agents are woken.
     pub wake: Arc<WakeCommand>,
+    /// How programs are run for peers.
+    pub programs: Arc<Programs>,
     /// The way to the engine's thread.
     pub to_engine: Teller,
     /// The way to the waker's thread.
@@ -86,22 +94,30 @@ impl Shell {
         let (mut watch, mut arming, mut again) = (None, true, false);
         let mut retry = tokio::time::interval(RETRY);
         let mut wakes: JoinSet<WakeResult> = JoinSet::new();
+        let mut programs: JoinSet<ExecResult> = JoinSet::new();
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 reason = &mut stop => {
                     // What has ended by now has ended, though nobody looked yet.
-                    if !wakes.is_empty() {
+                    if !wakes.is_empty() || !programs.is_empty() {
                         tokio::time::sleep(LAST_LOOK).await;
                     }
                     while let Some(Ok(result)) = wakes.try_join_next() {
                         let _ = self.to_waker.send(Nudge::Woken(result));
+                    }
+                    while let Some(Ok(result)) = programs.try_join_next() {
+                        let _ = self.to_waker.send(Nudge::Ran(Box::new(result)));
                     }
                     return self.stop(reason, threads).await;
                 }
                 Some(Ok(result)) = wakes.join_next(), if !wakes.is_empty() => {
                     self.log.info(&format!("wake {}: {}", result.wake, result.detail));
                     let _ = self.to_waker.send(Nudge::Woken(result));
+                }
+                Some(Ok(result)) = programs.join_next(), if !programs.is_empty() => {
+                    self.log.info(&format!("exec {}: {}", result.question.id, result.answer.outcome()));
+                    let _ = self.to_waker.send(Nudge::Ran(Box::new(result)));
                 }
                 Some(new) = watches.recv() => {
                     (watch, arming) = (new, false);
@@ -123,6 +139,12 @@ impl Shell {
                         self.log.info(&format!("wake {}: {} messages", order.wake, order.messages.len()));
                         let wake = self.wake.clone();
                         wakes.spawn(async move { wake.run(&order).await });
+                    }
+                    Some(Said::Run(order)) => {
+                        let ExecOrder { question, command, .. } = &*order;
+                        self.log.info(&format!("exec {}: runs {command} for {}", question.id, question.peer));
+                        let run = self.programs.clone();
+                        programs.spawn(async move { run.run(*order).await });
                     }
                     Some(Said::Rearm) if arming => again = true,
                     Some(Said::Rearm) => {

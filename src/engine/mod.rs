@@ -10,6 +10,7 @@
 mod beat;
 pub mod condition;
 mod deliver;
+pub mod exec;
 mod gate;
 mod hint;
 mod intake;

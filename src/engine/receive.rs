@@ -26,6 +26,7 @@ use crate::engine::quota::{self, Quotas, Waiting};
 use crate::engine::tails::Tails;
 use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
+use crate::model::exec::{EXEC, RESULT};
 use crate::model::layout::{self, LaneFile, SharePath};
 use crate::model::name::Name;
 use crate::model::pace::Places;
@@ -403,7 +404,7 @@ impl Mailbox {
             arrival.receipt =
                 matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
             arrival.policy = node.config.policy(&arrival.peer, arrival.verdict);
-            arrival.wake = wakes && arrival.envelope.kind != RECEIPT;
+            arrival.wake = wakes && ![RECEIPT, EXEC, RESULT].contains(&arrival.envelope.kind.as_str());
             // The time is the sender's clock, reckoned from its heartbeat: ours may be an hour off. Unknown is in time.
             let theirs = beat.and_then(|(peer, beat)| {
                 let written = chrono::DateTime::parse_from_rfc3339(&beat.timestamp).ok()?.timestamp_millis();

@@ -1,7 +1,8 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
 //! Grammar: `instance`, `agents`, `state`, then `trust`, the tables `share`, `look`, `wake`, `limits`,
-//! `keep`, `log`, `plain` and one `peers.NAME` for each peer with whom something is agreed; see [`template`].
+//! `keep`, `log`, `plain`, one `peers.NAME` for each peer with whom something is agreed, and
+//! one `commands.NAME` for each command that is offered; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
 //! that nobody downstream overflows a clock or busy-loops; a secret is named by a reference ([`SecretRef`]), and what
@@ -9,6 +10,7 @@
 //! Paths are only joined, never looked up: the same text gives the same value on every system.
 
 mod command;
+mod remote;
 mod template;
 mod value;
 
@@ -21,6 +23,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
 use crate::error::{Error, Result};
+use crate::model::exec::RemoteCommand;
 use crate::model::name::Name;
 use crate::model::secret::{SecretRef, WAY_OUT};
 use crate::model::trust::{Policy, Trust, Verdict};
@@ -74,6 +77,9 @@ pub struct Config {
     /// What is agreed with single peers.
     #[serde(default, deserialize_with = "peers")]
     pub peers: Peers,
+    /// What peers may have run here, by name.
+    #[serde(default, deserialize_with = "remote::commands")]
+    pub commands: BTreeMap<String, RemoteCommand>,
 }
 
 /// The tables `peers.NAME`, by the folds of the names.
@@ -339,7 +345,8 @@ pub fn parse(text: &str, origin: &Path) -> Result<Config> {
         Some(SecretRef::File(path)) => Some(path),
         _ => None,
     };
-    for path in [&mut config.state, &mut config.share.path].into_iter().chain(secret) {
+    let folders = config.commands.values_mut().filter_map(|command| command.folder.as_mut());
+    for path in [&mut config.state, &mut config.share.path].into_iter().chain(secret).chain(folders) {
         if !is_windows_absolute(&path.to_string_lossy()) {
             *path = folder.join(&*path);
         }

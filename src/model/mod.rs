@@ -5,6 +5,7 @@ pub mod chain;
 pub mod config;
 pub mod elapsed;
 pub mod envelope;
+pub mod exec;
 pub mod finding;
 pub mod heartbeat;
 pub mod id;

@@ -66,3 +66,32 @@ pub fn kill_tree(pid: u32) {
 pub fn terminate(pid: u32) {
     platform::terminate(pid);
 }
+
+/// An isolated child and all it started, which is ended when this is dropped.
+#[derive(Debug)]
+pub struct Tree(Option<u32>);
+
+impl Tree {
+    /// The tree of a child with this number, if it still has one.
+    pub fn of(pid: Option<u32>) -> Tree {
+        Tree(pid)
+    }
+
+    /// Ends it now.
+    pub fn kill(&self) {
+        if let Some(pid) = self.0 {
+            kill_tree(pid);
+        }
+    }
+
+    /// The child has ended by itself; what it left running goes on.
+    pub fn let_go(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

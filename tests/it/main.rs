@@ -11,6 +11,7 @@ mod crash;
 mod daemon;
 mod doctor;
 mod exchange;
+mod exec;
 mod faults;
 mod golden;
 mod hostile;

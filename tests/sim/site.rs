@@ -114,6 +114,7 @@ impl Site {
             trust: Default::default(),
             plain: Default::default(),
             peers: Default::default(),
+            commands: Default::default(),
         };
         if manner != Manner::Absent {
             config.wake.command = vec!["agent".into()];

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::engine::wake::{Outcome, WakeOrder, WakeResult};
 use crate::model::ascii;
 use crate::model::text::said;
-use crate::sys::process;
+use crate::sys::process::{self, Tree};
 
 /// How much of the end of stderr is told, in bytes of UTF-8.
 const TOLD: usize = 500;
@@ -88,7 +88,7 @@ impl WakeCommand {
     }
 
     async fn attend(&self, mut child: Child, order: &WakeOrder) -> (Outcome, String) {
-        let guard = Tree(child.id());
+        let tree = Tree::of(child.id());
         let mail = serde_json::to_string(&order.messages).unwrap_or_default();
         let mail = if process::pipes_are_utf8() { mail } else { ascii::escaped(&mail) };
         let stdin = child.stdin.take();
@@ -103,14 +103,14 @@ impl WakeCommand {
         let status = timeout(self.timeout, child.wait()).await;
         let killed = status.is_err();
         if killed {
-            guard.kill();
+            tree.kill();
             let _ = child.kill().await;
         }
         let said = timeout(DRAIN, &mut stderr).await.ok().and_then(Result::ok).unwrap_or_default();
         for task in [feed.abort_handle(), stdout.abort_handle(), stderr.abort_handle()] {
             task.abort();
         }
-        std::mem::forget(guard);
+        tree.let_go();
         match status {
             Err(_) => {
                 let limit = humantime::format_duration(self.timeout);
@@ -119,23 +119,6 @@ impl WakeCommand {
             Ok(Err(error)) => (Outcome::Temporary, format!("lost sight of the command: {error}")),
             Ok(Ok(status)) => (judge(status.code()), worded(&describe(status), &said)),
         }
-    }
-}
-
-/// Ends a command's whole tree when the daemon stops in the middle of a wake.
-struct Tree(Option<u32>);
-
-impl Tree {
-    fn kill(&self) {
-        if let Some(pid) = self.0 {
-            process::kill_tree(pid);
-        }
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

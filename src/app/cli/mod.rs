@@ -8,6 +8,7 @@ mod args;
 mod backup;
 mod demo;
 mod doctor;
+mod exec;
 mod exit;
 mod inbox;
 mod init;
@@ -76,6 +77,7 @@ enum Command {
     Log(log::Args),
     Peers(peers::Args),
     Trust(trust::Args),
+    Exec(exec::Args),
     Status(status::Args),
     Service(service::Args),
     Doctor(doctor::Args),
@@ -156,6 +158,7 @@ impl Command {
             Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Trust(args) => trust::run(args, cx),
+            Command::Exec(args) => exec::run(args, cx),
             Command::Status(_) => status::run(cx),
             Command::Service(args) => service::run(args, cx),
             Command::Doctor(args) => doctor::run(args, cx),
@@ -217,6 +220,7 @@ mod tests {
             "lanpost --json service status --instance lab",
             "lanpost service logs --follow -n 20 --config c",
             "lanpost wait --timeout 5m --from lab --thread t",
+            "lanpost exec lab disk path=/home n=3 --timeout 20m --json",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }

@@ -96,7 +96,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         create: args.create,
         ..Draft::new(args.to, args.body.content(cx, node.config.limits.message.0)?)
     };
-    let message = accept(cx, &mut node, draft)?;
+    let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
     if !args.create && ops::is_unseen(&node, &message)? {
         let to = print::line(&message.to).into_owned();
         cx.note(&format!(
@@ -119,11 +119,11 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 }
 
 /// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.
-fn accept(cx: &mut Cx, node: &mut Node, draft: Draft) -> Result<Message> {
-    match ops::send(node, draft.clone()) {
+pub fn accept(cx: &mut Cx, node: &mut Node, store: impl Fn(&mut Node) -> Result<Message>) -> Result<Message> {
+    match store(node) {
         Err(unknown) if unknown.is_not_found() => {
             scan(cx, node)?;
-            ops::send(node, draft).map_err(|still| match condition::hindrance(&node.db) {
+            store(node).map_err(|still| match condition::hindrance(&node.db) {
                 Ok(Some(cause)) if still.is_not_found() => still
                     .next(format!("{cause}; so who joined lately is not known: try later, or add --create")),
                 _ => still,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::send::{Draft, send};
 use crate::engine::node::Node;
 use crate::error::{Error, Result};
+use crate::model::exec::EXEC;
 use crate::model::name::{Address, Name};
 use crate::model::state::State;
 use crate::store::db::{Message, Way};
@@ -20,6 +21,10 @@ pub fn ack(node: &mut Node, prefixes: &[String], failed: Option<&str>) -> Result
         .iter()
         .map(|prefix| super::one(node, prefix, Some(Way::In), Way::In))
         .collect::<Result<Vec<_>>>()?;
+    if let Some(own) = messages.iter().find(|message| message.kind == EXEC) {
+        let cause = "it asks lanpost to run a command, and lanpost answers it";
+        return Err(Error::usage("acknowledge", &own.id, cause));
+    }
     if let Some(done) = messages.iter().find(|message| message.state.is_final() && message.state != state) {
         let cause = format!("it is {} already", done.state);
         return Err(Error::usage("acknowledge", &done.id, cause));

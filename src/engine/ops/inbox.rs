@@ -2,6 +2,7 @@
 
 use crate::engine::node::Node;
 use crate::error::{Error, Result};
+use crate::model::exec::EXEC;
 use crate::model::state::State;
 use crate::store::db::{Filter, Message, Quarantined, Way};
 
@@ -15,9 +16,13 @@ pub fn peek(node: &Node, prefix: &str) -> Result<Message> {
     super::one(node, prefix, Some(Way::In), Way::In)
 }
 
-/// Marks one incoming message read and returns it. A second read changes nothing.
+/// Marks one incoming message read and returns it. A second read changes nothing, nor does looking at a question that
+/// is lanpost's own to answer.
 pub fn read(node: &mut Node, prefix: &str) -> Result<Message> {
     let message = peek(node, prefix)?;
+    if message.kind == EXEC {
+        return Ok(message);
+    }
     if message.held {
         return Err(is_held("read", &message));
     }

@@ -105,7 +105,7 @@ pub fn is_unseen(node: &Node, message: &Message) -> Result<bool> {
 }
 
 /// Checks a draft and makes the row to store.
-fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
+pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     let wall = node.clock.wall();
     let (to, max) = recipient(node, &draft.to, draft.create)?;
     let from = Address { instance: node.instance().clone(), agent: draft.agent };

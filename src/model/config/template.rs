@@ -117,8 +117,16 @@ pub fn template(
         "mail that is not signed: \"allow\", \"hold\" until `lanpost release`, or \"deny\"",
     );
     out.note("a peer's own policy counts before this one: the key `policy` of a table `[peers.NAME]`");
-    Ok(out.0)
+    Ok(out.0 + COMMANDS)
 }
+
+/// How a command is offered to peers; none is unless somebody writes it.
+const COMMANDS: &str = "
+# [commands.disk] offers a command to peers, for `lanpost exec`; docs/operations.md has all of it
+# run = [\"df\", \"-h\", \"{path}\"]
+# peers = [\"lab\"]
+# args.path = { type = \"choice\", of = [\"/\", \"/home\"] }
+";
 
 /// The template as it grows. Writing to a `String` cannot fail.
 struct Lines(String);

@@ -35,7 +35,11 @@ impl Db {
             let (index, open) = match (filter.held, filter.all) {
                 (true, _) => ("INDEXED BY message_held", "AND held AND state = 'delivered'"),
                 (false, true) => ("NOT INDEXED", ""),
-                (false, false) => ("INDEXED BY message_open", "AND state IN ('delivered', 'read') AND NOT held"),
+                // Questions are lanpost's to answer, not the agent's.
+                (false, false) => (
+                    "INDEXED BY message_open",
+                    "AND state IN ('delivered', 'read') AND NOT held AND kind != 'exec'",
+                ),
             };
             let from = filter.from.as_ref().map_or("", |_| "AND peer = ?2");
             let thread = filter.thread.as_ref().map_or("", |_| "AND thread = ?3");
@@ -148,7 +152,7 @@ impl Db {
 }
 
 /// A lane has a lanpost at its other end; of the open slot's writers only those with a heartbeat do. A report has none.
-fn understands_receipts(tx: &Transaction, message: &Message) -> rusqlite::Result<bool> {
+pub(super) fn understands_receipts(tx: &Transaction, message: &Message) -> rusqlite::Result<bool> {
     if message.kind == REPORT {
         return Ok(false);
     }

@@ -10,6 +10,7 @@
 mod audit;
 mod backup;
 mod cursors;
+mod exec;
 mod inbox;
 mod lists;
 mod message;

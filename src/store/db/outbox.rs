@@ -305,7 +305,7 @@ impl Db {
     }
 }
 
-fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<Accepted> {
+pub(super) fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<Accepted> {
     let id = message.id.as_str();
     if let Some(n) = message.insert(tx, now)? {
         // An open slot alone is no sign: anybody may have made it, by a typing error, say.

@@ -61,6 +61,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         trust: Default::default(),
         plain: Default::default(),
         peers: Default::default(),
+        commands: Default::default(),
     }
 }
 
