@@ -72,6 +72,8 @@ pub struct ExecStep {
 pub struct Runner {
     node: Node,
     running: usize,
+    /// What was begun before was answered.
+    begun: bool,
 }
 
 impl Runner {
@@ -80,12 +82,23 @@ impl Runner {
     /// # Errors
     /// The local store's.
     pub fn new(node: Node) -> Result<Runner> {
-        let mut runner = Runner { node, running: 0 };
-        for question in runner.node.db.questions(State::Read, usize::MAX >> 1)? {
-            let reason = "the daemon ended while it ran; it is not run again";
-            runner.answer(&question, Answer::without(Status::Lost, reason))?;
-        }
+        let mut runner = Runner { node, running: 0, begun: false };
+        runner.begin()?;
         Ok(runner)
+    }
+
+    /// Answers what was begun before; `false` if nothing may be begun yet: a restored store has to be told first which
+    /// questions it answered.
+    fn begin(&mut self) -> Result<bool> {
+        if self.begun || self.node.db.is_to_recall()? {
+            return Ok(self.begun);
+        }
+        for question in self.node.db.questions(State::Read, usize::MAX >> 1)? {
+            let reason = "the daemon ended while it ran; it is not run again";
+            self.answer(&question, Answer::without(Status::Lost, reason))?;
+        }
+        self.begun = true;
+        Ok(true)
     }
 
     /// Writes down how programs ended, and starts none. After an error it may be repeated.
@@ -107,8 +120,10 @@ impl Runner {
     /// The local store's.
     pub fn step(&mut self, results: &[ExecResult]) -> Result<ExecStep> {
         self.note(results)?;
-        let next =
-            if self.running < AT_ONCE { self.node.db.questions(State::Delivered, 1)?.pop() } else { None };
+        let next = match self.begin()? && self.running < AT_ONCE {
+            true => self.node.db.questions(State::Delivered, 1)?.pop(),
+            false => None,
+        };
         let Some(question) = next else { return Ok(ExecStep { order: None, refused: None, rest: IDLE }) };
         let (order, refused) = match self.judge(&question) {
             Ok(order) => {

@@ -102,7 +102,7 @@ impl Waker {
     /// The local store's.
     pub fn step(&mut self, results: &[WakeResult]) -> Result<WakeStep> {
         self.note(results)?;
-        if self.in_flight || self.node.config.wake.command.is_empty() {
+        if self.in_flight || self.node.config.wake.command.is_empty() || self.node.db.is_to_recall()? {
             return Ok(WakeStep { order: None, rest: IDLE });
         }
         Ok(match decide(&mut self.node)? {

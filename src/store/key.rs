@@ -21,10 +21,14 @@ use crate::model::name::Name;
 use crate::model::sign::Signer;
 use crate::sys::files;
 
-const KEY: &str = "key";
-const PUBLIC: &str = "key.pub";
+/// The secret half.
+pub const KEY: &str = "key";
+/// The public half.
+pub const PUBLIC: &str = "key.pub";
 const PAST: &str = "key.past";
 const NEXT: &str = "key.next";
+/// All of them.
+pub const FILES: [&str; 4] = [KEY, PUBLIC, PAST, NEXT];
 
 /// Loads the key pair of the state folder, making it from `random` if there is none.
 ///

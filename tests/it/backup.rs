@@ -105,6 +105,27 @@ fn a_restored_older_state_neither_loses_nor_repeats_mail() {
 }
 
 #[test]
+fn no_agent_is_woken_before_it_is_known_what_was_done_since() {
+    let mut pair = Pair::with(woken);
+    let folder = state_folder();
+    let file = folder.path().join("a.backup");
+    pair.a.answer = None;
+    pair.b.send("a", &texts("to a", 1));
+    pair.until("mail", |pair| pair.a.inbox().len() == 1);
+    backup(&mut pair.a, &file);
+    let id = pair.a.inbox()[0].id.to_string();
+    ops::ack(pair.a.node_mut(), &[id], None).unwrap();
+    pair.run(Duration::from_secs(30));
+    let wakes = pair.a.wakes.len();
+    restore(&mut pair.a, &file);
+    assert_eq!(pair.a.inbox()[0].state, State::Delivered);
+    pair.a.step_waker();
+    pair.a.run(Duration::from_secs(60));
+    assert_eq!(pair.a.inbox()[0].state, State::Processed);
+    assert_eq!(pair.a.wakes.len(), wakes);
+}
+
+#[test]
 fn no_number_is_used_twice_so_nothing_shows_as_delivered_before_it_is() {
     for by_hand in [false, true] {
         for pass in [false, true] {

@@ -8,6 +8,7 @@ mod forged;
 mod keys;
 mod policy;
 mod replayed;
+mod restored;
 
 use lanpost::model::heartbeat::Heartbeat;
 use lanpost::model::layout::{self, LaneFile};

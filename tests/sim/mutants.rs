@@ -19,14 +19,13 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "known ids are dropped",
         file: "src/store/db/inbox.rs",
-        with: "    let Some(n) = message.insert(tx, now)? else { return Ok(false) };",
+        with: "    let n = if known { None } else { message.insert_from(tx, now, &origin)? };",
         without: "    let mut message = message;
-    let n = match message.insert(tx, now)? {
-        Some(n) => n,
+    let n = match message.insert_from(tx, now, &origin)? {
+        Some(n) => Some(n),
         None => {
             message.id = derived_id(tx, &intake.mailbox, &arrival.text)?;
-            let Some(n) = message.insert(tx, now)? else { return Ok(false) };
-            n
+            message.insert_from(tx, now, &origin)?
         }
     };",
     },
@@ -97,8 +96,14 @@ const MORE: &[Mutant] = &[
     Mutant {
         name: "a restored share is noticed",
         file: "src/engine/mend.rs",
-        with: "Ok(found.filter(|beat| beat.beat < written).map(",
-        without: "Ok(found.filter(|beat| beat.beat < written && written == 0).map(",
+        with: ".filter(|beat| beat.beat < written)",
+        without: ".filter(|beat| beat.beat < written && written == 0)",
+    },
+    Mutant {
+        name: "a restored state folder recalls what it did",
+        file: "src/engine/recall.rs",
+        with: "        self.due.is_some()",
+        without: "        false",
     },
     Mutant {
         name: "the last bytes read are read again",

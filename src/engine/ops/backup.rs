@@ -16,6 +16,7 @@ use crate::model::envelope::format_time;
 use crate::model::ledger::Inquiry;
 use crate::model::name::Name;
 use crate::store::db::{Backup, Db};
+use crate::store::key;
 use crate::sys::clock::Clock;
 use crate::sys::files;
 use crate::sys::flock::LocalLock;
@@ -287,12 +288,26 @@ fn is_no_newer(db: &Db, from: &Db, found: &Backup) -> Result<()> {
         .next("`--force` restores all the same, and keeps that state aside"))
 }
 
-/// Writes the state folder's files as the backup has them; one that differs is kept aside.
+/// Writes the state folder's files as the backup has them; one that differs is kept aside. A key that was rotated since
+/// stays: it is the one that peers know.
 fn put_files(config: &Config, found: &Backup, stamp: &str) -> Result<Vec<String>> {
     let mut written = vec![];
+    let text = |wanted: &str| {
+        let bytes = found.files.iter().find(|(name, _)| name == wanted).map(|(_, bytes)| bytes)?;
+        std::str::from_utf8(bytes).ok().map(str::trim)
+    };
+    let rotated = match text(key::PUBLIC) {
+        // Damaged, it is one more reason to take the backup's.
+        Some(backed_up) => {
+            key::past(&config.state).is_ok_and(|past| past.iter().any(|link| link.key == backed_up))
+        }
+        None => false,
+    };
+    let is_newer =
+        |name: &str| rotated && key::FILES.contains(&name) && files::exists(&config.state.join(key::KEY));
     for (name, bytes) in found.files.iter().filter(|(name, _)| is_kept(name)) {
         // A name of the backup's is one of this folder and of no other.
-        if name.contains(['/', '\\', ':']) || name.starts_with('.') {
+        if name.contains(['/', '\\', ':']) || name.starts_with('.') || is_newer(name) {
             continue;
         }
         let path = config.state.join(name);

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::audit::log;
 use super::message::{NewMessage, Way};
 use super::outbox::RESEND;
-use super::{Db, receipts};
+use super::{Db, RECALL, receipts};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -28,6 +28,11 @@ pub struct Recalled {
 }
 
 impl Db {
+    /// Whether this store went back in time, and was not told yet what it did since. Until then nothing is handed over.
+    pub fn is_to_recall(&self) -> Result<bool> {
+        Ok(self.meta(RECALL)?.is_some_and(|why| !why.is_empty()))
+    }
+
     /// Takes in what stands in our lane to `peer` under `lease`.
     pub fn recall(&mut self, peer: &str, lease: u64, lines: &[Envelope], now: i64) -> Result<Recalled> {
         self.write("recall mail in", |tx| {
