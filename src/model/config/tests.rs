@@ -158,9 +158,10 @@ fn the_template_names_the_user_and_where_the_password_is() {
     assert_eq!(read(&text).share, share, "{text}");
 }
 
-/// The template's lines, with those of the commented-out defaults as `(line, key, comment above)`.
+/// The template's lines, with those of the commented-out defaults as `(line, key, comment above)`. The command at its
+/// end is an example, and no default.
 fn defaults(text: &str) -> Vec<(usize, &str, &str)> {
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.lines().take_while(|line| !line.starts_with("# [commands.")).collect();
     let value = |line: &'_ str| line.starts_with("# ") && line.contains(" = ");
     let found = (1..lines.len()).filter(|&i| value(lines[i]));
     found.map(|i| (i, lines[i][2..].split(" = ").next().unwrap(), lines[i - 1])).collect()
