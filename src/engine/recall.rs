@@ -11,9 +11,9 @@
 //! | the lease, and numbers in our lanes | | a new lease, so that no number means two messages, and no old receipt a new message |
 //! | mail that waited in the spool and was not on the share | nobody | it is gone; `restore` keeps the former state aside |
 //!
-//! Until then no agent is woken, and no command of a peer run: for a folder that was copied by hand only from where the
-//! share has told of it. Mail for which the agent was woken, and which it neither read nor acknowledged, wakes it again: nobody was told of
-//! that. What senders deleted since, after their `keep.segments`, does not come again.
+//! Until then no agent is woken and no command of a peer run; with a folder that was copied by hand, once the share has
+//! told that it was. Mail for which the agent was woken, and which it neither read nor acknowledged, wakes it again: nobody
+//! was told of that. What senders deleted since, after their `keep.segments`, does not come again.
 //!
 //! Recognised by the word that `restore` leaves, or by our heartbeat on the share: its number only grows, and one that
 //! this store never reached was written by its future. A folder that commands alone have used has no heartbeats: that its
