@@ -1,8 +1,8 @@
 //! Shows that the simulator can fail: takes one defence out of a copy of `src/` at a time and looks for a seed that fails.
 //!
 //! A defence is a piece of text and what stands there without it. The copy lies in `target/mutants`, with a build
-//! folder of its own, so that dependencies are compiled once for all. Text that is no longer found is an error: then
-//! the lists below must be mended. So is a mutant that survives. The gate tries those of [`MUTANTS`]; those of [`MORE`]
+//! folder of its own, so that dependencies are compiled once for all. Text that is no longer found is an error, in
+//! each run of the simulator: then the lists below must be mended. So is a mutant that survives. The gate tries those of [`MUTANTS`]; those of [`MORE`]
 //! are for whoever changes the simulator: `--mutants --all`.
 
 use std::path::Path;
@@ -20,7 +20,7 @@ const MUTANTS: &[Mutant] = &[
         name: "known ids are dropped",
         file: "src/store/db/inbox.rs",
         with: "    let n = if known { None } else { message.insert_from(tx, now, &origin)? };",
-        without: "    let mut message = message;
+        without: "    let (mut message, _) = (message, known);
     let n = match message.insert_from(tx, now, &origin)? {
         Some(n) => Some(n),
         None => {
@@ -96,8 +96,8 @@ const MORE: &[Mutant] = &[
     Mutant {
         name: "a restored share is noticed",
         file: "src/engine/mend.rs",
-        with: ".filter(|beat| beat.beat < written)",
-        without: ".filter(|beat| beat.beat < written && written == 0)",
+        with: ".filter(|beat| beat.beat < written).map(",
+        without: ".filter(|beat| beat.beat < written && written == 0).map(",
     },
     Mutant {
         name: "a restored state folder recalls what it did",
@@ -134,9 +134,7 @@ pub fn all_are_caught(seeds: u64, only: Option<u64>, more: bool) -> bool {
     for (number, mutant) in mutants.enumerate().filter(|(n, _)| only.is_none_or(|only| only == *n as u64)) {
         lay_out(root, &place);
         let file = place.join(mutant.file);
-        let text = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(text.matches(mutant.with).count(), 1, "{:?} is not once in {}", mutant.with, mutant.file);
-        std::fs::write(&file, text.replace(mutant.with, mutant.without)).unwrap();
+        std::fs::write(&file, mutated(&file, mutant)).unwrap();
         let cargo = || {
             let mut cargo = Command::new("cargo");
             cargo.current_dir(&place).env("CARGO_TARGET_DIR", root.join("target/mutants/build"));
@@ -175,6 +173,21 @@ pub fn all_are_caught(seeds: u64, only: Option<u64>, more: bool) -> bool {
         }
     }
     survivors.is_empty()
+}
+
+/// Fails if the text of a defence is not where the lists have it: known at once, and not when the mutants run.
+pub fn are_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for mutant in MUTANTS.iter().chain(MORE) {
+        mutated(&root.join(mutant.file), mutant);
+    }
+}
+
+/// The file without the defence.
+fn mutated(file: &Path, mutant: &Mutant) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    assert_eq!(text.matches(mutant.with).count(), 1, "{:?} is not once in {}", mutant.with, mutant.file);
+    text.replace(mutant.with, mutant.without)
 }
 
 /// A fresh copy of what is built.
