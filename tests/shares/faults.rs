@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::Bench;
-use crate::pair::{ANN, BOTH, Pair, until};
+use crate::pair::{ANN, BOTH, Instance, Pair, until};
 use crate::{Case, Outcome, Run};
 
 pub const CASES: [Case; 11] = [
@@ -82,19 +82,22 @@ fn between(bench: &Bench, [before, after]: [&str; 2], pause: Duration) -> Outcom
 
 /// Mail flows both ways on each kind of share; after a hundred messages `fault` happens.
 fn through(run: &Run, case: &str, fault: impl Fn(&Bench) -> Outcome<()>) -> Outcome<()> {
-    let pairs = in_full_flow(run, case)?;
+    let pairs = in_full_flow(run, case, MESSAGES)?;
     fault(&run.bench)?;
     settled(&pairs, MESSAGES)
 }
 
-/// The same, with a fault that lasts until `status` on both ends tells of it and of the step to take.
+/// The same, with a fault that lasts until `status` on both ends tells of it and of the step to take. There is mail for
+/// longer than it takes to break a thing: a heartbeat alone may live on the one block that its forerunner left.
 fn until_told(run: &Run, case: &str, [before, after]: [&str; 2], step: &str) -> Outcome<()> {
-    let pairs = in_full_flow(run, case)?;
+    const MESSAGES: usize = 1_500;
+    let pairs = in_full_flow(run, case, MESSAGES)?;
     order(&run.bench, before)?;
     let told = pairs.iter().try_for_each(|pair| {
         BOTH.iter().try_for_each(|at| {
             let what = format!("status of {} on {} to say {step:?}", at.name, pair.kind.word());
-            until(&what, || Ok(pair.status(at)?["problems"].to_string().contains(step)))
+            let told = until(&what, || Ok(pair.status(at)?["problems"].to_string().contains(step)));
+            told.map_err(|error| format!("{error}; it says {}", said(pair, at)))
         })
     });
     order(&run.bench, after)?;
@@ -110,14 +113,22 @@ fn until_told(run: &Run, case: &str, [before, after]: [&str; 2], step: &str) -> 
     pairs.iter().try_for_each(Pair::end)
 }
 
-/// A pair on each kind of share, after a hundred messages each way and with more to come.
-fn in_full_flow<'a>(run: &'a Run, case: &str) -> Outcome<Vec<Pair<'a>>> {
+/// What `status` tells of mail and of problems, for whoever looks for a cause.
+fn said(pair: &Pair, at: &Instance) -> String {
+    pair.status(at).map_or_else(
+        |error| format!("nothing: {error}"),
+        |status| format!("{} {}", status["outgoing"], status["problems"]),
+    )
+}
+
+/// A pair on each kind of share, after a hundred of `count` messages each way.
+fn in_full_flow<'a>(run: &'a Run, case: &str, count: usize) -> Outcome<Vec<Pair<'a>>> {
     let pairs = Pair::on_each_kind(run, case)?;
     for pair in &pairs {
-        BOTH.iter().try_for_each(|from| pair.send(from, MESSAGES, APART))?;
+        BOTH.iter().try_for_each(|from| pair.send(from, count, APART))?;
     }
     for pair in &pairs {
-        BOTH.iter().try_for_each(|from| pair.await_accepted(from, MESSAGES / 3))?;
+        BOTH.iter().try_for_each(|from| pair.await_accepted(from, 100))?;
     }
     Ok(pairs)
 }
@@ -134,7 +145,7 @@ fn thousand(run: &Run) -> Outcome<()> {
 
 /// A loses its power while it sends and receives; its daemons start again on what its disk kept.
 fn client_powercut(run: &Run) -> Outcome<()> {
-    let pairs = in_full_flow(run, "client-powercut")?;
+    let pairs = in_full_flow(run, "client-powercut", MESSAGES)?;
     order(&run.bench, "kill A")?;
     order(&run.bench, "boot A")?;
     for pair in &pairs {
