@@ -9,31 +9,31 @@
 //! Before anything of the share is believed or written, its identity must have been seen; every heartbeat, and after
 //! every failure, it is looked at again. An unmounted mount point is no empty mailbox.
 
+mod look;
+mod scan;
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::condition::{self, Condition};
 use crate::engine::deliver::Outbox;
 use crate::engine::gate::{self, Gate, Verdict};
-use crate::engine::hint::{Action, Hints, Mounted, Role, Step};
+use crate::engine::hint::{Action, Hints, Role, Step};
 use crate::engine::node::Node;
 use crate::engine::recall::Recall;
-use crate::engine::receive::{Found, Mailbox};
+use crate::engine::receive::Mailbox;
 use crate::engine::sweep::Sweep;
 use crate::engine::tenure::Tenure;
-use crate::engine::{beat, mend, ops};
-use crate::error::{Error, Kind, Result};
+use crate::engine::{beat, ops};
+use crate::error::{Kind, Result};
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
-use crate::model::layout;
 use crate::model::pace::{Intervals, Pace};
 use crate::model::sign::Signer;
-use crate::store::identity;
 use crate::sys::root::Choice;
 use crate::sys::share::Share;
 
-/// The longest rest of an engine that has nothing to do.
-const IDLE: Duration = Duration::from_secs(5);
 /// A hinted look at the heartbeats happens at most this often: a hundred peers beat all the time.
 const SCANS: Duration = Duration::from_secs(2);
 
@@ -213,27 +213,6 @@ impl Engine {
         }
     }
 
-    /// What the options let the client do decides how far a look is believed, and what a person should mend.
-    fn note_mount(&mut self, found: &Mounted, step: &mut Step) {
-        self.pace.set_stale(found.mount.stale().is_some());
-        let harms = self.condition.mounted(found);
-        // Again only after a mount without them: a watcher is set up anew for many reasons.
-        let news = harms.iter().filter(|harm| !self.harms.contains(harm));
-        step.notes.extend(news.map(|harm| format!("how the share is mounted: {harm}")));
-        self.harms = harms;
-    }
-
-    /// The share is there by another path than the config's: it is told once, kept, and watched by that path.
-    fn note_place(&mut self, step: &mut Step) {
-        let choice = self.share.choice();
-        if choice != self.told {
-            step.notes.extend(choice.as_ref().map(Choice::note));
-            step.actions.push(Action::Rearm);
-            self.told.clone_from(&choice);
-        }
-        self.condition.choice = choice;
-    }
-
     /// Asks the share, once, whether this store went back in time; `false` if there was no answer.
     fn ask_of_past(&mut self, step: &mut Step) -> Result<bool> {
         if !self.recall.asks() {
@@ -350,37 +329,6 @@ impl Engine {
         }
     }
 
-    /// Something was not there where we write: on the right share, a folder of lanpost's that somebody removed is made
-    /// again. Returns whether one was, so that what failed is tried again at once.
-    fn mend_folders(&mut self, now: Duration, step: &mut Step) -> Result<bool> {
-        if !step.problems.iter().any(Error::is_not_found) {
-            return Ok(false);
-        }
-        let made = gate::look(&*self.share, &mut self.node);
-        let made = match made.and_then(|()| identity::mend_folders(&*self.share)) {
-            Err(error) if error.is_in_store() => return Err(error),
-            // The next step finds the same, and says it.
-            Err(_) => return Ok(false),
-            Ok(made) if made.is_empty() => return Ok(false),
-            Ok(made) => made,
-        };
-        step.problems.retain(|problem| !problem.is_not_found());
-        let names: Vec<_> = made.iter().map(|folder| format!("{folder}/")).collect();
-        step.incidents.push(format!("{} was gone from the share; it was made again", names.join(", ")));
-        step.actions.push(Action::Rearm);
-        // What lay there went with it.
-        self.outbox.reset();
-        (self.next_full, self.next_beat, self.next_round) = (now, now, now);
-        Ok(true)
-    }
-
-    /// Our mailbox is not there, or its bell: if the share is the right one, somebody removed it, and senders need it back.
-    fn mend_mailbox(&mut self) -> Result<()> {
-        gate::look(&*self.share, &mut self.node)?;
-        self.share.make_folder(&layout::mailbox(self.node.instance()))?;
-        self.share.touch(&layout::bell(self.node.instance()))
-    }
-
     /// Whether a heartbeat is due: a daemon's by time, and anybody's whose key is not announced yet.
     fn beats(&self, now: Duration) -> Result<bool> {
         if self.role == Role::Daemon && now >= self.next_beat {
@@ -391,136 +339,5 @@ impl Engine {
 
     fn lease_lost(&self) -> bool {
         self.tenure.lost_to().is_some()
-    }
-
-    /// Looks who is there: with every heartbeat, when asked, and (not too often) when hinted.
-    fn scan(&mut self, now: Duration, hints: &Hints, step: &mut Step) -> Result<Option<usize>> {
-        let wanted = ops::scan_wanted(&self.node)?;
-        // Somebody joined; a thousand who pretend to are no reason to look more often.
-        self.status_hinted |= hints.status || std::mem::take(&mut self.mailbox.stranger);
-        let hinted = self.status_hinted && self.last_scan.is_none_or(|at| now.saturating_sub(at) >= SCANS);
-        let due = self.last_scan.is_none_or(|at| now.saturating_sub(at) >= self.node.config.look.heartbeat);
-        // A timer of its own: full looks happen for other reasons, too, and would put it off for ever.
-        let round = now >= self.next_round || hints.everything || wanted.is_some();
-        if !(due || hinted || round) {
-            return Ok(None);
-        }
-        // A status file that can't be read is no reason to look again at once.
-        self.last_scan = Some(now);
-        self.status_hinted = false;
-        if round {
-            // What is missing counts as lost only on the share that we know: another one may be mounted by now.
-            self.gate.ensure(&*self.share, &mut self.node, now)?;
-        }
-        let scanned = beat::scan(&*self.share, &mut self.node);
-        if round {
-            self.next_round = now + self.node.config.look.full;
-            beat::scan_plain(&*self.share, &mut self.node)?;
-            let found = mend::look(&*self.share, &mut self.node, &mut self.tenure)?;
-            if found.grown || !found.mended.is_empty() {
-                // Files kept open may be those of before, or somebody else's, too.
-                self.outbox.reset();
-            }
-            if !found.mended.is_empty() {
-                self.next_full = now;
-            }
-            step.incidents.extend(found.mended);
-        }
-        let peers = self.node.db.peers()?;
-        self.alone = peers.iter().filter(|peer| peer.heartbeat.is_some()).count() < 2;
-        self.outbox.resend_overdue(&mut self.node, &peers, now)?;
-        if let Some(ticket) = wanted {
-            ops::answer_scan(&mut self.node, ticket)?;
-        }
-        scanned.map(Some)
-    }
-
-    fn look(&mut self, now: Duration, hints: &Hints) -> Result<Found> {
-        let (share, node) = (&*self.share, &mut self.node);
-        let mut hinted = hints.places();
-        if std::mem::take(&mut self.mailbox.more) {
-            (hinted.mailbox, hinted.slot) = (true, true);
-        }
-        let full = now >= self.next_full || hints.everything || self.mailbox.is_due(now);
-        let found = if full {
-            self.next_full = now + node.config.look.full;
-            if self.alone && self.role == Role::Daemon && node.config.look.notify && !self.pace.believes() {
-                // Nobody else rings, so we ring ourselves: the event must come back.
-                self.gate.ensure(share, node, now)?;
-                share.touch(&layout::bell(node.instance()))?;
-                self.pace.probed(now);
-            }
-            self.mailbox.look_full(share, node, now)?
-        } else if hinted.any() {
-            let mut found = Found::default();
-            if hinted.mailbox {
-                found = self.mailbox.look_lanes(share, node, now, false)?;
-            }
-            if hinted.slot {
-                found.join(self.mailbox.look_slot(share, node, now)?);
-            }
-            if found.changed.any() {
-                self.next_look = self.next_look.min(now + self.pace.looked(now, found.changed));
-            }
-            // The look that is due by itself stays due: hints of one place must not put off the look at the other.
-            return Ok(found);
-        } else if now >= self.next_look {
-            self.mailbox.look_idle(share, node, now)?
-        } else {
-            return Ok(Found::default());
-        };
-        self.next_look = now + self.pace.looked(now, found.changed);
-        Ok(found)
-    }
-
-    fn note_condition(&mut self, step: &mut Step) -> Result<()> {
-        match step.problems.first() {
-            Some(problem) => self.condition.trouble = Some(problem.to_string()),
-            None if self.silent || self.outbox.is_troubled() => {}
-            None if self.gate.is_open() => step.over.extend(self.condition.trouble.take()),
-            None => {}
-        }
-        for what in &step.incidents {
-            self.condition.happened(format_time(self.node.clock.wall()), what.clone());
-        }
-        let before = condition::load(&self.node.db)?;
-        self.condition.lease_lost_to = self.tenure.lost_to();
-        let believes = self.pace.believes();
-        if self.role == Role::Daemon {
-            self.condition.watching = if believes { "notifications" } else { "polling" }.into();
-            self.condition.missed_events = self.pace.missed;
-            self.condition.unswept = self.sweep.troubles();
-            self.condition.left_out = self.mailbox.left_out();
-            let now = self.node.clock.now();
-            let waiting = self.mailbox.waiting(now, self.node.config.look.full);
-            self.condition.over_quota = waiting.len();
-            self.condition.waiting = waiting.into_iter().take(condition::TOLD).collect();
-        } else {
-            self.condition.watching = before.watching.clone();
-        }
-        if before.share_away.is_some() != self.condition.share_away.is_some()
-            || self.condition.share_since == 0
-        {
-            self.condition.share_since = self.node.clock.wall_ms();
-        }
-        let now = self.node.clock.wall_ms();
-        condition::store_and_log(&mut self.node.db, &before, &self.condition, now)
-    }
-
-    fn rest(&self, now: Duration) -> Duration {
-        if self.mailbox.more && self.gate.is_open() && self.tenure.number().is_some() {
-            return Duration::ZERO;
-        }
-        if let Some(soon) = self.gate.due(now) {
-            return soon.saturating_sub(now);
-        }
-        if self.lease_lost() {
-            return IDLE;
-        }
-        let beat = (self.role == Role::Daemon).then_some(self.next_beat);
-        let timers = [Some(self.next_look), Some(self.next_full), beat, self.mailbox.due()];
-        let scan = self.last_scan.filter(|_| self.status_hinted).map(|at| at + SCANS);
-        let first = timers.into_iter().flatten().chain(scan).chain(self.outbox.due()).min();
-        first.map_or(IDLE, |at| at.saturating_sub(now))
     }
 }
