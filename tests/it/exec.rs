@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::process::{Lan, Pc, Settings, text_of, until, until_true};
+use crate::common::process::{Lan, Pc, Settings, listing, text_of, until, until_true};
 
 /// What stands before the words that the program is run with.
 const PLAY: &str = "as-a-program";
@@ -34,6 +34,13 @@ fn plays() {
         "sleep" => {
             fs::write(&words[0], "begun").unwrap();
             std::thread::sleep(Duration::from_secs(1_000));
+            0
+        }
+        "await" => {
+            // One line for each program that began, whole: they write at the same time.
+            let mut begun = fs::OpenOptions::new().append(true).create(true).open(&words[0]).unwrap();
+            begun.write_all(format!("{}\n", variable("LANPOST_ID")).as_bytes()).unwrap();
+            until_true("the word to go", || PathBuf::from(&words[1]).exists());
             0
         }
         other => panic!("{other}"),
@@ -140,6 +147,52 @@ fn what_ran_when_the_daemon_died_is_not_run_again() {
     let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((done.status.code(), &answer["status"]), (Some(5), &json!("lost")));
     assert!(!begun.exists(), "it ran again");
+}
+
+#[test]
+fn four_run_at_a_time_and_the_others_wait_for_their_turn() {
+    let lan = Lan::new();
+    let [begun, go] = ["begun", "go"].map(|name| lan.path(name));
+    let deed = ["await", &begun.display().to_string(), &go.display().to_string()];
+    let lab = offering(&lan, "lab", &[command("wait", &deed, "")]);
+    let office = lan.join("office");
+    let _daemons = [lab.daemon(), office.daemon()];
+    let asks: Vec<_> = (0..6).map(|_| office.command(&["exec", "lab", "wait"]).spawn().unwrap()).collect();
+    let count = || fs::read_to_string(&begun).unwrap_or_default().lines().count();
+    until_true("all six to be there", || {
+        let states = lab.inbox().into_iter().map(|question| text_of(&question, "state"));
+        let mut states: Vec<_> = states.collect();
+        states.sort();
+        states == ["delivered", "delivered", "read", "read", "read", "read"]
+    });
+    until_true("four to begin", || count() == 4);
+    fs::write(&go, "").unwrap();
+    for mut ask in asks {
+        assert_eq!(ask.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!(count(), 6);
+}
+
+#[test]
+fn a_question_that_is_repeated_on_the_share_is_not_run_again() {
+    let lan = Lan::new();
+    let [begun, go] = ["begun", "go"].map(|name| lan.path(name));
+    fs::write(&go, "").unwrap();
+    let deed = ["await", &begun.display().to_string(), &go.display().to_string()];
+    let lab = offering(&lan, "lab", &[command("wait", &deed, "")]);
+    let office = lan.join("office");
+    let _daemons = [lab.daemon(), office.daemon()];
+    office.run(&["exec", "lab", "wait"]).exits(0);
+    let mailbox = lan.share().join("messages/to-lab");
+    let lane = listing(&mailbox).into_iter().find(|name| name.starts_with("from-office.")).unwrap();
+    let question = fs::read_to_string(mailbox.join(&lane)).unwrap();
+    let mut lane = fs::OpenOptions::new().append(true).open(mailbox.join(&lane)).unwrap();
+    lane.write_all(question.as_bytes()).unwrap();
+    // What comes after it in its lane was read after it.
+    office.run(&["exec", "lab", "wait"]).exits(0);
+    let begun = fs::read_to_string(&begun).unwrap();
+    let ids: std::collections::HashSet<_> = begun.lines().collect();
+    assert_eq!((begun.lines().count(), ids.len()), (2, 2), "{begun}");
 }
 
 #[test]
