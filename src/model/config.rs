@@ -10,6 +10,8 @@
 //! Paths are only joined, never looked up: the same text gives the same value on every system.
 
 mod command;
+mod explain;
+mod fields;
 mod remote;
 mod template;
 mod value;
@@ -20,19 +22,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::exec::RemoteCommand;
 use crate::model::name::Name;
-use crate::model::secret::{SecretRef, WAY_OUT};
+use crate::model::secret::SecretRef;
 use crate::model::trust::{Policy, Trust, Verdict};
 
 pub use command::split_command;
 pub use template::template;
 pub use value::{Size, parse_duration};
 
-use command::check_command;
+use explain::explain;
+use fields::*;
 use value::*;
 
 /// Everything a daemon is told; what has a default need not be written.
@@ -320,9 +322,6 @@ impl Default for LogConfig {
     }
 }
 
-/// Agents behind one instance: all their names stand in its heartbeat, of which others read 16 KiB.
-const AGENTS: usize = 100;
-
 impl Config {
     /// The command that sets this instance up anew, by the words of its command line.
     pub fn init_again(&self) -> Vec<&OsStr> {
@@ -358,153 +357,6 @@ pub fn parse(text: &str, origin: &Path) -> Result<Config> {
 fn is_windows_absolute(path: &str) -> bool {
     path.starts_with(r"\\")
         || matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
-}
-
-/// One line of text for an error of the TOML crate: line, key, what is wrong, what to do.
-fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
-    let message = error.message().to_owned();
-    let span = error.span();
-    // It says where, but not which.
-    let twice =
-        message.starts_with("duplicate key").then(|| span.clone().and_then(|span| text.get(span))).flatten();
-    // The keys are shown only by an error that has no input to quote.
-    error.set_input(None);
-    let shown = error.to_string();
-    let key = shown.trim_end().rsplit_once("\nin `").and_then(|(_, key)| key.strip_suffix('`'));
-
-    // A key that the whole file lacks is missing on no line.
-    let missing = message.starts_with("missing field");
-    let start = span.map(|span| span.start.min(text.len())).filter(|_| !missing || key.is_some());
-    let mut cause = String::new();
-    let key = key.or(twice.map(str::trim).filter(|key| !key.contains('\n')));
-    if let Some(start) = start {
-        let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
-        cause = format!("line {line}: ");
-    }
-    if let Some(key) = key.filter(|_| !message.starts_with("unknown field")) {
-        cause += &format!("`{key}`: ");
-    }
-    cause += &message;
-    // Keys and messages repeat what the file holds.
-    let cause: String = cause
-        .chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect();
-
-    let line =
-        start.and_then(|at| Some((text.get(..at)?.rsplit('\n').next()?, text.get(at..)?.lines().next())));
-    let backslash =
-        line.is_some_and(|(before, after)| before.contains('\\') || after.is_some_and(|a| a.contains('\\')));
-    let step = match (key, start) {
-        (Some("share.password"), _) => WAY_OUT,
-        (None, Some(_)) if backslash => "write Windows paths in single quotes, as in 'C:\\x'",
-        // What it would say of instance, share and state is not known.
-        (_, None) => &format!("add it, or set up anew: {}", anew(origin)),
-        _ => &format!("fix that line, or set up anew: {}", anew(origin)),
-    };
-    Error::usage("read the config", origin.display(), cause).next(step)
-}
-
-fn anew(origin: &Path) -> String {
-    format!(
-        "`lanpost --config \"{}\" init --force --share PATH --instance NAME --state DIR` with the former values",
-        origin.display()
-    )
-}
-
-fn agents<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D::Error> {
-    let agents = Vec::<Name>::deserialize(from)?;
-    if agents.len() > AGENTS {
-        return Err(D::Error::custom(format!(
-            "{} agents; at most {AGENTS} have room in a heartbeat",
-            agents.len()
-        )));
-    }
-    for (i, agent) in agents.iter().enumerate() {
-        if let Some(twin) = agents.iter().take(i).find(|other| other.same_as(agent)) {
-            return Err(D::Error::custom(format!("the agents {twin} and {agent} have the same name")));
-        }
-    }
-    Ok(agents)
-}
-
-fn peers<'de, D: Deserializer<'de>>(from: D) -> Result<Peers, D::Error> {
-    let mut peers = Peers::new();
-    for (name, peer) in BTreeMap::<Name, PeerConfig>::deserialize(from)? {
-        if peers.insert(name.fold(), peer).is_some() {
-            return Err(D::Error::custom(format!("the peer {name} has two tables")));
-        }
-    }
-    Ok(peers)
-}
-
-fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-    let text = String::deserialize(from)?;
-    if text.trim().is_empty() {
-        return Err(D::Error::custom("the path is empty"));
-    }
-    // "C:\temp\new" in double quotes is good TOML and means a tab and a newline.
-    if text.chars().any(char::is_control) {
-        return Err(D::Error::custom(format!(
-            "{text:?} holds a control character; write Windows paths in single quotes, as in 'C:\\x'"
-        )));
-    }
-    if text == "~" || text.starts_with("~/") || text.starts_with(r"~\") {
-        return Err(D::Error::custom(format!(
-            "{text:?} is taken as it is, without a shell; write the folder in full"
-        )));
-    }
-    Ok(PathBuf::from(text))
-}
-
-fn user<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let user = String::deserialize(from)?;
-    if user.trim().is_empty() || user.chars().any(char::is_control) {
-        return Err(D::Error::custom("it is no user name; write it as 'SERVER\\user' in single quotes"));
-    }
-    Ok(Some(user))
-}
-
-fn reference<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretRef>, D::Error> {
-    SecretRef::deserialize(from).map(Some)
-}
-
-fn share<'de, D: Deserializer<'de>>(from: D) -> Result<ShareConfig, D::Error> {
-    let share = ShareConfig::deserialize(from)?;
-    match (&share.user, &share.password) {
-        (Some(_), None) => {
-            let cause = "`user` needs a `password`: 'keyring:NAME', 'file:PATH' or 'env:VARIABLE'";
-            Err(D::Error::custom(cause))
-        }
-        (None, Some(_)) => Err(D::Error::custom("`password` needs a `user`, as in 'SERVER\\user'")),
-        _ => Ok(share),
-    }
-}
-
-fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    let words = Vec::<String>::deserialize(from)?;
-    check_command(&words).map_err(D::Error::custom)?;
-    Ok(words)
-}
-
-fn look<'de, D: Deserializer<'de>>(from: D) -> Result<Look, D::Error> {
-    let look = Look::deserialize(from)?;
-    for (key, longest) in [("idle", look.idle), ("rest", look.rest)] {
-        if look.busy > longest {
-            let (busy, longest) = (show(look.busy), show(longest));
-            return Err(D::Error::custom(format!("busy ({busy}) is longer than {key} ({longest})")));
-        }
-    }
-    Ok(look)
-}
-
-fn wake<'de, D: Deserializer<'de>>(from: D) -> Result<WakeConfig, D::Error> {
-    let wake = WakeConfig::deserialize(from)?;
-    if wake.retry > wake.retry_max {
-        let (retry, max) = (show(wake.retry), show(wake.retry_max));
-        return Err(D::Error::custom(format!("retry ({retry}) is longer than retry_max ({max})")));
-    }
-    Ok(wake)
 }
 
 #[cfg(test)]
