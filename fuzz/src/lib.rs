@@ -2,7 +2,9 @@
 //! "no panic": what the parser's own header promises.
 
 use std::path::Path;
+use std::rc::Rc;
 
+use lanpost::engine::intake::{self, Reading, Still};
 use lanpost::model::config;
 use lanpost::model::envelope::Envelope;
 use lanpost::model::heartbeat::Heartbeat;
@@ -14,14 +16,18 @@ use lanpost::model::lockfile;
 use lanpost::model::name::{Address, Name};
 use lanpost::model::paths::{self, Pick};
 use lanpost::model::receipt::Receipt;
+use lanpost::model::sign::Signer;
 use lanpost::model::text::mojibake;
 use lanpost::model::text::{self, Encoding};
+use lanpost::model::trust::{Keys, Pin, Standing, Verdict};
+use lanpost::store::db::{Cursor, Via};
 
 /// A target: one function of bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpus folders.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
+    ("body", body),
     ("line", line),
     ("document", document),
     ("json", json_line),
@@ -32,6 +38,38 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("layout", layout_name),
     ("path", path),
 ];
+
+/// What a peer hands over, one signed envelope a line: the bytes of a lane, of a slot, and of a request's body. The peer
+/// `a` has a key, so what arrives in its name is signed with it; `seeds/body` was signed with the same.
+pub fn body(bytes: &[u8]) {
+    let key = Signer::new(&[1; 32]).key();
+    let keys = Rc::new(Keys(vec![Pin { key, standing: Standing::Pinned }]));
+    let keys = |fold: &str| if fold == "a" { keys.clone() } else { Rc::default() };
+    let us = Name::parse("b").unwrap();
+    for via in [Via::Lane { peer: "a".into(), lease: 1 }, Via::Slot] {
+        let reading = Reading {
+            lane: "from-a",
+            source: "the fuzzer",
+            via,
+            us: &us,
+            limit: 1 << 16,
+            room: 1 << 20,
+            at_end: true,
+            sealed: false,
+            still: Still::Damaged,
+            restarted: false,
+            keys: &keys,
+        };
+        let outcome = intake::read(&reading, &Cursor::default(), bytes);
+        let Some(intake) = outcome.intake else { continue };
+        assert_eq!(intake.cursor.offset as usize + outcome.waiting, bytes.len());
+        for arrival in &intake.arrivals {
+            assert_eq!(arrival.peer == "a", arrival.verdict == Verdict::Verified, "{arrival:?}");
+            let signed = serde_json::from_str(&arrival.text).is_ok_and(|object| key.verifies(&object));
+            assert!(signed || arrival.verdict == Verdict::Unverified, "{arrival:?}");
+        }
+    }
+}
 
 /// Lines of a mailbox file: what is consumed is made of the lines, and a scan in two pieces gives the same lines.
 pub fn line(bytes: &[u8]) {

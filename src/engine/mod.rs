@@ -13,7 +13,7 @@ mod deliver;
 pub mod exec;
 mod gate;
 mod hint;
-mod intake;
+pub mod intake;
 pub mod login;
 mod mend;
 mod muster;
