@@ -13,12 +13,16 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthChar;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::name::{self, Address};
 
 /// Whether a terminal would act on a character instead of showing it. Tab and newline are the caller's matter.
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{206A}'..='\u{206F}' | '\u{FFF9}'..='\u{FFFB}')
+        // Spaces of no width: two names or words could look the same. (Joiners stay: scripts and emoji need them.)
+        || matches!(c, '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}')
+        || matches!(c, '\u{200B}' | '\u{2060}'..='\u{2065}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}')
         // Tags spell out text that nobody sees and a language model reads (and the flags of three countries).
         || matches!(c, '\u{E0000}'..='\u{E007F}')
 }
@@ -37,6 +41,14 @@ pub fn line(text: &str) -> Cow<'_, str> {
         Cow::Owned(escape(&text.replace('\t', " "), acts))
     } else {
         Cow::Borrowed(text)
+    }
+}
+
+/// Who a message says it is from, in one line. What is no address is put in quotes: nobody is to take it for one.
+pub fn sender(from: &str) -> Cow<'_, str> {
+    match from.parse::<Address>() {
+        Ok(_) => line(from),
+        Err(_) => Cow::Owned(name::quoted(from)),
     }
 }
 
@@ -159,6 +171,7 @@ mod tests {
             ("\u{9b}2J\u{85}", "\\u{9b}2J\\u{85}"),
             ("a\u{202e}b\u{2066}c\u{200f}d\u{61c}", "a\\u{202e}b\\u{2066}c\\u{200f}d\\u{61c}"),
             ("a\u{e0041}b", "a\\u{e0041}b"),
+            ("of\u{200b}fi\u{2060}ce\u{feff}\u{115f}", "of\\u{200b}fi\\u{2060}ce\\u{feff}\\u{115f}"),
             ("one\r\n\ttwo\n", "one\n\ttwo\n"),
             ("over\rwritten", "over\\u{d}written"),
             ("你好，é👩‍🔬", "你好，é👩‍🔬"),
@@ -178,6 +191,18 @@ mod tests {
             r#""\u001b[2J\u007f\u009b\u202e\u2069\u200e\u061c\u2028\udb40\udc41 \"\\ 你好\n""#
         );
         assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), text);
+    }
+
+    #[test]
+    fn a_sender_looks_like_no_other() {
+        assert_eq!(sender("office/build"), "office/build");
+        for (from, shown) in [
+            ("office ", "\"office \""),
+            ("office\u{200d}", r#""office\u{200d}""#),
+            ("offi\u{fe0f}ce", r#""offi\u{fe0f}ce""#),
+        ] {
+            assert_eq!(sender(from), shown);
+        }
     }
 
     #[test]

@@ -241,6 +241,10 @@ fn judge(
                 // older one was kept by somebody, or the share was restored.
                 let order = |beat: &Heartbeat| (beat.lease, beat.beat);
                 let newer = kept.is_none_or(|kept| order(beat) > order(kept) || kept.key != beat.key);
+                if newer {
+                    // Its owner is there with the key that we know: another one that was seen is somebody else's.
+                    node.db.dismiss_key(name, now)?;
+                }
                 return Ok(if newer { Belief::Full } else { Belief::None });
             }
             Meeting::Outdated => return Ok(Belief::None),

@@ -13,8 +13,10 @@
 //! Lanes of one sender are read lease by lease and segment by segment, so its order is kept. Nothing here trusts a file to be what it
 //! was: a replaced file is read again from its start, and what is known is dropped.
 
+mod lanes;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,8 +29,7 @@ use crate::engine::tails::Tails;
 use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
 use crate::model::exec::{EXEC, RESULT};
-use crate::model::layout::{self, LaneFile, SharePath};
-use crate::model::name::Name;
+use crate::model::layout::{self, SharePath};
 use crate::model::pace::Places;
 use crate::model::trust::Keys;
 use crate::store::db::{Cursor, Db, Intake, Taken, Via};
@@ -190,111 +191,6 @@ impl Mailbox {
         Ok(found)
     }
 
-    /// Looks at the lanes: those that grew, or with `force` all.
-    pub fn look_lanes(
-        &mut self,
-        share: &dyn Share,
-        node: &mut Node,
-        now: Duration,
-        force: bool,
-    ) -> Result<Found> {
-        let mut found = Found::default();
-        let known = || -> Result<HashSet<String>> {
-            let peers = node.db.peers()?.into_iter().filter(|peer| peer.heartbeat.is_some());
-            Ok(peers.map(|peer| peer.name.fold()).collect())
-        };
-        let Some(files) = self.muster.lanes(share, node.instance(), node.config.limits.lanes, &known)? else {
-            self.missing = true;
-            return Ok(found);
-        };
-        let mut lanes: BTreeMap<(Name, u64), Vec<(u64, u64)>> = BTreeMap::new();
-        for (LaneFile { from, lease, segment }, len) in files {
-            lanes.entry((from, lease)).or_default().push((segment, len));
-        }
-        let mut lanes = lanes.into_iter().peekable();
-        let mut unfinished: Option<Name> = None;
-        while let Some(((from, lease), mut segments)) = lanes.next() {
-            if unfinished.as_ref() == Some(&from) {
-                // The order is kept: what was written under a later lease waits for the end of the earlier one.
-                continue;
-            }
-            segments.sort_unstable();
-            // A sender that took its next lease adds nothing to the lane of the one before.
-            let closed = lanes.peek().is_some_and(|((next, _), _)| *next == from);
-            match self.look_lane(share, node, now, (&from, lease), &segments, closed, force, &mut found) {
-                // One bad file stops nobody else's mail.
-                Err(error) if !error.is_in_store() => {
-                    if self.problems.len() < PROBLEMS {
-                        self.problems.push(error);
-                    }
-                    unfinished = Some(from);
-                }
-                other => {
-                    other?;
-                    unfinished = self.tails.has(&lane_key(&from, lease)).then_some(from);
-                }
-            }
-        }
-        if found.changed.mailbox {
-            self.settle_at.get_or_insert(now + SETTLING);
-        }
-        Ok(found)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the seam, the node, the time, which lane, what was listed of it"
-    )]
-    fn look_lane(
-        &mut self,
-        share: &dyn Share,
-        node: &mut Node,
-        now: Duration,
-        (from, lease): (&Name, u64),
-        segments: &[(u64, u64)],
-        closed: bool,
-        force: bool,
-        found: &mut Found,
-    ) -> Result<()> {
-        let peer = from.fold();
-        let lane = lane_key(from, lease);
-        let mut cursor = self.cursor(node, &lane)?.unwrap_or_default();
-        if segments.first().is_some_and(|(first, _)| *first < cursor.segment)
-            && let Some(before) =
-                node.db.meta(&gap_key(&lane))?.and_then(|segment| segment.parse::<u64>().ok())
-            && let Some((segment, _)) =
-                segments.iter().find(|(it, _)| (before + 1..cursor.segment).contains(it))
-        {
-            // They were not deleted after all: somebody put a later one there first.
-            cursor = Cursor { segment: *segment, ..Cursor::default() };
-        }
-        for (index, (segment, len)) in segments.iter().enumerate() {
-            let sealed = closed || index + 1 < segments.len();
-            if *segment < cursor.segment {
-                continue;
-            }
-            if *segment > cursor.segment {
-                if *segment > cursor.segment + 1 {
-                    // Those between are gone, their writer deleted them. If they turn up, this was a lie.
-                    node.db.set_meta(&gap_key(&lane), &cursor.segment.to_string())?;
-                }
-                cursor = Cursor { segment: *segment, ..Cursor::default() };
-            }
-            if *len == cursor.offset && (sealed || !force) {
-                continue;
-            }
-            let file = LaneFile { from: from.clone(), lease, segment: *segment };
-            let path = layout::lane(node.instance(), &file);
-            let via = Via::Lane { peer: peer.clone(), lease };
-            cursor = self.read_on(share, node, now, (&lane, &path, via), cursor, sealed, found)?;
-            if self.tails.has(&lane) {
-                // The order is kept: what follows waits for this tail, or for it to be set aside.
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// Reads a file from its cursor to its end and takes in what it holds; returns the cursor it came to.
     #[expect(clippy::too_many_arguments, reason = "the seam, the node, the time, which file, from where")]
     fn read_on(
@@ -428,11 +324,6 @@ impl Mailbox {
     }
 }
 
-/// Where it is kept behind which segment of a lane some were missing.
-fn gap_key(lane: &str) -> String {
-    format!("gap {lane}")
-}
-
 /// The keys of names as the store has them, each looked up once.
 struct Known<'a> {
     db: &'a Db,
@@ -458,9 +349,4 @@ impl Known<'_> {
         self.seen.borrow_mut().insert(name.to_owned(), keys.clone());
         keys
     }
-}
-
-/// The name of a lane's cursor and of its tail.
-fn lane_key(from: &Name, lease: u64) -> String {
-    format!("{}.{lease}", from.fold())
 }

@@ -281,8 +281,10 @@ impl Engine {
                 step.actions.push(Action::Rearm);
             }
         }
-        if found.taken.new > 0 && self.role == Role::Daemon && !self.node.config.wake.command.is_empty() {
-            // The agent first; receipts and mail go in the next step.
+        let config = &self.node.config;
+        let waited_for = !config.wake.command.is_empty() || !config.commands.is_empty();
+        if found.taken.new > 0 && self.role == Role::Daemon && waited_for {
+            // The agent and the peers' questions first; receipts and mail go in the next step.
             step.actions.push(Action::Mail);
             return Ok(true);
         }

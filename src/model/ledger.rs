@@ -159,6 +159,8 @@ pub struct Inquiry {
     entries: u64,
     aged_out: u64,
     aged_until: Option<i64>,
+    /// No entry of after this can have aged out.
+    none_aged_after: Option<i64>,
     first: Option<i64>,
 }
 
@@ -166,6 +168,12 @@ impl Inquiry {
     /// Of a log that goes on after `after`, or begins with its first entry. `expect`: an entry that must be in it.
     pub fn new(after: Option<Head>, expect: Option<Head>) -> Inquiry {
         Inquiry { chain: after.map(Chain::after).unwrap_or_default(), expect, ..Inquiry::default() }
+    }
+
+    /// Of a log that is still written: an entry of after `ms` is too young to have aged out.
+    #[must_use]
+    pub fn none_aged_after(self, ms: i64) -> Inquiry {
+        Inquiry { none_aged_after: Some(ms), ..self }
     }
 
     /// The next entry.
@@ -177,6 +185,10 @@ impl Inquiry {
         self.chain.check(entry)?;
         self.entries += 1;
         if matches!(entry.body, Body::Aged(_)) {
+            if self.none_aged_after.is_some_and(|ms| entry.ms > ms) {
+                let why = "what it said was removed, and it is too young to have aged out";
+                return Err(Broken { n: entry.n, why: why.into() });
+            }
             self.aged_out += 1;
             self.aged_until = self.aged_until.max(Some(entry.ms));
         }

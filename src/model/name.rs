@@ -163,8 +163,9 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-/// The name for a message: escaped, since it may come from the share and end on a terminal, and cut.
-fn quoted(text: &str) -> String {
+/// What is none, or may be none, for a message: in quotes and escaped, since it may come from the share and end on a
+/// terminal, and cut.
+pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(48) {
         Some((cut, _)) => visible(format!("{:?}", format!("{}…", &text[..cut]))),
         None => visible(format!("{text:?}")),

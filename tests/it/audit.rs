@@ -75,12 +75,29 @@ fn a_changed_removed_inserted_or_moved_entry_is_named() {
             "UPDATE log SET way = NULL, peer = NULL, id = NULL, what = NULL, detail = NULL, digest = hash WHERE n = 5",
             5,
         ),
+        // What no entry looks like.
+        ("UPDATE log SET hash = x'00' WHERE n = 5", 5),
+        (
+            "INSERT INTO log (n, at, way, peer, id, what, hash) VALUES (-1, 1, 'in', 'eve', '', 'x', zeroblob(32))",
+            -1,
+        ),
+        ("INSERT INTO log (n, at, digest, hash) VALUES (0, 1, zeroblob(32), zeroblob(32))", 0),
         // The end, by somebody who does not know of the counter.
         (&format!("DELETE FROM log WHERE n = {last}"), last),
     ] {
         let (_folder, node) = after(node, sql);
         assert_eq!(bad(&node, None), entry, "{sql}");
     }
+    // What was said yesterday, emptied as if it had aged out.
+    let entry = node.db.log(&LogFilter::default()).unwrap().into_iter().find(|entry| entry.n == 5).unwrap();
+    let digest = entry.body.digest();
+    let (_folder, emptied) = after(
+        node,
+        &format!(
+            "UPDATE log SET way = NULL, peer = NULL, id = NULL, what = NULL, detail = NULL, digest = x'{digest}' WHERE n = 5"
+        ),
+    );
+    assert_eq!(bad(&emptied, Some(head)), 5);
     // The end, by somebody who does.
     let (_folder, cut) = after(
         node,

@@ -95,7 +95,7 @@ fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
 /// The sender; one that no key proves is followed by a question mark.
 fn sender(message: &Message) -> String {
     let doubt = if message.verdict == Some(Verdict::Unverified) { " ?" } else { "" };
-    format!("{}{doubt}", print::cut(&print::line(&message.from), CELL - doubt.len()))
+    format!("{}{doubt}", print::cut(&print::sender(&message.from), CELL - doubt.len()))
 }
 
 /// How long ids must be so that no two of the list look alike.

@@ -67,7 +67,7 @@ fn show(cx: &mut Cx, message: &Message) {
     let mut header =
         |name: &str, value: &str| cx.out.line(format!("{:<10}{}", format!("{name}:"), print::line(value)));
     header("Id", message.id.as_str());
-    header("From", &message.from);
+    header("From", &print::sender(&message.from));
     match message.verdict {
         Some(Verdict::Verified) => {
             header("Sender", "verified: signed by the key that is pinned for this name")

@@ -27,7 +27,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         return Ok(exit::DONE);
     }
     let message = &trace.message;
-    let (from, to, kind) = (print::line(&message.from), print::line(&message.to), print::line(&message.kind));
+    let (from, to, kind) =
+        (print::sender(&message.from), print::line(&message.to), print::line(&message.kind));
     cx.out.line(format!("{}  {from} -> {to}  {kind}  {}", message.id, message.state));
     let first = trace.transitions.first().map(|first| first.at.clone()).unwrap_or_default();
     let rows: Vec<_> = trace

@@ -47,6 +47,9 @@ enum Deed {
         name: Name,
         /// Its fingerprint, if the key was seen; else the key, as in ed25519:<64 hex digits>
         key: String,
+        /// Also if that key was revoked before
+        #[arg(long)]
+        revoked: bool,
     },
     /// Let the key that waits replace the one before, which is revoked
     Accept {
@@ -99,7 +102,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
             let name = name.unwrap_or_else(|| node.instance().clone());
             ops::trust_show(&node, &name)?
         }
-        Deed::Pin { name, key } => ops::trust_pin(&mut node, &name, &key)?,
+        Deed::Pin { name, key, revoked } => ops::trust_pin(&mut node, &name, &key, revoked)?,
         Deed::Accept { name, fingerprint } => ops::trust_accept(&mut node, &name, &fingerprint)?,
         Deed::Revoke { name } => ops::trust_revoke(&mut node, &name)?,
         Deed::Rotate => {
@@ -191,6 +194,7 @@ fn import(cx: &mut Cx, file: &std::path::Path) -> Result<u8> {
     let refused = imported.iter().filter(|one| one.result == "refused").count();
     if refused > 0 {
         cx.note(&format!("{refused} not pinned: another key is, or was; `lanpost trust show NAME` tells"));
+        return Ok(exit::FAILED);
     }
     Ok(exit::DONE)
 }

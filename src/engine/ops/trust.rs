@@ -68,14 +68,19 @@ pub fn trust_show(node: &Node, name: &Name) -> Result<TrustView> {
     Ok(TrustView { own: name.same_as(node.instance()), name, keys, refused, history })
 }
 
-/// Pins a key for a name that has none: one that was seen, by its fingerprint, or any, in full.
+/// Pins a key for a name that has none: one that was seen, by its fingerprint, or any, in full; one that was revoked only
+/// with `revoked`.
 ///
 /// # Errors
-/// Another key is pinned already; the key is none, or was never seen.
-pub fn trust_pin(node: &mut Node, name: &Name, key: &str) -> Result<TrustView> {
+/// Another key is pinned already; the key is none, was never seen, or was revoked.
+pub fn trust_pin(node: &mut Node, name: &Name, key: &str, revoked: bool) -> Result<TrustView> {
     let deed = "pin the key of";
     let (keys, now) = (not_ours(node, deed, name)?, node.clock.wall_ms());
     let key = called(&keys, deed, name, key)?;
+    if !revoked && keys.standing(key) == Some(Standing::Revoked) {
+        let error = Error::usage(deed, name, "that key was revoked");
+        return Err(error.next("if you trust it again, say so with `--revoked`"));
+    }
     match keys.pinned() {
         Some(pinned) if pinned == key => {}
         Some(_) => {
@@ -212,11 +217,7 @@ fn spelled(node: &Node, name: &Name) -> Result<Name> {
 /// The key that a person means: one that was seen, by its fingerprint, or any in full.
 fn called(keys: &Keys, deed: &str, name: &Name, text: &str) -> Result<Key> {
     if let Some(pin) = keys.0.iter().find(|pin| pin.key.is_called(text)) {
-        return match pin.standing {
-            Standing::Revoked => Err(Error::usage(deed, name, "that key was revoked")
-                .next(format!("`lanpost trust forget {name}` first, if you trust it again"))),
-            _ => Ok(pin.key),
-        };
+        return Ok(pin.key);
     }
     Key::from_str(text).map_err(|cause| {
         Error::usage(deed, name, cause).next("give the key in full, or the fingerprint of one that was seen")

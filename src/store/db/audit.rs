@@ -133,13 +133,18 @@ pub(super) fn drop_aged(tx: &Transaction) -> rusqlite::Result<()> {
 
 const COLUMNS: &str = "n, at, hash, digest, way, peer, id, what, detail";
 
+/// An entry; what somebody put there that is none becomes one that says nothing and whose hash is wrong.
 fn from_row(row: &Row) -> rusqlite::Result<Entry> {
-    let digest: Option<[u8; 32]> = row.get(3)?;
-    let body = match digest {
-        Some(digest) => Body::Aged(Hash(digest)),
-        None => Body::Said(said(row, 4)?),
+    let n = row.get(0)?;
+    let whole = || -> rusqlite::Result<Entry> {
+        let digest: Option<[u8; 32]> = row.get(3)?;
+        let body = match digest {
+            Some(digest) => Body::Aged(Hash(digest)),
+            None => Body::Said(said(row, 4)?),
+        };
+        Ok(Entry { n, ms: row.get(1)?, body, hash: Hash(row.get(2)?) })
     };
-    Ok(Entry { n: row.get(0)?, ms: row.get(1)?, body, hash: Hash(row.get(2)?) })
+    Ok(whole().unwrap_or(Entry { n, ms: 0, body: Body::Said(Said::default()), hash: Hash::default() }))
 }
 
 fn transition(row: &Row) -> rusqlite::Result<Transition> {

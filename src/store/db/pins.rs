@@ -16,6 +16,8 @@ use crate::model::trust::{Keys, Meeting, Pin, Standing, Trust};
 
 /// How long a key that gave the name to the next one is still good for mail on its way, in milliseconds.
 const RETIRED: i64 = 7 * 86_400_000;
+/// How long a key waits at least for a decision. An owner and an impostor who take turns fill the log no faster than that.
+const UNDECIDED: i64 = 3_600_000;
 /// Retired and revoked keys that are kept of one name.
 const MOST: i64 = 16;
 
@@ -143,6 +145,23 @@ impl Db {
             }
             tx.execute("DELETE FROM pin WHERE peer = ?1 AND state = 'pending'", [name.fold()])?;
             put(tx, name, key, Standing::Pinned, how, now)
+        })
+    }
+
+    /// Dismisses the key of `name` that has waited for a decision for a while.
+    pub fn dismiss_key(&mut self, name: &Name, now: i64) -> Result<()> {
+        let (fold, since) = (name.fold(), now.saturating_sub(UNDECIDED));
+        let waits = "FROM pin WHERE peer = ?1 AND state = 'pending' AND since <= ?2";
+        let is_there = |c: &Connection| -> rusqlite::Result<bool> {
+            let sql = format!("SELECT EXISTS (SELECT 1 {waits})");
+            c.prepare_cached(&sql)?.query_row(params![fold, since], |row| row.get(0))
+        };
+        if !self.query("read", is_there)? {
+            return Ok(());
+        }
+        self.write("dismiss the key in", |tx| {
+            tx.execute(&format!("DELETE {waits}"), params![fold, since])?;
+            event(tx, now, "key-dismissed", &fold, Some("its owner is there with the key that is pinned"))
         })
     }
 

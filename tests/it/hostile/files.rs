@@ -136,6 +136,31 @@ fn a_forged_later_segment_hides_none_of_the_real_ones() {
     }
 }
 
+/// The real one goes on in its segment, and knows nothing of the next.
+#[test]
+fn a_forged_next_segment_stops_nothing_in_the_one_before() {
+    for restart in [false, true] {
+        let mut pair = Pair::new();
+        pair.a.send("b", &["one".into()]);
+        pair.until("the first", |pair| pair.b.texts() == ["one"]);
+        for forged in [b"garbage\n".as_slice(), b"{\"torn\":", b"\0\0\0"] {
+            append(&pair, &lane_of("a", 1, 2), forged);
+            pair.run(Duration::from_secs(5));
+            if restart {
+                pair.b.start();
+            }
+            let before = pair.b.texts().len();
+            pair.a.send("b", &[format!("after {before}")]);
+            pair.until("what came after it", |pair| pair.b.texts().len() == before + 1);
+        }
+        pair.run(Duration::from_secs(7_200));
+        assert_eq!(pair.b.texts(), ["one", "after 1", "after 2", "after 3"]);
+        assert_eq!(pair.a.status().spooled, 0);
+        let aside = pair.b.node().db.quarantine(99).unwrap();
+        assert!(aside.len() <= 3, "each is set aside once: {aside:?}");
+    }
+}
+
 /// Segments of ours that we never wrote are not stepped over for ever.
 #[test]
 fn segments_in_our_way_are_not_all_opened() {

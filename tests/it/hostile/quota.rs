@@ -24,7 +24,7 @@ fn mail_over_its_senders_hourly_quota_waits_for_the_next_hour_and_nobody_elses_d
     let said = pair.b.status().problems.join("\n");
     assert!(said.contains("mail of a waits") && said.contains("limits.sender_messages"), "{said}");
     // The open slot is a source of its own, and so is another sender, which the quota of one does not touch.
-    let line = b"{\"from\":\"a\",\"content\":\"by hand\"}\n";
+    let line = b"{\"from\":\"script\",\"content\":\"by hand\"}\n";
     pair.share.open_append(&layout::open_slot(&name("b"))).unwrap().append(line).unwrap();
     other.send("b", &["from c".into()]);
     other.run(Duration::from_secs(5));

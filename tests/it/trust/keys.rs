@@ -118,6 +118,24 @@ fn a_key_that_nobody_handed_the_name_to_is_no_rotation() {
     assert_eq!(standings(&pair.b, "a"), [Standing::Pinned, Standing::Pending]);
 }
 
+/// Anybody can put a heartbeat with a key of its own there, once, and go away.
+#[test]
+fn a_strangers_key_is_dismissed_when_the_owner_goes_on_with_its_own() {
+    let mut pair = acquainted();
+    pair.a.faults.away(Some(std::io::ErrorKind::NotConnected));
+    let mut beat = heartbeat(&pair, "a");
+    (beat.key, beat.reason) = (stranger().key().to_string(), Some("another length is read at once".into()));
+    pair.share.replace(&layout::status(&name("a")), &beat.to_signed_bytes(&stranger())).unwrap();
+    pair.b.run(MINUTE);
+    assert_eq!(standings(&pair.b, "a"), [Standing::Pinned, Standing::Pending]);
+    pair.a.faults.away(None);
+    pair.run(70 * MINUTE);
+    assert_eq!(standings(&pair.b, "a"), [Standing::Pinned]);
+    assert!(pair.b.status().problems.iter().all(|problem| !problem.contains("waits for a decision")));
+    assert_eq!(told(&pair.b), ["changed-key a"], "and that it happened is known");
+    goes_on(&mut pair);
+}
+
 #[test]
 fn mail_of_a_revoked_key_is_refused_and_so_is_every_other_in_its_name() {
     let mut pair = acquainted();
@@ -131,9 +149,9 @@ fn mail_of_a_revoked_key_is_refused_and_so_is_every_other_in_its_name() {
     causes.sort();
     assert_eq!(causes, ["revoked-key a", "unsigned a"]);
     let revoked = key(&pair, "a").to_string();
-    assert!(ops::trust_pin(pair.b.node_mut(), &name("a"), &revoked).is_err());
-    // A person may change its mind, by another word.
-    ops::trust_forget(pair.b.node_mut(), &name("a")).unwrap();
+    assert!(ops::trust_pin(pair.b.node_mut(), &name("a"), &revoked, false).is_err());
+    // A person may change its mind, by another word; meanwhile nobody else's key takes the place.
+    ops::trust_pin(pair.b.node_mut(), &name("a"), &revoked, true).unwrap();
     pair.run(60 * MINUTE);
     assert_eq!(arrived(&pair.b), verified(&["hello", "stolen"]));
 }
@@ -147,7 +165,7 @@ fn with_manual_trust_a_key_counts_when_a_person_says_so() {
     assert_eq!(arrived(&pair.b), [("before".to_owned(), Verdict::Unverified)]);
     assert_eq!(standings(&pair.b, "a"), [Standing::Pending]);
     let fingerprint = key(&pair, "a").fingerprint();
-    ops::trust_pin(pair.b.node_mut(), &name("a"), &fingerprint).unwrap();
+    ops::trust_pin(pair.b.node_mut(), &name("a"), &fingerprint, false).unwrap();
     pair.a.send("b", &["after".into()]);
     append(&pair, "b", ("a", 1, 1), &text(lie("a", "b", "x")));
     pair.settle();

@@ -1,0 +1,193 @@
+//! The lanes of our mailbox: lease by lease and segment by segment, so that each sender's order is kept.
+//!
+//! A segment with a later one beside it is done with, and yet it may grow: anybody can put a file there that bears the
+//! next number, and its sender, who knows nothing of that, goes on where it was. So where reading stood in a segment that
+//! was left is kept, in a cursor of its own, for as long as the segment is there.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use super::{Found, Mailbox, PROBLEMS, SETTLING};
+use crate::engine::node::Node;
+use crate::error::Result;
+use crate::model::layout::{self, LaneFile};
+use crate::model::name::Name;
+use crate::store::db::{Cursor, Via};
+use crate::sys::share::Share;
+
+impl Mailbox {
+    /// Looks at the lanes: those that grew, or with `force` all.
+    pub fn look_lanes(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        force: bool,
+    ) -> Result<Found> {
+        let mut found = Found::default();
+        let known = || -> Result<HashSet<String>> {
+            let peers = node.db.peers()?.into_iter().filter(|peer| peer.heartbeat.is_some());
+            Ok(peers.map(|peer| peer.name.fold()).collect())
+        };
+        let Some(files) = self.muster.lanes(share, node.instance(), node.config.limits.lanes, &known)? else {
+            self.missing = true;
+            return Ok(found);
+        };
+        let mut lanes: BTreeMap<(Name, u64), Vec<(u64, u64)>> = BTreeMap::new();
+        for (LaneFile { from, lease, segment }, len) in files {
+            lanes.entry((from, lease)).or_default().push((segment, len));
+        }
+        let mut lanes = lanes.into_iter().peekable();
+        let mut unfinished: Option<Name> = None;
+        while let Some(((from, lease), mut segments)) = lanes.next() {
+            if unfinished.as_ref() == Some(&from) {
+                // The order is kept: what was written under a later lease waits for the end of the earlier one.
+                continue;
+            }
+            segments.sort_unstable();
+            // A sender that took its next lease adds nothing to the lane of the one before.
+            let closed = lanes.peek().is_some_and(|((next, _), _)| *next == from);
+            match self.look_lane(share, node, now, (&from, lease), &segments, closed, force, &mut found) {
+                // One bad file stops nobody else's mail.
+                Err(error) if !error.is_in_store() => {
+                    if self.problems.len() < PROBLEMS {
+                        self.problems.push(error);
+                    }
+                    unfinished = Some(from);
+                }
+                other => {
+                    other?;
+                    unfinished = self.tails.has(&lane_key(&from, lease)).then_some(from);
+                }
+            }
+        }
+        if found.changed.mailbox {
+            self.settle_at.get_or_insert(now + SETTLING);
+        }
+        Ok(found)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam, the node, the time, which lane, what was listed of it"
+    )]
+    fn look_lane(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        (from, lease): (&Name, u64),
+        segments: &[(u64, u64)],
+        closed: bool,
+        force: bool,
+        found: &mut Found,
+    ) -> Result<()> {
+        let peer = from.fold();
+        let lane = lane_key(from, lease);
+        let mut cursor = self.cursor(node, &lane)?.unwrap_or_default();
+        if segments.first().is_some_and(|(first, _)| *first < cursor.segment)
+            && let Some(before) =
+                node.db.meta(&gap_key(&lane))?.and_then(|segment| segment.parse::<u64>().ok())
+            && let Some((segment, _)) =
+                segments.iter().find(|(it, _)| (before + 1..cursor.segment).contains(it))
+        {
+            // They were not deleted after all: somebody put a later one there first.
+            self.leave(node, &lane, &cursor, segments)?;
+            cursor = self.begin(node, &lane, *segment)?;
+        }
+        self.look_behind(share, node, now, (from, lease), segments, cursor.segment, found)?;
+        for (index, (segment, len)) in segments.iter().enumerate() {
+            let sealed = closed || index + 1 < segments.len();
+            if *segment < cursor.segment {
+                continue;
+            }
+            if *segment > cursor.segment {
+                if *len > 0 {
+                    self.leave(node, &lane, &cursor, segments)?;
+                }
+                if *segment > cursor.segment + 1 {
+                    // Those between are gone, their writer deleted them. If they turn up, this was a lie.
+                    node.db.set_meta(&gap_key(&lane), &cursor.segment.to_string())?;
+                }
+                cursor = self.begin(node, &lane, *segment)?;
+            }
+            if *len == cursor.offset && (sealed || !force) {
+                continue;
+            }
+            let file = LaneFile { from: from.clone(), lease, segment: *segment };
+            let path = layout::lane(node.instance(), &file);
+            let via = Via::Lane { peer: peer.clone(), lease };
+            cursor = self.read_on(share, node, now, (&lane, &path, via), cursor, sealed, found)?;
+            if self.tails.has(&lane) {
+                // The order is kept: what follows waits for this tail, or for it to be set aside.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on in segments that were left and grew since.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam, the node, the time, which lane, what was listed of it"
+    )]
+    fn look_behind(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        (from, lease): (&Name, u64),
+        segments: &[(u64, u64)],
+        current: u64,
+        found: &mut Found,
+    ) -> Result<()> {
+        let lane = lane_key(from, lease);
+        for (segment, len) in segments.iter().filter(|(segment, _)| *segment < current) {
+            let key = left_key(&lane, *segment);
+            let Some(left) = self.cursor(node, &key)?.filter(|left| left.offset != *len) else { continue };
+            let path =
+                layout::lane(node.instance(), &LaneFile { from: from.clone(), lease, segment: *segment });
+            let via = Via::Lane { peer: from.fold(), lease };
+            self.read_on(share, node, now, (&key, &path, via), left, false, found)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps where reading stands in a segment that is left, and drops that of segments which are gone.
+    fn leave(&mut self, node: &mut Node, lane: &str, cursor: &Cursor, segments: &[(u64, u64)]) -> Result<()> {
+        let (kin, key) = (left_key(lane, 0), left_key(lane, cursor.segment));
+        let there: Vec<u64> = segments.iter().map(|(segment, _)| *segment).collect();
+        if !there.contains(&cursor.segment) || self.cursor(node, &key)?.as_ref() == Some(cursor) {
+            return Ok(());
+        }
+        node.db.leave_segment(&kin, &key, cursor, &there)?;
+        self.cursors.retain(|other, cursor| !other.starts_with(&kin) || there.contains(&cursor.segment));
+        self.cursors.insert(key, cursor.clone());
+        Ok(())
+    }
+
+    /// Where reading of a segment begins: where it was left, if it was.
+    fn begin(&mut self, node: &mut Node, lane: &str, segment: u64) -> Result<Cursor> {
+        let left = self.cursor(node, &left_key(lane, segment))?;
+        Ok(left.unwrap_or(Cursor { segment, ..Cursor::default() }))
+    }
+}
+
+/// Where it is kept behind which segment of a lane some were missing.
+fn gap_key(lane: &str) -> String {
+    format!("gap {lane}")
+}
+
+/// The name of a lane's cursor and of its tail.
+fn lane_key(from: &Name, lease: u64) -> String {
+    format!("{}.{lease}", from.fold())
+}
+
+/// The cursor of a segment that was left; of number 0, what those of one lane begin with. Names hold no blank, so it is no
+/// lane's.
+fn left_key(lane: &str, segment: u64) -> String {
+    match segment {
+        0 => format!("{lane} "),
+        _ => format!("{lane} {segment}"),
+    }
+}
