@@ -272,7 +272,7 @@ impl Mailbox {
             let Outcome { intake, waiting, .. } = outcome;
             self.tails.note(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now);
             let Some(mut intake) = intake else { break };
-            self.judge(node, &mut intake)?;
+            self.judge(share, node, &mut intake)?;
             let mail = intake.arrivals.iter().filter(|arrival| arrival.envelope.kind != RECEIPT).count();
             let read = usize::try_from(intake.cursor.offset.saturating_sub(cursor.offset)).unwrap_or(max);
             self.quotas.took(&source, mail + intake.quarantined.len(), read, now);
@@ -290,8 +290,8 @@ impl Mailbox {
     }
 
     /// Decides, from what we know of the senders, what arrives too late, wakes the agent, and gets receipts.
-    fn judge(&mut self, node: &Node, intake: &mut Intake) -> Result<()> {
-        let now = node.clock.wall_ms();
+    fn judge(&mut self, share: &dyn Share, node: &mut Node, intake: &mut Intake) -> Result<()> {
+        let mut clocks: HashMap<String, Option<i64>> = HashMap::new();
         let wakes = !node.config.wake.command.is_empty();
         for arrival in &mut intake.arrivals {
             let peer = node.db.peer(&arrival.peer)?;
@@ -301,13 +301,16 @@ impl Mailbox {
                 matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
             arrival.policy = node.config.policy(&arrival.peer, arrival.verdict);
             arrival.wake = wakes && ![RECEIPT, EXEC, RESULT].contains(&arrival.envelope.kind.as_str());
-            // The time is the sender's clock, reckoned from its heartbeat: ours may be an hour off. Unknown is in time.
-            let theirs = beat.and_then(|(peer, beat)| {
-                let written = chrono::DateTime::parse_from_rfc3339(&beat.timestamp).ok()?.timestamp_millis();
-                Some(written + now.saturating_sub(peer.read_at).max(0))
-            });
-            let expires = arrival.envelope.expires.map(|at| at.timestamp_millis());
-            arrival.expired = theirs.zip(expires).is_some_and(|(theirs, expires)| expires <= theirs);
+            let Some(expires) = arrival.envelope.expires else { continue };
+            let theirs = match clocks.get(&arrival.peer) {
+                Some(theirs) => *theirs,
+                None => {
+                    let theirs = beat::their_time(share, node, &arrival.peer)?;
+                    *clocks.entry(arrival.peer.clone()).or_insert(theirs)
+                }
+            };
+            // Unknown is in time.
+            arrival.expired = theirs.is_some_and(|theirs| expires.timestamp_millis() <= theirs);
         }
         Ok(())
     }
