@@ -86,6 +86,10 @@ pub fn ours(share: &dyn Share, node: &Node) -> Result<Option<Heartbeat>> {
 pub fn look_again(share: &dyn Share, node: &mut Node, fold: &str) -> Result<bool> {
     let Ok(name) = Name::parse(fold) else { return Ok(false) };
     let before = node.db.peer(fold)?;
+    if before.is_none() && node.db.peers()?.len() >= node.config.limits.peers {
+        // No room; whoever counts them in the next scan says so.
+        return Ok(false);
+    }
     let name = before.as_ref().map_or(name, |peer| peer.name.clone());
     let Some(meta) = share.stat(&layout::status(&name))? else { return Ok(false) };
     let now = node.clock.wall_ms();

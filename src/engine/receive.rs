@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::model::envelope::RECEIPT;
 use crate::model::exec::{EXEC, RESULT};
 use crate::model::layout::{self, SharePath};
+use crate::model::name::Name;
 use crate::model::pace::Places;
 use crate::model::trust::Keys;
 use crate::store::db::{Cursor, Db, Intake, Taken, Via};
@@ -58,6 +59,10 @@ pub struct Mailbox {
     settle_at: Option<Duration>,
     muster: Muster,
     quotas: Quotas,
+    /// How often the look at hand took something in.
+    taken: usize,
+    /// With which of many senders the next look goes on.
+    turn: Option<Name>,
     /// A file was left off before its end: there is more to read at once.
     pub more: bool,
     /// What went wrong with single files; the others were read all the same.
@@ -276,6 +281,7 @@ impl Mailbox {
             let mail = intake.arrivals.iter().filter(|arrival| arrival.envelope.kind != RECEIPT).count();
             let read = usize::try_from(intake.cursor.offset.saturating_sub(cursor.offset)).unwrap_or(max);
             self.quotas.took(&source, mail + intake.quarantined.len(), read, now);
+            self.taken += 1;
             found.add(node.db.take_in(&intake, node.clock.wall_ms())?, &via);
             cursor = intake.cursor;
             self.cursors.insert(lane.to_owned(), cursor.clone());

@@ -104,7 +104,7 @@ pub fn export_log(node: &Node, since: Option<i64>, write: &mut dyn FnMut(Row) ->
     let snapshot = node.db.log_snapshot()?;
     let before = match since {
         Some(ms) => snapshot.before(ms)?,
-        None => 0,
+        None => i64::MIN,
     };
     let instance = node.instance().to_string();
     let (mut entries, mut head, mut begun) = (0, Head::default(), false);

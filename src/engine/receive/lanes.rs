@@ -3,8 +3,11 @@
 //! A segment with a later one beside it is done with, and yet it may grow: anybody can put a file there that bears the
 //! next number, and its sender, who knows nothing of that, goes on where it was. So where reading stood in a segment that
 //! was left is kept, in a cursor of its own, for as long as the segment is there.
+//!
+//! To take mail in costs more than to look for it. Where there are more senders than [`ACQUAINTED`], those whom we have
+//! known for longest come first in every look, and of the others as many as [`TAKEN`] allows, in turn.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::{Found, Mailbox, PROBLEMS, SETTLING};
@@ -14,6 +17,14 @@ use crate::model::layout::{self, LaneFile};
 use crate::model::name::Name;
 use crate::store::db::{Cursor, Via};
 use crate::sys::share::Share;
+
+/// Senders who have their turn in every look.
+const ACQUAINTED: usize = 100;
+/// How often a look takes something in, apart from them: each costs the store a transaction, some 5 ms.
+const TAKEN: usize = 100;
+
+/// The lanes of one sender: each lease, with its segments and their lengths.
+type Lanes = Vec<(u64, Vec<(u64, u64)>)>;
 
 impl Mailbox {
     /// Looks at the lanes: those that grew, or with `force` all.
@@ -33,38 +44,76 @@ impl Mailbox {
             self.missing = true;
             return Ok(found);
         };
-        let mut lanes: BTreeMap<(Name, u64), Vec<(u64, u64)>> = BTreeMap::new();
+        let mut senders: BTreeMap<Name, BTreeMap<u64, Vec<(u64, u64)>>> = BTreeMap::new();
         for (LaneFile { from, lease, segment }, len) in files {
-            lanes.entry((from, lease)).or_default().push((segment, len));
+            senders.entry(from).or_default().entry(lease).or_default().push((segment, len));
         }
-        let mut lanes = lanes.into_iter().peekable();
-        let mut unfinished: Option<Name> = None;
-        while let Some(((from, lease), mut segments)) = lanes.next() {
-            if unfinished.as_ref() == Some(&from) {
-                // The order is kept: what was written under a later lease waits for the end of the earlier one.
-                continue;
+        let senders = senders.into_iter().map(|(from, lanes)| (from, lanes.into_iter().collect()));
+        for (index, (from, lanes)) in self.in_turn(node, senders.collect())?.into_iter().enumerate() {
+            if index <= ACQUAINTED {
+                self.taken = 0;
+            } else if self.taken >= TAKEN {
+                self.more = true;
+                self.turn = Some(from);
+                break;
             }
-            segments.sort_unstable();
-            // A sender that took its next lease adds nothing to the lane of the one before.
-            let closed = lanes.peek().is_some_and(|((next, _), _)| *next == from);
-            match self.look_lane(share, node, now, (&from, lease), &segments, closed, force, &mut found) {
-                // One bad file stops nobody else's mail.
-                Err(error) if !error.is_in_store() => {
-                    if self.problems.len() < PROBLEMS {
-                        self.problems.push(error);
-                    }
-                    unfinished = Some(from);
-                }
-                other => {
-                    other?;
-                    unfinished = self.tails.has(&lane_key(&from, lease)).then_some(from);
-                }
-            }
+            self.look_sender(share, node, now, (&from, lanes), force, &mut found)?;
         }
         if found.changed.mailbox {
             self.settle_at.get_or_insert(now + SETTLING);
         }
         Ok(found)
+    }
+
+    /// The senders in the order in which they are looked at.
+    fn in_turn(&mut self, node: &Node, mut senders: Vec<(Name, Lanes)>) -> Result<Vec<(Name, Lanes)>> {
+        if senders.len() <= ACQUAINTED {
+            return Ok(senders);
+        }
+        let peers = node.db.peers()?;
+        let since: HashMap<String, i64> =
+            peers.into_iter().map(|peer| (peer.name.fold(), peer.first_seen)).collect();
+        senders.sort_by_cached_key(|(from, _)| since.get(&from.fold()).copied().unwrap_or(i64::MAX));
+        let mut others = senders.split_off(ACQUAINTED);
+        others.sort_by(|(one, _), (two, _)| one.cmp(two));
+        if let Some(turn) = self.turn.take() {
+            let passed = others.partition_point(|(from, _)| *from < turn);
+            others.rotate_left(passed);
+        }
+        senders.append(&mut others);
+        Ok(senders)
+    }
+
+    fn look_sender(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        now: Duration,
+        (from, lanes): (&Name, Lanes),
+        force: bool,
+        found: &mut Found,
+    ) -> Result<()> {
+        let newest = lanes.last().map(|(lease, _)| *lease);
+        for (lease, mut segments) in lanes {
+            segments.sort_unstable();
+            // A sender that took its next lease adds nothing to the lane of the one before.
+            let closed = newest != Some(lease);
+            match self.look_lane(share, node, now, (from, lease), &segments, closed, force, found) {
+                // One bad file stops nobody else's mail.
+                Err(error) if !error.is_in_store() => {
+                    if self.problems.len() < PROBLEMS {
+                        self.problems.push(error);
+                    }
+                    break;
+                }
+                other => other?,
+            }
+            if self.tails.has(&lane_key(from, lease)) {
+                // The order is kept: what was written under a later lease waits for the end of the earlier one.
+                break;
+            }
+        }
+        Ok(())
     }
 
     #[expect(

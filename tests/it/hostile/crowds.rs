@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanpost::model::layout;
+use lanpost::model::sign::Signer;
 use lanpost::sys::disk::DiskShare;
 use lanpost::sys::share::{Entry, Share};
 use serde_json::json;
@@ -132,6 +133,44 @@ fn ten_thousand_peers_that_nobody_is_are_neither_all_remembered_nor_in_anybodys_
     pair.share.create_new(&layout::status(&name("real")), &heartbeat("real", 1)).unwrap();
     pair.until("a newcomer", |pair| {
         pair.b.node().db.peers().unwrap().iter().any(|peer| peer.name == name("real"))
+    });
+}
+
+/// Each of them signs, and has mail at every look: that is work, and a friend does not wait for it.
+#[test]
+fn a_friend_does_not_wait_for_a_thousand_strangers() {
+    const STRANGERS: usize = 1_000;
+    let mut pair = Pair::with(|config| config.limits.peers = 20);
+    pair.a.send("b", &["hello".into()]);
+    pair.settle();
+    let key = Signer::new(&[66; 32]);
+    let say = |pair: &Pair, n: usize, seq: u64| {
+        let from = format!("0-{n}");
+        let line = json!({"v": 1, "id": format!("{from}-{seq}"), "seq": seq, "lease": 1, "from": from, "to": "b", "content": "spam"});
+        let serde_json::Value::Object(mut line) = line else { unreachable!() };
+        key.sign_object(&mut line);
+        let file = layout::LaneFile { from: name(&from), lease: 1, segment: 1 };
+        let line = format!("{}\n", serde_json::Value::Object(line));
+        pair.share.open_append(&layout::lane(&name("b"), &file)).unwrap().append(line.as_bytes()).unwrap();
+    };
+    for n in 0..STRANGERS {
+        pair.share
+            .create_new(&layout::status(&name(&format!("0-{n}"))), &heartbeat(&format!("0-{n}"), 1))
+            .unwrap();
+    }
+    for round in 1..4 {
+        (0..STRANGERS).for_each(|n| say(&pair, n, round));
+        let text = format!("round {round}");
+        pair.a.send("b", std::slice::from_ref(&text));
+        let before = pair.b.counting.counts();
+        pair.until("the friend's mail", |pair| pair.b.texts().contains(&text));
+        // A few looks, each of a hundred strangers and a look at the heartbeats.
+        let took = pair.b.counting.counts() - before;
+        assert!(took.verb(Verb::Read) < 600, "{took}");
+    }
+    assert!(pair.b.node().db.peers().unwrap().len() <= 20);
+    pair.until("all of the strangers' mail", |pair| {
+        pair.b.texts().iter().filter(|text| *text == "spam").count() == 3 * STRANGERS
     });
 }
 
