@@ -2,26 +2,19 @@
 //!
 //! - Environment: the daemon's own, with `LANPOST_INSTANCE`, `LANPOST_CONFIG`, `LANPOST_BIN`, and of the question
 //!   `LANPOST_COMMAND`, `LANPOST_FROM` and `LANPOST_ID`.
-//! - At its deadline it is killed with all it started. What it started and left running when it ended goes on.
-//! - Output beyond the limit is read and thrown away, so that the program never blocks on it.
+//! - It is attended as `program` says; of its output the beginning is kept.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
-use tokio::time::timeout;
 
+use super::program::{Done, Keep, attend};
 use crate::engine::exec::{ExecOrder, ExecResult};
 use crate::model::exec::{Answer, Status};
 use crate::model::text::said;
-use crate::sys::process::{self, Tree};
-
-/// How long output is read after the program has ended: something it started may hold the pipe open.
-const DRAIN: Duration = Duration::from_millis(500);
+use crate::sys::process;
 
 /// How programs are run for peers.
 #[derive(Clone, Debug)]
@@ -36,7 +29,7 @@ impl Programs {
     /// Runs one order to its end or its deadline. Dropping the future kills the program.
     pub async fn run(&self, order: ExecOrder) -> ExecResult {
         let answer = match self.spawn(&order) {
-            Ok(child) => attend(child, &order).await,
+            Ok(child) => answered(attend(child, order.timeout, Keep::First(order.output)).await, &order),
             Err(error) => {
                 let program = order.argv.first().map(String::as_str).unwrap_or_default();
                 Answer::without(Status::Refused, format!("could not start {program}: {error}"))
@@ -66,68 +59,25 @@ impl Programs {
     }
 }
 
-async fn attend(mut child: Child, order: &ExecOrder) -> Answer {
-    let tree = Tree::of(child.id());
-    let (enough, until) = watch::channel(false);
-    let stdout = tokio::spawn(keep(child.stdout.take(), order.output, until.clone()));
-    let stderr = tokio::spawn(keep(child.stderr.take(), order.output, until));
-    let ended = timeout(order.timeout, child.wait()).await;
-    match &ended {
-        Err(_) => {
-            tree.kill();
-            let _ = child.kill().await;
-        }
-        Ok(_) => tree.let_go(),
-    }
-    let kept = async { (stdout.await.unwrap_or_default(), stderr.await.unwrap_or_default()) };
-    tokio::pin!(kept);
-    let (stdout, stderr) = match timeout(DRAIN, &mut kept).await {
-        Ok(kept) => kept,
-        Err(_) => {
-            enough.send_replace(true);
-            kept.await
-        }
-    };
+/// The answer that its end makes.
+fn answered(done: Done, order: &ExecOrder) -> Answer {
     let answer = Answer {
         status: Status::Ran,
         exit: None,
-        stdout: said::text(&stdout.bytes),
-        stderr: said::text(&stderr.bytes),
-        cut: stdout.cut || stderr.cut,
+        stdout: said::text(&done.stdout.bytes),
+        stderr: said::text(&done.stderr.bytes),
+        cut: done.stdout.cut || done.stderr.cut,
         reason: None,
     };
-    match ended {
-        Err(_) => {
+    match done.ended {
+        None => {
             let reason = format!("killed after {}", humantime::format_duration(order.timeout));
             Answer { status: Status::Timeout, reason: Some(reason), ..answer }
         }
-        Ok(Err(error)) => Answer { reason: Some(format!("lost sight of the program: {error}")), ..answer },
-        Ok(Ok(status)) => {
+        Some(Err(error)) => Answer { reason: Some(format!("lost sight of the program: {error}")), ..answer },
+        Some(Ok(status)) => {
             let reason = status.code().is_none().then(|| status.to_string());
             Answer { exit: status.code(), reason, ..answer }
         }
-    }
-}
-
-#[derive(Default)]
-struct Kept {
-    bytes: Vec<u8>,
-    cut: bool,
-}
-
-/// Reads to the end, or until it is told that this is enough, and keeps the first `most` bytes.
-async fn keep(pipe: Option<impl AsyncRead + Unpin>, most: usize, mut enough: watch::Receiver<bool>) -> Kept {
-    let mut kept = Kept::default();
-    let Some(mut pipe) = pipe else { return kept };
-    let mut buffer = [0; 8192];
-    loop {
-        let read = tokio::select! {
-            read = pipe.read(&mut buffer) => read,
-            _ = enough.wait_for(|enough| *enough) => return kept,
-        };
-        let Ok(read @ 1..) = read else { return kept };
-        let fits = read.min(most - kept.bytes.len());
-        kept.bytes.extend_from_slice(&buffer[..fits]);
-        kept.cut |= fits < read;
     }
 }

@@ -295,9 +295,7 @@ fn a_wake_is_judged_by_its_exit_code() {
     let retries: Vec<_> =
         trace.iter().filter(|(what, _)| what == "wake-retry").map(|(_, detail)| detail).collect();
     assert_eq!(retries.len(), 3, "{trace:?}");
-    // What it said is read for 200 ms after its end; Wine beside other work may need longer.
-    let later = if cfg!(windows) { "exit code 75" } else { "exit code 75: later" };
-    assert!(retries[0].contains(later) && retries[0].contains("attempt 1"), "{retries:?}");
+    assert!(retries[0].contains("exit code 75: later") && retries[0].contains("attempt 1"), "{retries:?}");
     assert!(retries[1].contains("exit code 1") && retries[2].contains(ABORTED), "{retries:?}");
     assert!(agent.text("4.env").contains("LANPOST_ATTEMPT=4\n"));
     let wakes = list(lab.json(&["status"])["wakes"].clone());

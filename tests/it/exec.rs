@@ -116,7 +116,8 @@ fn output_and_time_are_limited() {
         "lab",
         &[
             command("flood", &["flood"], "output = \"4KiB\""),
-            command("sleep", &["sleep", &begun.display().to_string()], "timeout = \"1s\""),
+            // So long that a busy PC has begun it by then.
+            command("sleep", &["sleep", &begun.display().to_string()], "timeout = \"10s\""),
         ],
     );
     let office = lan.join("office");

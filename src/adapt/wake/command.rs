@@ -5,31 +5,27 @@
 //! - Environment: `LANPOST_INSTANCE`, `LANPOST_AGENT`, `LANPOST_WAKE`, `LANPOST_ATTEMPT`, `LANPOST_COUNT`,
 //!   `LANPOST_IDS` and `LANPOST_FROM` (separated by spaces), `LANPOST_CONFIG`, `LANPOST_BIN`.
 //! - Exit codes (sysexits.h): 0 done; 75 and anything unknown, a crash or a signal: try again; 64-78: never again.
-//! - At its deadline it is killed with all it started, which counts as temporary.
-//!
-//! Its output is drained so that it never blocks, and the end of stderr is kept for the trace.
+//! - It is attended as `program` says; killed at its deadline counts as temporary, and the end of stderr is kept for
+//!   the trace.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
+use crate::adapt::program::{Keep, attend};
 use crate::engine::wake::{Outcome, WakeOrder, WakeResult};
 use crate::model::ascii;
 use crate::model::text::said;
-use crate::sys::process::{self, Tree};
+use crate::sys::process;
 
 /// How much of the end of stderr is told, in bytes of UTF-8.
 const TOLD: usize = 500;
 /// How much of it is kept to be read: whole lines, so that it is seen how each was written.
 const KEPT: usize = 16 * 1024;
-/// How long output is drained after the command has ended: something it started may hold the pipe open.
-const DRAIN: Duration = Duration::from_millis(200);
 
 /// How to run the command.
 #[derive(Clone, Debug)]
@@ -48,7 +44,7 @@ impl WakeCommand {
     /// Runs the command for one order, to its end or its deadline. Dropping the future kills the command.
     pub async fn run(&self, order: &WakeOrder) -> WakeResult {
         let (outcome, detail) = match self.spawn(order) {
-            Ok(child) => self.attend(child, order).await,
+            Ok(child) => self.see_through(child, order).await,
             Err(error) => {
                 let program = self.argv.first().map(String::as_str).unwrap_or_default();
                 (Outcome::Temporary, format!("could not start {program}: {error}"))
@@ -87,8 +83,7 @@ impl WakeCommand {
         ]
     }
 
-    async fn attend(&self, mut child: Child, order: &WakeOrder) -> (Outcome, String) {
-        let tree = Tree::of(child.id());
+    async fn see_through(&self, mut child: Child, order: &WakeOrder) -> (Outcome, String) {
         let mail = serde_json::to_string(&order.messages).unwrap_or_default();
         let mail = if process::pipes_are_utf8() { mail } else { ascii::escaped(&mail) };
         let stdin = child.stdin.take();
@@ -98,26 +93,15 @@ impl WakeCommand {
                 let _ = stdin.write_all(mail.as_bytes()).await;
             }
         });
-        let stdout = tokio::spawn(drain(child.stdout.take()));
-        let mut stderr = tokio::spawn(drain(child.stderr.take()));
-        let status = timeout(self.timeout, child.wait()).await;
-        let killed = status.is_err();
-        if killed {
-            tree.kill();
-            let _ = child.kill().await;
-        }
-        let said = timeout(DRAIN, &mut stderr).await.ok().and_then(Result::ok).unwrap_or_default();
-        for task in [feed.abort_handle(), stdout.abort_handle(), stderr.abort_handle()] {
-            task.abort();
-        }
-        tree.let_go();
-        match status {
-            Err(_) => {
+        let done = attend(child, self.timeout, Keep::Last(KEPT)).await;
+        feed.abort();
+        match done.ended {
+            None => {
                 let limit = humantime::format_duration(self.timeout);
-                (Outcome::Temporary, worded(&format!("killed after {limit}"), &said))
+                (Outcome::Temporary, worded(&format!("killed after {limit}"), &done.stderr.bytes))
             }
-            Ok(Err(error)) => (Outcome::Temporary, format!("lost sight of the command: {error}")),
-            Ok(Ok(status)) => (judge(status.code()), worded(&describe(status), &said)),
+            Some(Err(error)) => (Outcome::Temporary, format!("lost sight of the command: {error}")),
+            Some(Ok(status)) => (judge(status.code()), worded(&describe(status), &done.stderr.bytes)),
         }
     }
 }
@@ -137,23 +121,12 @@ fn describe(status: ExitStatus) -> String {
     status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
 }
 
-fn worded(how: &str, stderr: &str) -> String {
-    match stderr.trim() {
+/// How it ended, and the last of what it said, whatever code page it wrote that in.
+fn worded(how: &str, stderr: &[u8]) -> String {
+    match said::end(said::text(stderr).trim(), TOLD) {
         "" => how.to_owned(),
         said => format!("{how}: {said}"),
     }
-}
-
-/// Reads to the end and returns the last of it as text, whatever code page the command wrote.
-async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut pipe) = pipe else { return String::new() };
-    let mut last = VecDeque::new();
-    let mut buffer = [0; 4096];
-    while let Ok(1..) = pipe.read(&mut buffer).await.inspect(|read| {
-        last.extend(&buffer[..*read]);
-        last.drain(..last.len().saturating_sub(KEPT));
-    }) {}
-    said::end(said::text(last.make_contiguous()).trim(), TOLD).to_owned()
 }
 
 #[cfg(test)]
@@ -176,15 +149,17 @@ mod tests {
             assert_eq!(judge(code), outcome, "{code:?}");
         }
     }
-    #[tokio::test]
-    async fn what_it_says_is_read_in_the_code_page_it_was_written_in() {
+
+    #[test]
+    fn what_it_says_is_read_in_the_code_page_it_was_written_in() {
         let gbk = encode("系统找不到指定的文件。\r\n", Encoding::Gb18030, false);
-        assert_eq!(drain(Some(&*gbk)).await, "系统找不到指定的文件。");
-        assert_eq!(drain(Some("找不到\n".as_bytes())).await, "找不到");
+        assert_eq!(worded("killed", &gbk), "killed: 系统找不到指定的文件。");
+        assert_eq!(worded("killed", "找不到\n".as_bytes()), "killed: 找不到");
+        assert_eq!(worded("killed", b" \r\n"), "killed");
         // More than is told: the end, from a whole character on.
         let long = gbk.repeat(3000);
-        let told = drain(Some(&*long)).await;
-        assert!(told.len() <= TOLD && told.ends_with("系统找不到指定的文件。"), "{told}");
+        let told = worded("killed", &long[long.len() - KEPT..]);
+        assert!(told.len() <= "killed: ".len() + TOLD && told.ends_with("系统找不到指定的文件。"), "{told}");
         assert!(!told.contains('\u{fffd}'), "{told}");
     }
 }
