@@ -25,6 +25,9 @@ pub struct Condition {
     pub share_since: i64,
     /// What last went wrong on a share that is there, while it does.
     pub trouble: Option<String>,
+    /// The trouble that keeps mail of ours here: what others put on the share does not.
+    #[serde(default)]
+    pub hindrance: Option<String>,
     /// Another daemon holds this lease number of our instance: we stopped writing.
     pub lease_lost_to: Option<u64>,
     /// By which path the share is there, if not by the config's; kept for the next start.
@@ -135,7 +138,7 @@ pub fn hindrance(db: &Db) -> Result<Option<String>> {
         let lost = "another daemon runs this instance, and this one stopped writing";
         return Ok(Some(format!("{lost} (lease {lease}); `lanpost status` says more")));
     }
-    Ok(condition.share_away.or(condition.trouble))
+    Ok(condition.share_away.or(condition.hindrance))
 }
 
 /// Remembers it, if it changed.

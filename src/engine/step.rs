@@ -70,6 +70,8 @@ pub struct Engine {
     alone: bool,
     /// The last heartbeat could not be written, which stays a trouble until one can.
     silent: bool,
+    /// The first failure of this step that holds up mail of ours.
+    hindrance: Option<String>,
 }
 
 impl Engine {
@@ -112,6 +114,7 @@ impl Engine {
             status_hinted: false,
             alone: true,
             silent: false,
+            hindrance: None,
             node,
         })
     }
@@ -142,6 +145,7 @@ impl Engine {
     /// The local store's alone: nothing can be promised without it.
     pub fn step(&mut self, hints: &Hints) -> Result<Step> {
         let mut step = Step::default();
+        self.hindrance = None;
         if let Some(mount) = &hints.mount {
             self.note_mount(mount, &mut step);
         }
@@ -238,7 +242,7 @@ impl Engine {
             step.incidents.push(what);
         }
         let scanned = self.scan(now, hints, step);
-        if let Some(Some(left_out)) = self.sort(scanned, step)? {
+        if let Some(Some(left_out)) = self.sort_strange(scanned, step)? {
             self.condition.unadmitted = left_out;
         }
         // A lease that can't be taken leaves the share in doubt: it is tried again when that is due to be looked at.
@@ -267,7 +271,7 @@ impl Engine {
             self.mailbox.doubt();
         }
         for problem in problems {
-            self.sort::<()>(Err(problem), step)?;
+            self.sort_strange::<()>(Err(problem), step)?;
         }
         let found = found.unwrap_or_default();
         if self.pace.take_rearm() {
@@ -316,6 +320,14 @@ impl Engine {
     /// Sorts a failure: the local store's ends the step, the share's is reported, and the share looked at again
     /// before anything more is believed.
     fn sort<T>(&mut self, result: Result<T>, step: &mut Step) -> Result<Option<T>> {
+        if let Err(error) = &result {
+            self.hindrance.get_or_insert_with(|| error.to_string());
+        }
+        self.sort_strange(result, step)
+    }
+
+    /// The same for what others put on the share: mail of ours goes out all the same.
+    fn sort_strange<T>(&mut self, result: Result<T>, step: &mut Step) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is_in_store() => Err(error),

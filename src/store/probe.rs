@@ -236,7 +236,14 @@ impl<'a> Probe<'a> {
     fn strangers(&self) -> Result<Vec<(SharePath, [u8; 6], i128)>> {
         let mut found = vec![];
         for folder in [layout::root()].into_iter().chain(access::folders(self.share)?) {
-            for run in self.share.names(&folder)?.iter().filter_map(|name| layout::parse_probe(name)) {
+            // What can't be listed has been told of by another check.
+            for run in self
+                .share
+                .names(&folder)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|name| layout::parse_probe(name))
+            {
                 let path = match folder == layout::root() {
                     true => layout::probe_folder(run),
                     false => layout::probe_in(&folder, run),

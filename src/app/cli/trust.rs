@@ -158,12 +158,13 @@ fn show(cx: &mut Cx, view: &TrustView) -> Result<u8> {
         let detail = print::line(step.detail.as_deref().unwrap_or_default());
         cx.out.line(format!("  {}  {what} ({detail})", print::local_time(&step.at)));
     }
-    if let Some(pin) = view.keys.iter().find(|pin| pin.state == Standing::Pending) {
+    if view.keys.iter().any(|pin| pin.state == Standing::Pending) {
         let known = view.keys.iter().any(|pin| pin.state != Standing::Pending);
         let deed = if known { "accept" } else { "pin" };
+        // The fingerprint is not put into the line: it is to be the one that the owner reads.
         cx.note(&format!(
-            "compare the fingerprint with {0}'s owner, then: lanpost trust {deed} {0} {1}",
-            view.name, pin.fingerprint
+            "compare the fingerprint with the one that {0}'s owner reads to you, then: lanpost trust {deed} {0} FINGERPRINT",
+            view.name
         ));
     }
     Ok(exit::DONE)

@@ -1,6 +1,6 @@
 //! `lanpost wait`: blocks until unread mail is there. Exit codes: 0 there is, 4 none came in time.
 //!
-//! Mail that was there before counts. It is listed, not read: the next `wait` returns at once until `read` or `ack`.
+//! Mail that was there before counts, reports about what was refused do not. It is listed, not read: the next `wait` returns at once until `read` or `ack`.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
 use crate::model::state::State;
+use crate::model::trust::TRUST_REPORT;
 use crate::store::db::{Filter, Message};
 
 /// The time between two glances at the local store.
@@ -75,7 +76,8 @@ fn unread(which: &Which, node: &Node, after: i64) -> Result<Vec<Message>> {
         ..Filter::default()
     };
     let mut messages = ops::inbox(node, &filter)?;
-    messages.retain(|message| message.state == State::Delivered);
+    // What is for a person to know is no reason to go to work: a stranger's line could start an agent by it.
+    messages.retain(|message| message.state == State::Delivered && message.kind != TRUST_REPORT);
     listing::keep(&mut messages, which.agent().as_ref());
     Ok(messages)
 }

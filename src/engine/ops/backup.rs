@@ -116,7 +116,10 @@ fn about(config: &Config, file: Option<&Path>, clock: &dyn Clock) -> Result<Back
     let mut kept = vec![];
     for (name, size) in files::list(&config.state)? {
         if is_kept(&name) && size <= LARGEST {
-            kept.extend(files::read(&config.state.join(&name))?.map(|bytes| (name, bytes)));
+            let read = files::read(&config.state.join(&name))?;
+            // A backup that was put there is not kept in the next one, which would double with every one.
+            let read = read.filter(|bytes| !bytes.starts_with(b"SQLite format 3\0"));
+            kept.extend(read.map(|bytes| (name, bytes)));
         }
     }
     if let Some(path) = file {
@@ -248,7 +251,7 @@ fn put_in_place(
 fn chain_of(db: &Db) -> Result<std::result::Result<(), String>> {
     let snapshot = db.log_snapshot()?;
     let (mut inquiry, mut broken) = (Inquiry::new(None, None), None);
-    snapshot.walk(0, &mut |entry| {
+    snapshot.walk(i64::MIN, &mut |entry| {
         broken = inquiry.entry(&entry).err();
         Ok(broken.is_none())
     })?;

@@ -223,7 +223,9 @@ fn others(share: &dyn Share, beats: &[Beat], host: &str) -> Result<Vec<String>> 
     let mut found = vec![];
     for (file, ..) in beats {
         let Some(name) = layout::parse_status(file) else { continue };
-        let beat = share.read(&layout::status(&name), 0, MAX)?.and_then(|bytes| Heartbeat::parse(&bytes));
+        // What can't be read is nobody's heartbeat: a pipe or a link that somebody put there.
+        let read = share.read(&layout::status(&name), 0, MAX).unwrap_or_default();
+        let beat = read.and_then(|bytes| Heartbeat::parse(&bytes));
         if beat.is_some_and(|beat| beat.state == Activity::Online && beat.host != host) {
             found.push(file.clone());
         }

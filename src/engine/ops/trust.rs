@@ -106,9 +106,12 @@ pub fn trust_accept(node: &mut Node, name: &Name, key: &str) -> Result<TrustView
             node.db.pin_key(&spelled(node, name)?, pin.key, How::Hand, Standing::Revoked, now)?;
             trust_show(node, name)
         }
-        Some(pin) => {
-            let cause = format!("the key that waits is not {key:?}, but {}", pin.key.fingerprint());
-            Err(Error::usage(deed, name, cause).next("compare it with the owner of that PC, by another way"))
+        Some(_) => {
+            let cause = format!("the key that waits is not {key:?}");
+            let step = format!(
+                "have its owner read `lanpost trust show` to you, and compare it with `lanpost trust show {name}` here"
+            );
+            Err(Error::usage(deed, name, cause).next(step))
         }
         None => Err(Error::new(Kind::NotFound, deed, name, "no key waits for a decision")
             .next(format!("`lanpost trust show {name}` tells which keys it has"))),

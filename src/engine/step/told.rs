@@ -32,9 +32,15 @@ impl Engine {
     /// Writes what became of the step into the store, where it differs from before, and into the log.
     pub(super) fn note_condition(&mut self, step: &mut Step) -> Result<()> {
         match step.problems.first() {
-            Some(problem) => self.condition.trouble = Some(problem.to_string()),
+            Some(problem) => {
+                self.condition.trouble = Some(problem.to_string());
+                self.condition.hindrance = self.hindrance.take();
+            }
             None if self.silent || self.outbox.is_troubled() => {}
-            None if self.gate.is_open() => step.over.extend(self.condition.trouble.take()),
+            None if self.gate.is_open() => {
+                self.condition.hindrance = None;
+                step.over.extend(self.condition.trouble.take());
+            }
             None => {}
         }
         for what in &step.incidents {

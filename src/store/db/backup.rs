@@ -189,8 +189,11 @@ fn check(c: &Connection, path: &Path) -> Result<()> {
     let found = c.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     match found.map_err(|error| of_file("check", path, error))?.as_str() {
         "ok" => Ok(()),
-        damage => Err(Error::new(Kind::Corrupt, "use the backup", path.display(), damage)
-            .next("use another backup, and look at the disk")),
+        damage => {
+            let cause = format!("it is damaged ({})", damage.replace("*** in database main ***", "").trim());
+            let error = Error::new(Kind::Corrupt, "use the backup", path.display(), cause);
+            Err(error.next("use another backup, and look at the disk"))
+        }
     }
 }
 
