@@ -259,14 +259,16 @@ impl Mailbox {
         let peer = from.fold();
         let lane = lane_key(from, lease);
         let mut cursor = self.cursor(node, &lane)?.unwrap_or_default();
+        let mut late = None;
         if segments.first().is_some_and(|(first, _)| *first < cursor.segment)
             && let Some(before) =
                 node.db.meta(&gap_key(&lane))?.and_then(|segment| segment.parse::<u64>().ok())
             && let Some((segment, _)) =
-                segments.iter().find(|(it, _)| (before + 1..cursor.segment).contains(it))
+                segments.iter().find(|(it, len)| *len > 0 && (before + 1..cursor.segment).contains(it))
         {
             // They were not deleted after all: somebody put a later one there first.
             cursor = Cursor { segment: *segment, ..Cursor::default() };
+            late = Some(*segment);
         }
         for (index, (segment, len)) in segments.iter().enumerate() {
             let sealed = closed || index + 1 < segments.len();
@@ -287,6 +289,10 @@ impl Mailbox {
             let path = layout::lane(node.instance(), &file);
             let via = Via::Lane { peer: peer.clone(), lease };
             cursor = self.read_on(share, node, now, (&lane, &path, via), cursor, sealed, found)?;
+            if late == Some(*segment) && cursor.offset > 0 {
+                // The cursor stands in it by now, so it is gone back to once.
+                node.db.set_meta(&gap_key(&lane), &segment.to_string())?;
+            }
             if self.tails.has(&lane) {
                 // The order is kept: what follows waits for this tail, or for it to be set aside.
                 break;
