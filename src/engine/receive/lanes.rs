@@ -134,16 +134,6 @@ impl Mailbox {
         let peer = from.fold();
         let lane = lane_key(from, lease);
         let mut cursor = self.cursor(node, &lane)?.unwrap_or_default();
-        if segments.first().is_some_and(|(first, _)| *first < cursor.segment)
-            && let Some(before) =
-                node.db.meta(&gap_key(&lane))?.and_then(|segment| segment.parse::<u64>().ok())
-            && let Some((segment, _)) =
-                segments.iter().find(|(it, _)| (before + 1..cursor.segment).contains(it))
-        {
-            // They were not deleted after all: somebody put a later one there first.
-            self.leave(node, &lane, &cursor, segments)?;
-            cursor = self.begin(node, &lane, *segment)?;
-        }
         self.look_behind(share, node, now, (from, lease), segments, cursor.segment, found)?;
         for (index, (segment, len)) in segments.iter().enumerate() {
             let sealed = closed || index + 1 < segments.len();
@@ -154,7 +144,9 @@ impl Mailbox {
                 if *len > 0 {
                     self.leave(node, &lane, &cursor, segments)?;
                 }
-                if *segment > cursor.segment + 1 {
+                if *segment > cursor.segment + 1
+                    && gap(node, &lane)?.is_none_or(|first| first > cursor.segment)
+                {
                     // Those between are gone, their writer deleted them. If they turn up, this was a lie.
                     node.db.set_meta(&gap_key(&lane), &cursor.segment.to_string())?;
                 }
@@ -175,7 +167,7 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Reads on in segments that were left and grew since.
+    /// Reads on in segments that were left and grew since, and in those that turned up after they were taken for deleted.
     #[expect(
         clippy::too_many_arguments,
         reason = "the seam, the node, the time, which lane, what was listed of it"
@@ -190,14 +182,29 @@ impl Mailbox {
         current: u64,
         found: &mut Found,
     ) -> Result<()> {
+        if segments.first().is_none_or(|(first, _)| *first >= current) {
+            return Ok(());
+        }
         let lane = lane_key(from, lease);
+        let gap = gap(node, &lane)?;
         for (segment, len) in segments.iter().filter(|(segment, _)| *segment < current) {
             let key = left_key(&lane, *segment);
-            let Some(left) = self.cursor(node, &key)?.filter(|left| left.offset != *len) else { continue };
+            let left = match self.cursor(node, &key)? {
+                Some(left) => left,
+                None if gap.is_some_and(|before| *segment > before) => self.begin(node, &lane, *segment)?,
+                None => continue,
+            };
+            if left.offset == *len {
+                continue;
+            }
             let path =
                 layout::lane(node.instance(), &LaneFile { from: from.clone(), lease, segment: *segment });
             let via = Via::Lane { peer: from.fold(), lease };
             self.read_on(share, node, now, (&key, &path, via), left, false, found)?;
+            if self.tails.has(&key) {
+                // The order is kept here, too.
+                break;
+            }
         }
         Ok(())
     }
@@ -209,8 +216,12 @@ impl Mailbox {
         if !there.contains(&cursor.segment) || self.cursor(node, &key)?.as_ref() == Some(cursor) {
             return Ok(());
         }
-        node.db.leave_segment(&kin, &key, cursor, &there)?;
-        self.cursors.retain(|other, cursor| !other.starts_with(&kin) || there.contains(&cursor.segment));
+        // A look that left files out knows of none that it is gone.
+        let there = (self.muster.left_out == 0).then_some(there);
+        node.db.leave_segment(&kin, &key, cursor, there.as_deref())?;
+        if let Some(there) = there {
+            self.cursors.retain(|other, cursor| !other.starts_with(&kin) || there.contains(&cursor.segment));
+        }
         self.cursors.insert(key, cursor.clone());
         Ok(())
     }
@@ -222,7 +233,12 @@ impl Mailbox {
     }
 }
 
-/// Where it is kept behind which segment of a lane some were missing.
+/// After which segment of a lane there are such as were never seen.
+fn gap(node: &Node, lane: &str) -> Result<Option<u64>> {
+    Ok(node.db.meta(&gap_key(lane))?.and_then(|segment| segment.parse().ok()))
+}
+
+/// Where that is kept.
 fn gap_key(lane: &str) -> String {
     format!("gap {lane}")
 }

@@ -70,14 +70,20 @@ impl Db {
     }
 
     /// Keeps where reading stands in a segment that is left, under `key`, and drops what is kept under keys that begin
-    /// with `kin`, of segments that are not `there` any more.
-    pub fn leave_segment(&mut self, kin: &str, key: &str, cursor: &Cursor, there: &[u64]) -> Result<()> {
-        let there: Vec<i64> = there.iter().map(|segment| *segment as i64).collect();
-        let there = serde_json::Value::from(there).to_string();
+    /// with `kin`, of segments that are not `there` any more, if that is known.
+    pub fn leave_segment(
+        &mut self,
+        kin: &str,
+        key: &str,
+        cursor: &Cursor,
+        there: Option<&[u64]>,
+    ) -> Result<()> {
         self.write("note the segment in", |tx| {
-            let sql = "DELETE FROM cursor WHERE substr(lane, 1, length(?1)) = ?1 AND lane > ?1
-                       AND segment NOT IN (SELECT value FROM json_each(?2))";
-            tx.execute(sql, params![kin, there])?;
+            if let Some(there) = there {
+                let sql = "DELETE FROM cursor WHERE substr(lane, 1, length(?1)) = ?1 AND lane > ?1
+                           AND segment NOT IN (SELECT value FROM json_each(?2))";
+                tx.execute(sql, params![kin, serde_json::Value::from(there).to_string()])?;
+            }
             store(tx, key, cursor)
         })
     }
