@@ -28,6 +28,7 @@ fn envelope(n: usize) -> Envelope {
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        sealed: None,
         rest: Map::new(),
     }
 }

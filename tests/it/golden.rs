@@ -60,6 +60,7 @@ fn envelope() -> Envelope {
         in_reply_to: Some(id("01942a3f-0c00-7000-8000-000000000000")),
         priority: Priority::Urgent,
         expires: Some(DateTime::from_timestamp_millis(1_771_065_600_123).unwrap()),
+        sealed: None,
         rest: Map::from_iter([("x-colour".to_owned(), json!("red"))]),
     }
 }
@@ -78,6 +79,7 @@ fn smallest() -> Envelope {
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        sealed: None,
         rest: Map::new(),
     }
 }
@@ -120,12 +122,16 @@ fn a_receipt() {
                 state: State::Processed.as_str().into(),
                 at: "2026-02-14T10:41:07.250Z".into(),
                 reason: None,
+                sealed: None,
+                private: false,
             },
             Item {
                 id: id("build-42"),
                 state: State::Failed.as_str().into(),
                 at: "2026-02-14T10:41:08.000Z".into(),
                 reason: Some("没有权限".into()),
+                sealed: None,
+                private: false,
             },
         ],
     };
@@ -150,6 +156,7 @@ fn heartbeat() -> Heartbeat {
         lease: 7,
         key: "ed25519:00ff".into(),
         succeeds: vec![],
+        seal: None,
         host: "PC-2".into(),
         max_message: 1 << 20,
         rest: Map::new(),
