@@ -176,7 +176,9 @@ impl Db {
                     put(tx, name, pin.key, former, how, now)?;
                 }
             }
-            tx.execute("DELETE FROM pin WHERE peer = ?1 AND state = 'pending'", [name.fold()])?;
+            // What it said of its sealing key stays with it.
+            let sql = "DELETE FROM pin WHERE peer = ?1 AND state = 'pending' AND key != ?2";
+            tx.execute(sql, params![name.fold(), key.to_string()])?;
             put(tx, name, key, Standing::Pinned, how, now)
         })
     }
