@@ -133,6 +133,9 @@ impl Envelope {
         let Value::Object(mut map) = value else { return Err(Reject::new("not a JSON object")) };
         let from = take_word(&mut map, "from")?.ok_or_else(|| Reject::new("no \"from\""))?;
         let sealed = seal::is_sealed(&map).then(|| map.remove(seal::FIELD)).flatten();
+        if let Some(field) = seal::stray(&map).filter(|_| sealed.is_some()) {
+            return Err(Reject(format!("\"{field}\" stands outside of what is sealed")));
+        }
         let content = match &sealed {
             Some(_) => Value::Null,
             None => map.remove("content").ok_or_else(|| Reject::new("no \"content\""))?,
@@ -148,10 +151,11 @@ impl Envelope {
             in_reply_to: take_id(&mut map, "in_reply_to")?,
             priority: take_priority(&mut map),
             expires: take_time(&mut map, "expires")?,
-            sealed: sealed.and_then(|text| text.as_str().map(str::to_owned)),
+            sealed: sealed.as_ref().and_then(Value::as_str).map(str::to_owned),
             from,
             content,
-            rest: map,
+            // What else stands around it is for whoever opens it.
+            rest: if sealed.is_some() { Map::new() } else { map },
         })
     }
 

@@ -89,6 +89,11 @@ pub fn is_sealed(object: &Map<String, Value>) -> bool {
     object.get(FIELD).is_some_and(Value::is_string) && !object.contains_key("content")
 }
 
+/// A field that stands around what is sealed, and should be in it.
+pub fn stray(outer: &Map<String, Value>) -> Option<&'static str> {
+    INSIDE.into_iter().find(|field| outer.contains_key(*field))
+}
+
 /// What is encrypted of a message.
 pub fn inner(envelope: &Envelope) -> Vec<u8> {
     envelope.to_plain_line()
@@ -126,7 +131,7 @@ pub fn unite(outer: Map<String, Value>, inner: &[u8]) -> Result<Value, String> {
     if let Some(field) = OUTSIDE.into_iter().find(|field| message.contains_key(*field)) {
         return Err(format!("\"{field}\" was sealed, but belongs outside"));
     }
-    if let Some(field) = INSIDE.into_iter().find(|field| outer.contains_key(*field)) {
+    if let Some(field) = stray(&outer) {
         return Err(format!("\"{field}\" stands outside of what was sealed"));
     }
     for (field, value) in outer.into_iter().filter(|(field, _)| field != FIELD) {

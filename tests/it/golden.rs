@@ -14,9 +14,10 @@ use lanpost::model::lease::Lease;
 use lanpost::model::receipt::{Delivered, Item, Receipt};
 use lanpost::model::sign::Signer;
 use lanpost::model::state::State;
-use lanpost::model::{json, layout};
+use lanpost::model::{json, layout, seal};
 use lanpost::store::{identity, lease};
 use lanpost::sys::memory::MemoryShare;
+use lanpost::sys::seal::Identities;
 use lanpost::sys::share::Share;
 use serde_json::{Map, Value, json};
 
@@ -208,6 +209,34 @@ fn a_signed_heartbeat_with_a_key_that_succeeds_another() {
     assert_eq!(proof, Proof::Signed(signer(7).key()));
     assert_eq!(read.former_keys(signer(7).key()), [signer(6).key()]);
     assert_eq!(signer(7).key().fingerprint(), "66384-52766-39727-81917-03278-56358");
+}
+
+/// The sealing key of these files, known to everybody as the others are.
+fn identities() -> Identities {
+    Identities::parse(&String::from_utf8(golden("seal.txt")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_sealed_envelope() {
+    let object = verified("envelope-sealed.jsonl");
+    let mut inner = vec![];
+    identities().open(&mut seal::from_object(&object).unwrap().as_slice(), 4_096, &mut inner).unwrap();
+    assert_eq!(inner, seal::inner(&envelope()), "what is sealed is the plain line");
+    // What is sealed is never twice the same; what stands around it is.
+    let sealed = object["sealed"].as_str().map(str::to_owned);
+    written("envelope-sealed.jsonl", &Envelope { sealed, ..envelope() }.to_signed_line(7, &signer(7)));
+    let Value::Object(mut whole) = seal::unite(object, &inner).unwrap() else { panic!() };
+    whole.retain(|field, _| !["sig", "lease"].contains(&field.as_str()));
+    assert_eq!(Envelope::from_value(Value::Object(whole)), Ok(envelope()));
+}
+
+#[test]
+fn a_heartbeat_with_a_sealing_key() {
+    let seal = identities().key().map(|key| key.to_string());
+    let beat = Heartbeat { key: signer(7).key().to_string(), seal: seal.clone(), ..heartbeat() };
+    written("heartbeat-seal.json", &beat.to_signed_bytes(&signer(7)));
+    let (read, proof) = Heartbeat::read(&golden("heartbeat-seal.json")).unwrap();
+    assert_eq!((read.seal, proof), (seal, Proof::Signed(signer(7).key())));
 }
 
 #[test]

@@ -184,9 +184,9 @@ impl Db {
         self.query("read", |c| {
             let rows = waiting(c, peer, (lines, usize::MAX), true)?;
             let mail = rows.into_iter().filter(|row| row.message.kind != RECEIPT);
-            let outgoing = |Waiting { message, again, .. }: Waiting| Outgoing {
+            let outgoing = |Waiting { message, again, sealed, .. }: Waiting| Outgoing {
                 n: message.n,
-                envelope: message.to_envelope(0, None),
+                envelope: message.to_envelope(0, sealed),
                 again,
             };
             Ok(mail.map(outgoing).collect())
