@@ -40,6 +40,9 @@ pub enum Still {
     Damaged,
 }
 
+/// Opens sealed bytes, or says in words why it can't.
+pub type Open<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, String> + 'a;
+
 /// What a chunk of a mailbox file is and how to read it.
 pub struct Reading<'a> {
     /// The cursor's name.
@@ -65,7 +68,7 @@ pub struct Reading<'a> {
     /// The keys of a name, by its fold.
     pub keys: &'a dyn Fn(&str) -> Rc<Keys>,
     /// Opens what is sealed for us, as far as a message may be long; why it can't be, in words.
-    pub open: &'a dyn Fn(&[u8]) -> Result<Vec<u8>, String>,
+    pub open: &'a Open<'a>,
 }
 
 /// What a chunk came to.

@@ -86,7 +86,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let first = load_or_make(state.path()).unwrap().key().unwrap();
         assert_eq!(load_or_make(state.path()).unwrap().key(), Some(first.clone()));
-        let backup = std::fs::read(state.path().join(SEAL)).unwrap();
+        let backup = files::read(&state.path().join(SEAL)).unwrap().unwrap();
         let later = rotate(state.path()).unwrap();
         assert!(later.key() != Some(first.clone()) && later.has(&first));
         let both = Identities::parse(&restored(state.path(), &backup).unwrap()).unwrap();
