@@ -165,7 +165,7 @@ fn without_a_key_nothing_is_stored() {
     assert!(said.contains("nothing was seen of it"), "{said}");
     assert_eq!(pair.a.node().db.last_row().unwrap(), rows);
     let key = heartbeat(&pair, "b").key;
-    ops::trust_pin(pair.a.node_mut(), &name("b"), &key).unwrap();
+    ops::trust_pin(pair.a.node_mut(), &name("b"), &key, false).unwrap();
     assert!(pair.a.send_one("b", SECRET, |_| {}).sealed, "the config says so");
     // An older lanpost took its place: it signs, and can't open anything.
     let old = Heartbeat { seal: None, beat: 900, lease: 900, ..heartbeat(&pair, "b") };
@@ -216,7 +216,7 @@ fn a_name_that_nobody_pinned_has_no_key_even_when_a_forger_wrote_it_beside_the_r
     let claimed = Heartbeat { seal: Some(evil.to_string()), ..heartbeat(&pair, "b") };
     pair.share.replace(&layout::status(&name("b")), &claimed.to_bytes()).unwrap();
     c.run(Duration::from_secs(5));
-    ops::trust_pin(c.node_mut(), &name("b"), &key).unwrap();
+    ops::trust_pin(c.node_mut(), &name("b"), &key, false).unwrap();
     assert_eq!(seal_key(&c, "b"), None);
     pair.run(Duration::from_secs(20));
     c.run(Duration::from_secs(20));

@@ -162,9 +162,15 @@ impl Db {
             return Ok(());
         }
         self.write("note the sealing key in", |tx| {
-            let sql = "UPDATE pin SET seal = ?3 WHERE peer = ?1 AND key = ?2";
-            tx.prepare_cached(sql)?.execute(params![given.0, given.1, given.2])?;
-            event(tx, now, "key-seal", &given.0, Some(given.2.unwrap_or("none")))
+            let sql = "UPDATE pin SET seal = ?3 WHERE peer = ?1 AND key = ?2 RETURNING state = 'pinned'";
+            let counts =
+                tx.prepare_cached(sql)?.query_row(params![given.0, given.1, given.2], |row| row.get(0))?;
+            // What an impostor names, who waits for a decision, fills no log.
+            if counts {
+                event(tx, now, "key-seal", &given.0, Some(given.2.unwrap_or("none")))
+            } else {
+                Ok(())
+            }
         })
     }
 
