@@ -140,6 +140,11 @@ impl Error {
         self.0.kind == Kind::NotFound
     }
 
+    /// Whether what is said of somebody lacks something: a look at the share may bring it.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.0.kind, Kind::NotFound | Kind::NoKey)
+    }
+
     /// Whether a handle of the share means nothing any more; a fresh one may.
     pub fn is_stale(&self) -> bool {
         let source = self.0.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());

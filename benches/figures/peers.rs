@@ -28,6 +28,7 @@ pub fn beat(share: &dyn Share, peer: &Name, beat: u64) -> Outcome<()> {
         lease: 1,
         key: format!("ed25519:{}", "0".repeat(64)),
         succeeds: vec![],
+        seal: None,
         host: "pc".into(),
         max_message: 1 << 20,
         rest: serde_json::Map::new(),
@@ -55,6 +56,7 @@ pub fn line(from: &Name, to: &Name, id: &MessageId, seq: u64, content: &str) -> 
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        sealed: None,
         rest: serde_json::Map::new(),
     };
     envelope.to_line()

@@ -1,12 +1,14 @@
-//! What it costs to know who said it: lines signed and verified, against bare Ed25519 over the same bytes.
+//! What it costs to know who said it: lines signed and verified, against bare Ed25519 over the same bytes; and that nobody
+//! else reads it: lines sealed and opened, against bare age over the same bytes.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use lanpost::model::envelope::{Envelope, Priority};
-use lanpost::model::json;
 use lanpost::model::sign::Signer;
+use lanpost::model::{json, seal};
+use lanpost::sys::seal::{self as crypt, Identities};
 use serde_json::{Map, Value};
 
 use crate::Outcome;
@@ -28,6 +30,7 @@ fn envelope(n: usize) -> Envelope {
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        sealed: None,
         rest: Map::new(),
     }
 }
@@ -95,6 +98,52 @@ pub fn run(quick: bool, table: &mut Table) -> Outcome<()> {
                 "none",
             );
         }
+    }
+    sealed(count / 5, times, &envelopes, &signer, table)
+}
+
+/// Lines that are sealed and signed, and verified and opened.
+fn sealed(count: usize, times: usize, all: &[Envelope], signer: &Signer, table: &mut Table) -> Outcome<()> {
+    let (keys, bare) = (Identities::default().renewed(), age::x25519::Identity::generate());
+    let (to, recipient) = (keys.key().ok_or("no sealing key")?, bare.to_public());
+    let envelopes = all.get(..count).unwrap_or(all);
+    let plain: Vec<Vec<u8>> = envelopes.iter().map(seal::inner).collect();
+    let encrypt = |bytes: &Vec<u8>| age::encrypt(&recipient, bytes).unwrap_or_default();
+    let encrypted: Vec<Vec<u8>> = plain.iter().map(encrypt).collect();
+    let line = |envelope: &Envelope| {
+        let mut out = vec![];
+        crypt::seal(&to, &mut seal::inner(envelope).as_slice(), &mut out).ok()?;
+        let sealed = Envelope { sealed: Some(seal::to_text(&out)), ..envelope.clone() };
+        Some(String::from_utf8_lossy(&sealed.to_signed_line(7, signer)).into_owned())
+    };
+    let lines: Vec<String> = envelopes.iter().filter_map(line).collect();
+    let key = signer.key();
+    let open = |line: &String| {
+        let value = json::parse(line, json::Limits::default()).ok()?.pop()?;
+        let Value::Object(outer) = value else { return None };
+        let mut inner = vec![];
+        let sealed = seal::from_object(&outer).filter(|_| key.verifies(&outer))?;
+        keys.open(&mut sealed.as_slice(), 1 << 20, &mut inner).ok()?;
+        Envelope::from_value(seal::unite(outer, &inner).ok()?).ok()
+    };
+    let made = Sandwich::measure(
+        times,
+        || rate(&plain, |bytes| !encrypt(bytes).is_empty()),
+        || rate(envelopes, |envelope| line(envelope).is_some()),
+    )?;
+    let read = Sandwich::measure(
+        times,
+        || rate(&encrypted, |bytes| age::decrypt(&bare, bytes).is_ok()),
+        || rate(&lines, |line| open(line).is_some()),
+    )?;
+    for (what, figure) in [("sealed into signed lines", made), ("verified and opened", read)] {
+        table.row(
+            format!("messages {what}, one by one, one core"),
+            per_second(figure.reached),
+            format!("bare age: {}", figure.limits(per_second)),
+            format!("{:.2}", figure.ratio()),
+            "none",
+        );
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use lanpost::engine::intake::{self, Reading, Still};
 use lanpost::model::config;
@@ -16,17 +17,20 @@ use lanpost::model::lockfile;
 use lanpost::model::name::{Address, Name};
 use lanpost::model::paths::{self, Pick};
 use lanpost::model::receipt::Receipt;
+use lanpost::model::seal;
 use lanpost::model::sign::Signer;
 use lanpost::model::text::mojibake;
 use lanpost::model::text::{self, Encoding};
 use lanpost::model::trust::{Keys, Pin, Standing, Verdict};
 use lanpost::store::db::{Cursor, Via};
+use lanpost::sys::seal::Identities;
+use serde_json::{Map, Value};
 
 /// A target: one function of bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpus folders.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("body", body),
     ("line", line),
     ("document", document),
@@ -37,7 +41,21 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("lease", lease),
     ("layout", layout_name),
     ("path", path),
+    ("sealed", sealed),
 ];
+
+/// The sealing key of the seeds, known to everybody.
+const SEAL: &str = include_str!("../../testdata/wire/v1/seal.txt");
+
+/// Opens what is sealed to the key of the seeds; what comes out is no longer than was asked for.
+fn open(bytes: &[u8], most: u64) -> Result<Vec<u8>, String> {
+    static KEYS: OnceLock<Identities> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| Identities::parse(SEAL).unwrap());
+    let mut plain = vec![];
+    let size = keys.open(&mut &*bytes, most, &mut plain)?;
+    assert!(size <= most && plain.len() as u64 == size);
+    Ok(plain)
+}
 
 /// What a peer hands over, one signed envelope a line: the bytes of a lane, of a slot, and of a request's body. The peer
 /// `a` has a key, so what arrives in its name is signed with it; `seeds/body` was signed with the same.
@@ -59,6 +77,7 @@ pub fn body(bytes: &[u8]) {
             still: Still::Damaged,
             restarted: false,
             keys: &keys,
+            open: &|bytes| open(bytes, 1 << 16),
         };
         let outcome = intake::read(&reading, &Cursor::default(), bytes);
         let Some(intake) = outcome.intake else { continue };
@@ -138,6 +157,22 @@ pub fn envelope(bytes: &[u8]) {
             again.expires = envelope.expires;
             assert_eq!(again, envelope);
         }
+    }
+}
+
+/// What is sealed, or claims to be: an age file, an opened message, a line with one; what is opened is no longer than was
+/// asked for.
+pub fn sealed(bytes: &[u8]) {
+    let open = |bytes: &[u8]| open(bytes, 1_024).ok();
+    let _ = open(bytes);
+    let outer = Map::from_iter([("id", "m-1"), ("from", "a"), ("to", "b")].map(|(key, value)| (key.to_owned(), value.into())));
+    if let Ok(message) = seal::unite(outer, bytes) {
+        assert!(message["id"] == "m-1" && message["from"] == "a" && message["to"] == "b" && message.get("sig").is_none());
+    }
+    let Ok(Value::Object(line)) = serde_json::from_slice(bytes) else { return };
+    let _ = seal::reason(bytes, "a", "m-1");
+    if let Some(inner) = seal::from_object(&line).and_then(|bytes| open(&bytes)) {
+        let _ = seal::unite(line, &inner);
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::engine::gate;
 use crate::engine::node::Node;
+use crate::engine::ops;
 use crate::error::Result;
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::{self, Activity, Heartbeat, Proof};
@@ -60,6 +61,7 @@ pub fn write(
         lease,
         key: signer.key().to_string(),
         succeeds: key::past(&node.config.state)?,
+        seal: ops::own_seal_key(node)?,
         host: process::host_name(),
         max_message: node.config.limits.message.0,
         rest: serde_json::Map::new(),
@@ -272,7 +274,10 @@ fn judge(
         Proof::Unsigned if !bound => return Ok(Belief::Full),
         Proof::Unsigned | Proof::Forged => Cause::Heartbeat,
         Proof::Signed(key) => match node.db.meet_key(name, key, &beat.former_keys(key), trust, now)? {
-            Meeting::First | Meeting::Waits | Meeting::Succeeds(_) => return Ok(Belief::Full),
+            Meeting::First | Meeting::Waits | Meeting::Succeeds(_) => {
+                note_seal(node, name, key, beat)?;
+                return Ok(Belief::Full);
+            }
             Meeting::Known => {
                 // A lease is new with every start, and a beat with every beat: the same one again was only touched, an
                 // older one was kept by somebody, or the share was restored.
@@ -281,17 +286,28 @@ fn judge(
                 if newer {
                     // Its owner is there with the key that we know: another one that was seen is somebody else's.
                     node.db.dismiss_key(name, now)?;
+                    note_seal(node, name, key, beat)?;
                 }
                 return Ok(if newer { Belief::Full } else { Belief::None });
             }
             Meeting::Outdated => return Ok(Belief::None),
             Meeting::Revoked => Cause::RevokedKey,
-            Meeting::Changed => Cause::ChangedKey,
+            Meeting::Changed => {
+                // It counts when a person accepts the key, and not before.
+                note_seal(node, name, key, beat)?;
+                Cause::ChangedKey
+            }
         },
     };
     let source = layout::status(name).to_string();
     node.db.refuse(&Refusal { peer: fold, cause, source }, now)?;
     Ok(Belief::None)
+}
+
+/// Keeps the sealing key that a signed heartbeat names with the key that signed it.
+fn note_seal(node: &mut Node, name: &Name, key: Key, beat: &Heartbeat) -> Result<()> {
+    let seal = beat.seal.as_ref().and_then(|seal| seal.parse().ok());
+    node.db.note_seal(name, key, seal.as_ref(), node.clock.wall_ms())
 }
 
 /// Looks for instances that have an open slot and no heartbeat: they speak the plain protocol. One whose slot got

@@ -19,14 +19,16 @@ use crate::model::layout;
 use crate::model::lockfile;
 use crate::model::name::{Address, Name};
 use crate::model::presence::Presence;
-use crate::model::receipt::Receipt;
+use crate::model::receipt::{Item, Receipt};
 use crate::model::retry;
+use crate::model::seal::{self, SealKey};
 use crate::model::sign::Signer;
 use crate::model::state::State;
 use crate::store::db::{NewMessage, Outgoing, Peer, Way};
 use crate::store::lane::{LaneWriter, Roll};
 use crate::store::slot::{self, Appended, Lock};
 use crate::sys::process;
+use crate::sys::seal as crypt;
 use crate::sys::share::Share;
 
 /// Messages and bytes in one batch: large enough to hide a round trip, small enough to be one write.
@@ -222,8 +224,10 @@ impl Outbox {
             let Some(lease) = tenure.number() else { return Ok(false) };
             let wall = node.clock.wall_ms();
             let (us, clock) = (node.instance().clone(), node.clock.clone());
-            let mut wrap = |receipt: Receipt| {
+            let key = node.db.seal_key(fold)?;
+            let mut wrap = |mut receipt: Receipt| {
                 let id = clock.message_id();
+                receipt.items.iter_mut().for_each(|item| seal_reason(item, &us, key.as_ref()));
                 let envelope = Envelope {
                     v: Some(envelope::VERSION),
                     id: Some(id.clone()),
@@ -237,6 +241,7 @@ impl Outbox {
                     in_reply_to: None,
                     priority: Priority::Normal,
                     expires: None,
+                    sealed: None,
                     rest: Map::new(),
                 };
                 let (peer, state) = (fold.to_owned(), State::Queued);
@@ -394,5 +399,15 @@ impl Outbox {
             Appended::Overwritten => held.until = now + TROUBLE.0,
         }
         Ok(false)
+    }
+}
+
+/// What is said of a sealed message is sealed, too, or not said.
+fn seal_reason(item: &mut Item, us: &Name, key: Option<&SealKey>) {
+    let Some(reason) = item.reason.take_if(|_| item.private) else { return };
+    let inner = seal::inner_reason(us.as_str(), item.id.as_str(), &reason);
+    let mut encrypted = vec![];
+    if key.is_some_and(|key| crypt::seal(key, &mut inner.as_slice(), &mut encrypted).is_ok()) {
+        item.sealed = Some(seal::to_text(&encrypted));
     }
 }

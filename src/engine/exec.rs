@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Draft};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::model::exec::{Answer, Call, RESULT, RemoteCommand, Status};
 use crate::model::name::Address;
 use crate::model::state::State;
@@ -30,6 +30,8 @@ pub const AT_ONCE: usize = 4;
 const IDLE: Duration = Duration::from_secs(5);
 /// Room in an answer for what is not its content.
 const ENVELOPE: usize = 2_048;
+/// What a sealed answer may fill of a line: base64 makes four characters of three bytes, and a JSON text is escaped once.
+const SEALED: (usize, usize) = (2, 3);
 
 /// An order to run a program.
 #[derive(Clone, Debug)]
@@ -169,7 +171,9 @@ impl Runner {
 
     fn answer(&mut self, question: &Message, mut answer: Answer) -> Result<bool> {
         let limit = usize::try_from(self.node.config.limits.message.0).unwrap_or(usize::MAX);
-        answer.fit(limit.saturating_sub(ENVELOPE));
+        let room = limit.saturating_sub(ENVELOPE);
+        let sealed = question.sealed || self.node.config.seals(&question.peer);
+        answer.fit(if sealed { room / SEALED.1 * SEALED.0 } else { room });
         let outcome = answer.outcome();
         let content = serde_json::to_value(&answer).unwrap_or(Value::Null);
         let reply = question.from.parse::<Address>().ok().map(|to| {
@@ -182,7 +186,11 @@ impl Runner {
                 ..Draft::new(to, content)
             }
         });
-        let reply = reply.map(|draft| ops::address(&self.node, draft)).transpose()?;
+        let reply = match reply.map(|draft| ops::address(&self.node, draft)).transpose() {
+            // The question was sealed, and its asker names no sealing key any more: nothing goes out unsealed.
+            Err(error) if error.kind() == Kind::NoKey => None,
+            other => other?,
+        };
         let ended = self.node.db.answer(question, reply.as_ref(), &outcome, self.node.clock.wall_ms())?;
         if ended {
             self.node.ring();

@@ -6,7 +6,8 @@
 //!
 //! Who wrote a line is judged before anything in it is believed ([`Keys::judge`]). What is refused there goes to quarantine
 //! and has no other effect: it counts for no number of its lane, and its writer is told nothing, for that may be somebody
-//! who wants a message of the true sender to be reported as failed.
+//! who wants a message of the true sender to be reported as failed. What is sealed is opened after that; if it can't be, its
+//! sender is told.
 
 use std::rc::Rc;
 
@@ -18,12 +19,15 @@ use crate::model::name::{Address, Name};
 use crate::model::report::REPORT;
 use crate::model::text::{self, Damage, Encoding, Line, Scan};
 use crate::model::trust::{Cause, Keys, Policy, TRUST_REPORT, Verdict};
-use crate::model::{json, sign};
+use crate::model::{json, seal, sign};
 use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Refusal, Refused, Via};
 
 /// What the objects that stand in one line may take: each keeps the bytes of the whole line. Writers that forget their
 /// newlines leave a few of them; a line of a million would fill any memory.
 const GLUED: usize = 8 << 20;
+
+/// Sealed reasons that are opened of one receipt, which is what one has at most.
+const REASONS: usize = 500;
 
 /// How long the unfinished end of a file has stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +39,9 @@ pub enum Still {
     /// So long that what is wrong with it will stay wrong.
     Damaged,
 }
+
+/// Opens sealed bytes, or says in words why it can't.
+pub type Open<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, String> + 'a;
 
 /// What a chunk of a mailbox file is and how to read it.
 pub struct Reading<'a> {
@@ -60,6 +67,8 @@ pub struct Reading<'a> {
     pub restarted: bool,
     /// The keys of a name, by its fold.
     pub keys: &'a dyn Fn(&str) -> Rc<Keys>,
+    /// Opens what is sealed for us, as far as a message may be long; why it can't be, in words.
+    pub open: &'a Open<'a>,
 }
 
 /// What a chunk came to.
@@ -238,8 +247,17 @@ impl Work<'_> {
                 }
             };
             let named = self.named(&value);
-            let arrival = Envelope::from_value(value).map_err(|reject| reject.to_string());
-            match arrival.and_then(|envelope| self.arrival(envelope, verdict, canonical, (line, at))) {
+            let arrival = self.opened(value).and_then(|(value, sealed)| {
+                let envelope = Envelope::from_value(value).map_err(|reject| reject.to_string());
+                let arrival = envelope.and_then(|mut envelope| {
+                    envelope.sealed = sealed.then(String::new);
+                    self.arrival(envelope, verdict, canonical, (line, at))
+                });
+                // The words that were sealed stay unsaid.
+                arrival
+                    .map_err(|reason| if sealed { "sealed, and no message to us".to_owned() } else { reason })
+            });
+            match arrival {
                 Ok(arrival) => self.arrivals.push(arrival),
                 Err(reason) => {
                     self.refused.extend(named.map(|(id, seq)| Refused { id, seq, reason: reason.clone() }));
@@ -294,6 +312,42 @@ impl Work<'_> {
         Ok(verdict)
     }
 
+    /// A message as it is to be read, and whether it was sealed. Its verdict is known by now: nothing is opened that its
+    /// sender did not sign.
+    fn opened(&mut self, value: Value) -> Result<(Value, bool), String> {
+        let outer = match value {
+            Value::Object(object) if seal::is_sealed(&object) => object,
+            other => return Ok((other, false)),
+        };
+        let Via::Lane { peer, .. } = &self.reading.via else {
+            return Err("sealed, but in an open slot, where mail is plain".into());
+        };
+        let opened = match seal::from_object(&outer) {
+            Some(bytes) => (self.reading.open)(&bytes).and_then(|inner| seal::unite(outer, &inner)),
+            None => Err("what is sealed is no base64".into()),
+        };
+        opened.map(|value| (value, true)).map_err(|why| {
+            let source = self.reading.source.to_owned();
+            self.refusals.push(Refusal { peer: peer.clone(), cause: Cause::Sealed, source });
+            format!("sealed, and {why}")
+        })
+    }
+
+    /// Opens the reasons of a receipt about sealed mail.
+    fn open_reasons(&self, receipt: &mut Envelope) {
+        let from = receipt.from.as_str();
+        let items = receipt.content.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten();
+        let sealed = items.filter_map(Value::as_object_mut).filter(|item| item.contains_key(seal::FIELD));
+        for item in sealed.take(REASONS) {
+            let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
+            let opened = seal::from_object(item).and_then(|bytes| (self.reading.open)(&bytes).ok());
+            let reason = opened.and_then(|inner| seal::reason(&inner, from, id));
+            let reason =
+                reason.unwrap_or_else(|| "its reason is sealed, and can't be opened here".to_owned());
+            item.insert("reason".to_owned(), reason.into());
+        }
+    }
+
     /// The id and the number of a line in a lane, by which its writer can be told that it was refused.
     fn named(&self, value: &Value) -> Option<(MessageId, u64)> {
         let seq = value.get("seq")?.as_i64().filter(|seq| *seq > 0)?.unsigned_abs();
@@ -328,6 +382,9 @@ impl Work<'_> {
                 }
                 if envelope.id.is_none() || envelope.seq.is_none_or(|seq| seq == 0) {
                     return Err("in a lane, but without \"id\" or \"seq\"".into());
+                }
+                if envelope.kind == RECEIPT && verdict == Verdict::Verified {
+                    self.open_reasons(&mut envelope);
                 }
                 (peer.clone(), None)
             }

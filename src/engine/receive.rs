@@ -35,6 +35,7 @@ use crate::model::pace::Places;
 use crate::model::trust::Keys;
 use crate::store::db::{Cursor, Db, Intake, Taken, Via};
 use crate::store::tail::{self, Tail};
+use crate::sys::seal::Identities;
 use crate::sys::share::{Meta, Share};
 
 /// A full look follows traffic after this long: it finds what a stale listing hid.
@@ -63,6 +64,8 @@ pub struct Mailbox {
     taken: usize,
     /// With which of many senders the next look goes on.
     turn: Option<Name>,
+    /// What opens sealed mail.
+    pub identities: Identities,
     /// A file was left off before its end: there is more to read at once.
     pub more: bool,
     /// What went wrong with single files; the others were read all the same.
@@ -249,6 +252,10 @@ impl Mailbox {
             let read = |node: &Node| {
                 let known = Known::new(&node.db, node.clock.wall_ms());
                 let keys = |name: &str| known.keys(name);
+                let open = |sealed: &[u8]| {
+                    let mut plain = vec![];
+                    self.identities.open(&mut &*sealed, limit as u64, &mut plain).map(|_| plain)
+                };
                 let (via, source) = (via.clone(), path.as_str());
                 let reading = Reading {
                     lane,
@@ -262,6 +269,7 @@ impl Mailbox {
                     still,
                     restarted,
                     keys: &keys,
+                    open: &open,
                 };
                 let outcome = intake::read(&reading, &cursor, &bytes);
                 known.failed.take().map_or(Ok(outcome), Err)

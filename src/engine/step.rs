@@ -87,10 +87,12 @@ impl Engine {
         let tenure = Tenure::load(&node, role)?;
         let recall = Recall::load(&node)?;
         let now = node.clock.now();
-        let mailbox = match node.db.meta(TAILS)?.filter(|_| role == Role::Pass) {
+        let identities = ops::own_seal(&mut node)?;
+        let mut mailbox = match node.db.meta(TAILS)?.filter(|_| role == Role::Pass) {
             Some(tails) => Mailbox::taken_over(&tails, now, node.clock.wall_ms()),
             None => Mailbox::default(),
         };
+        mailbox.identities = identities;
         Ok(Engine {
             share,
             signer,
@@ -153,6 +155,7 @@ impl Engine {
         if self.node.db.meta("key")?.is_none_or(|key| key != self.signer.key().to_string()) {
             // Rotated by a command.
             self.signer = ops::own_key(&mut self.node)?;
+            self.mailbox.identities = ops::own_seal(&mut self.node)?;
         }
         self.pace.event(now, hints.places());
         let usable = self.usable(now, &mut step)?;

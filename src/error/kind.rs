@@ -29,6 +29,8 @@ pub enum Kind {
     Usage,
     /// No such message, peer or file.
     NotFound,
+    /// No key is known that mail could be sealed to; one may be, later.
+    NoKey,
     /// The caller's deadline passed first.
     Timeout,
 }

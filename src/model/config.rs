@@ -101,6 +101,8 @@ pub struct PlainConfig {
 pub struct PeerConfig {
     /// What is done with its mail.
     pub policy: Option<Policy>,
+    /// Mail for it is sealed, or not sent.
+    pub seal: bool,
 }
 
 impl Config {
@@ -111,6 +113,11 @@ impl Config {
             Verdict::Verified => Policy::Allow,
             Verdict::Unverified => self.plain.policy,
         })
+    }
+
+    /// Whether all mail for `peer` (folded) is sealed.
+    pub fn seals(&self, peer: &str) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.seal)
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```
 //! `lease` is the number in the lane's file name, so that a signed line is good in its own lane alone. It and `sig` are
 //! the reader's matter before it reads the rest ([`super::sign`]); an [`Envelope`] that was read keeps them in `rest`.
+//! In its place may stand a sealed one, whose `sealed` holds all but addresses, id and time ([`super::seal`]).
 //! A reader never fails on what it doesn't know: unknown fields are kept in `rest` and written again. A field that
 //! is known but has the wrong shape is a [`Reject`]: the line goes to quarantine with its bytes.
 
@@ -18,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::id::MessageId;
 use super::name::Address;
+use super::seal;
 use super::sign::{self, Signer};
 
 /// The field that holds the lease of a line's lane.
@@ -99,6 +101,9 @@ pub struct Envelope {
     pub priority: Priority,
     /// Not worth delivering after this time of the sender's clock.
     pub expires: Option<DateTime<Utc>>,
+    /// What stands on the share in place of type, content and all that tells of them, if it is sealed; empty in a
+    /// message that came and was opened.
+    pub sealed: Option<String>,
     /// Every field this version doesn't know, kept as it came.
     pub rest: Map<String, Value>,
 }
@@ -127,7 +132,14 @@ impl Envelope {
     pub fn from_value(value: Value) -> Result<Envelope, Reject> {
         let Value::Object(mut map) = value else { return Err(Reject::new("not a JSON object")) };
         let from = take_word(&mut map, "from")?.ok_or_else(|| Reject::new("no \"from\""))?;
-        let content = map.remove("content").ok_or_else(|| Reject::new("no \"content\""))?;
+        let sealed = seal::is_sealed(&map).then(|| map.remove(seal::FIELD)).flatten();
+        if let Some(field) = seal::stray(&map).filter(|_| sealed.is_some()) {
+            return Err(Reject(format!("\"{field}\" stands outside of what is sealed")));
+        }
+        let content = match &sealed {
+            Some(_) => Value::Null,
+            None => map.remove("content").ok_or_else(|| Reject::new("no \"content\""))?,
+        };
         Ok(Envelope {
             v: take_number(&mut map, "v")?,
             id: take_id(&mut map, "id")?,
@@ -139,9 +151,11 @@ impl Envelope {
             in_reply_to: take_id(&mut map, "in_reply_to")?,
             priority: take_priority(&mut map),
             expires: take_time(&mut map, "expires")?,
+            sealed: sealed.as_ref().and_then(Value::as_str).map(str::to_owned),
             from,
             content,
-            rest: map,
+            // What else stands around it is for whoever opens it.
+            rest: if sealed.is_some() { Map::new() } else { map },
         })
     }
 
@@ -182,16 +196,25 @@ impl Envelope {
     }
 
     fn plain_fields(&self) -> Vec<(&'static str, Option<Value>)> {
-        vec![
+        let mut fields = vec![
             ("from", Some(Value::from(self.from.as_str()))),
             ("to", self.to.as_ref().map(|to| Value::from(to.to_string()))),
             ("timestamp", self.timestamp.clone().map(Value::from)),
-            ("type", Some(Value::from(self.kind.as_str()))),
-            ("content", Some(self.content.clone())),
-        ]
+        ];
+        match &self.sealed {
+            Some(text) => fields.push((seal::FIELD, Some(Value::from(text.as_str())))),
+            None => fields.extend([
+                ("type", Some(Value::from(self.kind.as_str()))),
+                ("content", Some(self.content.clone())),
+            ]),
+        }
+        fields
     }
 
     fn optional_fields(&self) -> Vec<(&'static str, Option<Value>)> {
+        if self.sealed.is_some() {
+            return vec![];
+        }
         let priority = (self.priority != Priority::Normal).then(|| Value::from(self.priority.as_str()));
         vec![
             ("thread", self.thread.clone().map(Value::from)),
@@ -207,8 +230,8 @@ impl Envelope {
         let known = fields.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?)));
         // What is signed here has no room for the signature of somebody else.
         let foreign = |key: &str| signer.is_some() && (key == sign::FIELD || key == LEASE);
-        let rest =
-            self.rest.iter().map(|(key, value)| (key.as_str(), value)).filter(|(key, _)| !foreign(key));
+        let rest = self.rest.iter().map(|(key, value)| (key.as_str(), value));
+        let rest = rest.filter(|(key, _)| self.sealed.is_none() && !foreign(key));
         let all: Vec<(&str, &Value)> = known.chain(rest).collect();
         let signature = signer.and_then(|signer| signer.sign(all.iter().copied())).map(Value::from);
         let mut line = String::from("{");

@@ -49,6 +49,9 @@ pub struct Heartbeat {
     /// The keys it had before, the newest first, each of which signed the one that came after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub succeeds: Vec<Succession>,
+    /// The key that mail for it is sealed to ([`SealKey`](super::seal::SealKey)); none in a version that can't open any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
     /// The PC.
     pub host: String,
     /// The largest line it takes, in bytes.
@@ -189,6 +192,7 @@ mod tests {
             lease: 1,
             key: key.to_string(),
             succeeds: vec![],
+            seal: None,
             host: "pc".into(),
             max_message: 1 << 20,
             rest: Map::new(),

@@ -25,6 +25,7 @@ pub mod reconnect;
 pub mod report;
 pub mod retry;
 pub mod sddl;
+pub mod seal;
 pub mod secret;
 pub mod shell;
 pub mod sign;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! receipt := {"delivered": {"lease": n, "up_to": seq, "missing": [seq…]}?, "items": [item…]?}
-//! item    := {"id", "state": "delivered" | "read" | "processed" | "failed" | "expired" | "wake_failed", "at", "reason"?}
+//! item    := {"id", "state": "delivered" | "read" | "processed" | "failed" | "expired" | "wake_failed", "at", "reason" | "sealed"?}
 //! ```
 //! `delivered` is cumulative over one lane; `missing` asks for a gap again. An item speaks of one message: the
 //! later states, and `delivered` for what came through an open slot and so has no seq. Receipts get no receipts,
@@ -53,6 +53,12 @@ pub struct Item {
     /// Why, for `failed` and its like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same, sealed, of a message that was sealed ([`super::seal`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+    /// The reason may not be written down unsealed.
+    #[serde(skip)]
+    pub private: bool,
 }
 
 impl Item {

@@ -92,6 +92,7 @@ pub fn report(message: &Undelivered, cause: Cause, reason: &str, timestamp: Stri
         in_reply_to: Some(message.id.clone()),
         priority: Priority::Normal,
         expires: None,
+        sealed: None,
         rest: serde_json::Map::new(),
     }
 }

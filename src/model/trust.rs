@@ -123,6 +123,8 @@ pub enum Cause {
     SameId,
     /// A heartbeat that its name did not sign.
     Heartbeat,
+    /// Sealed mail that can't be opened, or was sealed for another message.
+    Sealed,
     /// The config denies mail of this sender.
     Denied,
 }
@@ -139,6 +141,7 @@ impl Cause {
             Cause::ForeignLane => "foreign-lane",
             Cause::SameId => "same-id",
             Cause::Heartbeat => "heartbeat",
+            Cause::Sealed => "sealed",
             Cause::Denied => "denied",
         }
     }
@@ -156,6 +159,7 @@ impl Cause {
             Cause::ForeignLane => "in the lane of another sender",
             Cause::SameId => "the id of an earlier message, with another content",
             Cause::Heartbeat => "a heartbeat that its key did not sign",
+            Cause::Sealed => "sealed mail that can't be opened here, or was sealed for another message",
             Cause::Denied => "the config denies mail of this sender",
         }
     }
@@ -175,6 +179,10 @@ impl Cause {
                 "somebody put an old or foreign message there again; the lines are kept: `lanpost inbox --quarantine`"
                     .to_owned()
             }
+            Cause::Sealed => format!(
+                "its sender was told. If the sealing key of this PC was lost, it has another one by now, and {name} \
+                 seals to that: have it sent again. `lanpost inbox --quarantine` tells what was wrong"
+            ),
             Cause::Denied => format!("take `policy` out of [peers.{name}] or [plain] in the config to get its mail"),
         }
     }

@@ -10,6 +10,7 @@ pub mod key;
 pub mod lane;
 pub mod lease;
 pub mod probe;
+pub mod seal;
 pub mod share_clock;
 pub mod slot;
 pub mod tail;

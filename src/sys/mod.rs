@@ -16,6 +16,7 @@ pub mod process;
 mod reach;
 pub mod root;
 pub mod rotating;
+pub mod seal;
 pub mod secret;
 pub mod seek;
 pub mod share;

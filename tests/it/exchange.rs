@@ -104,7 +104,7 @@ mod mail {
         let mut pair = Pair::new();
         let asked = pair.a.send_one("b", "question", |draft| draft.agent = Some(name("alice")));
         pair.settle();
-        ops::reply(pair.b.node_mut(), asked.id.as_str(), "answer".into(), None).unwrap();
+        ops::reply(pair.b.node_mut(), asked.id.as_str(), "answer".into(), None, false).unwrap();
         pair.settle();
         let answer = pair.a.inbox().remove(0);
         assert_eq!(answer.in_reply_to.as_ref(), Some(&asked.id));
@@ -1552,6 +1552,7 @@ mod costs {
             lease: 1,
             key: String::new(),
             succeeds: vec![],
+            seal: None,
             host: String::new(),
             max_message: 1 << 20,
             rest: serde_json::Map::new(),

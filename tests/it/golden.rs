@@ -14,9 +14,10 @@ use lanpost::model::lease::Lease;
 use lanpost::model::receipt::{Delivered, Item, Receipt};
 use lanpost::model::sign::Signer;
 use lanpost::model::state::State;
-use lanpost::model::{json, layout};
+use lanpost::model::{json, layout, seal};
 use lanpost::store::{identity, lease};
 use lanpost::sys::memory::MemoryShare;
+use lanpost::sys::seal::Identities;
 use lanpost::sys::share::Share;
 use serde_json::{Map, Value, json};
 
@@ -60,6 +61,7 @@ fn envelope() -> Envelope {
         in_reply_to: Some(id("01942a3f-0c00-7000-8000-000000000000")),
         priority: Priority::Urgent,
         expires: Some(DateTime::from_timestamp_millis(1_771_065_600_123).unwrap()),
+        sealed: None,
         rest: Map::from_iter([("x-colour".to_owned(), json!("red"))]),
     }
 }
@@ -78,6 +80,7 @@ fn smallest() -> Envelope {
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        sealed: None,
         rest: Map::new(),
     }
 }
@@ -120,12 +123,16 @@ fn a_receipt() {
                 state: State::Processed.as_str().into(),
                 at: "2026-02-14T10:41:07.250Z".into(),
                 reason: None,
+                sealed: None,
+                private: false,
             },
             Item {
                 id: id("build-42"),
                 state: State::Failed.as_str().into(),
                 at: "2026-02-14T10:41:08.000Z".into(),
                 reason: Some("没有权限".into()),
+                sealed: None,
+                private: false,
             },
         ],
     };
@@ -150,6 +157,7 @@ fn heartbeat() -> Heartbeat {
         lease: 7,
         key: "ed25519:00ff".into(),
         succeeds: vec![],
+        seal: None,
         host: "PC-2".into(),
         max_message: 1 << 20,
         rest: Map::new(),
@@ -201,6 +209,34 @@ fn a_signed_heartbeat_with_a_key_that_succeeds_another() {
     assert_eq!(proof, Proof::Signed(signer(7).key()));
     assert_eq!(read.former_keys(signer(7).key()), [signer(6).key()]);
     assert_eq!(signer(7).key().fingerprint(), "66384-52766-39727-81917-03278-56358");
+}
+
+/// The sealing key of these files, known to everybody as the others are.
+fn identities() -> Identities {
+    Identities::parse(&String::from_utf8(golden("seal.txt")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_sealed_envelope() {
+    let object = verified("envelope-sealed.jsonl");
+    let mut inner = vec![];
+    identities().open(&mut seal::from_object(&object).unwrap().as_slice(), 4_096, &mut inner).unwrap();
+    assert_eq!(inner, seal::inner(&envelope()), "what is sealed is the plain line");
+    // What is sealed is never twice the same; what stands around it is.
+    let sealed = object["sealed"].as_str().map(str::to_owned);
+    written("envelope-sealed.jsonl", &Envelope { sealed, ..envelope() }.to_signed_line(7, &signer(7)));
+    let Value::Object(mut whole) = seal::unite(object, &inner).unwrap() else { panic!() };
+    whole.retain(|field, _| !["sig", "lease"].contains(&field.as_str()));
+    assert_eq!(Envelope::from_value(Value::Object(whole)), Ok(envelope()));
+}
+
+#[test]
+fn a_heartbeat_with_a_sealing_key() {
+    let seal = identities().key().map(|key| key.to_string());
+    let beat = Heartbeat { key: signer(7).key().to_string(), seal: seal.clone(), ..heartbeat() };
+    written("heartbeat-seal.json", &beat.to_signed_bytes(&signer(7)));
+    let (read, proof) = Heartbeat::read(&golden("heartbeat-seal.json")).unwrap();
+    assert_eq!((read.seal, proof), (seal, Proof::Signed(signer(7).key())));
 }
 
 #[test]

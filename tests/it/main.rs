@@ -23,6 +23,7 @@ mod paths;
 mod reports;
 mod restored;
 mod retention;
+mod sealed;
 mod secret;
 mod service;
 mod share_suite;

@@ -42,6 +42,9 @@ pub struct Args {
     /// How long to wait for the answer; it is not begun later than that
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
     timeout: Duration,
+    /// Encrypt the question to the peer, or don't ask; the answer to a sealed question is sealed, too
+    #[arg(long)]
+    seal: bool,
 }
 
 fn argument(text: &str) -> Result<(String, String), String> {
@@ -67,7 +70,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     }
     let since = node.clock.now();
     let question = accept(cx, &mut node, |node| {
-        ops::exec(node, args.to.clone(), &args.command, given.clone(), args.timeout)
+        ops::exec(node, args.to.clone(), &args.command, given.clone(), args.timeout, args.seal)
     })?;
     let sent = dispatch(cx, &mut node, question, "exec")?;
     let question = sent.message;

@@ -8,7 +8,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Wrong usage, bad input or a bad config.
 pub const USAGE: u8 = 2;
-/// No such message, recipient or file.
+/// No such message, recipient, file or key.
 pub const NOT_FOUND: u8 = 3;
 /// A wait timed out.
 pub const TIMEOUT: u8 = 4;
@@ -25,7 +25,7 @@ Exit codes:
    0  done
    1  failed
    2  wrong usage, bad input or a bad config
-   3  no such message, recipient or file
+   3  no such message, recipient, file or key
    4  a wait timed out
    5  the message that was waited for failed or expired
    6  `doctor` found something wrong with the share, `log verify` with the log
@@ -39,7 +39,7 @@ pub fn code(kind: Kind) -> u8 {
     match kind {
         Kind::Io | Kind::Denied | Kind::Corrupt | Kind::LeaseLost => FAILED,
         Kind::Usage => USAGE,
-        Kind::NotFound => NOT_FOUND,
+        Kind::NotFound | Kind::NoKey => NOT_FOUND,
         Kind::Timeout => TIMEOUT,
         Kind::Full | Kind::Away | Kind::Busy => TRY_LATER,
     }
@@ -57,6 +57,7 @@ pub fn word(kind: Kind) -> &'static str {
         Kind::LeaseLost => "lease-lost",
         Kind::Usage => "usage",
         Kind::NotFound => "not-found",
+        Kind::NoKey => "no-key",
         Kind::Timeout => "timeout",
     }
 }

@@ -80,6 +80,9 @@ fn show(cx: &mut Cx, message: &Message) {
     if message.held {
         header("Held", "by the config's policy; `lanpost release` lets it in");
     }
+    if message.sealed {
+        header("Sealed", "on the share nobody but its recipient can read it");
+    }
     header("To", &message.to);
     header("Date", if message.timestamp.is_empty() { &message.at } else { &message.timestamp });
     header("Type", &message.kind);

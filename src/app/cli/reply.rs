@@ -20,6 +20,9 @@ pub struct Args {
     /// Also acknowledge the message as processed
     #[arg(long)]
     ack: bool,
+    /// Encrypt it to the recipient, or don't send it; an answer to sealed mail always is
+    #[arg(long)]
+    seal: bool,
     #[command(flatten)]
     speaker: Speaker,
 }
@@ -35,7 +38,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     }
     let content = args.body.content(cx, node.config.limits.message.0)?;
     let id = answered.as_ref().map_or(args.id.as_str(), |message| message.id.as_str());
-    let reply = ops::reply(&mut node, id, content, agent)?;
+    let reply = ops::reply(&mut node, id, content, agent, args.seal)?;
     if answered.is_some() {
         ops::ack(&mut node, &[id.to_owned()], None)?;
     }

@@ -69,6 +69,9 @@ pub struct Args {
     /// Address an instance or agent that has not joined the share yet
     #[arg(long)]
     create: bool,
+    /// Encrypt it to the recipient, or don't send it: the share then shows addresses, time and size alone
+    #[arg(long)]
+    seal: bool,
     #[command(flatten)]
     speaker: Speaker,
 }
@@ -94,6 +97,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         ttl: args.ttl,
         id: args.id,
         create: args.create,
+        seal: args.seal,
         ..Draft::new(args.to, args.body.content(cx, node.config.limits.message.0)?)
     };
     let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
@@ -121,7 +125,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 /// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.
 pub fn accept(cx: &mut Cx, node: &mut Node, store: impl Fn(&mut Node) -> Result<Message>) -> Result<Message> {
     match store(node) {
-        Err(unknown) if unknown.is_not_found() => {
+        Err(unknown) if unknown.is_unknown() => {
             scan(cx, node)?;
             store(node).map_err(|still| match condition::hindrance(&node.db) {
                 Ok(Some(cause)) if still.is_not_found() => still

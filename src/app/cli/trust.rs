@@ -148,6 +148,9 @@ fn show(cx: &mut Cx, view: &TrustView) -> Result<u8> {
         let since = print::local_time(&pin.since);
         cx.out.line(format!("  {:<8}  {}  since {since} ({})", pin.state, pin.fingerprint, pin.how));
         cx.out.line(format!("            {}", pin.key));
+        if let Some(seal) = &pin.seal {
+            cx.out.line(format!("            {seal} (mail is sealed to it)"));
+        }
     }
     for refused in &view.refused {
         let (first, last) = (print::local_time(&refused.first), print::local_time(&refused.last));

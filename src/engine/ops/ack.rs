@@ -43,8 +43,15 @@ pub fn ack(node: &mut Node, prefixes: &[String], failed: Option<&str>) -> Result
 /// Sends an answer to whoever wrote a message, in its thread. The message itself stays as it is: `ack` finishes it.
 ///
 /// # Errors
-/// The writer's name is no instance's, so nobody can be answered.
-pub fn reply(node: &mut Node, prefix: &str, content: Value, agent: Option<Name>) -> Result<Message> {
+/// The writer's name is no instance's, so nobody can be answered; or the answer can't be sealed, but what it answers was,
+/// or `seal` demands it.
+pub fn reply(
+    node: &mut Node,
+    prefix: &str,
+    content: Value,
+    agent: Option<Name>,
+    seal: bool,
+) -> Result<Message> {
     let message = super::one(node, prefix, None, Way::In)?;
     // Answering one's own message adds to it: it goes to the same recipient.
     let to = if message.way == Way::In { &message.from } else { &message.to };
@@ -58,6 +65,7 @@ pub fn reply(node: &mut Node, prefix: &str, content: Value, agent: Option<Name>)
         in_reply_to: Some(message.id.clone()),
         // Whoever wrote to us may be answered even if it left the share meanwhile.
         create: true,
+        seal,
         agent: agent.or_else(|| message.to.parse::<Address>().ok().filter(|_| message.way == Way::In)?.agent),
         ..Draft::new(to, content)
     };

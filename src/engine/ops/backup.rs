@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::engine::node::{self, Node, store_path};
 use crate::error::{Error, Kind, Result};
@@ -16,7 +17,7 @@ use crate::model::envelope::format_time;
 use crate::model::ledger::Inquiry;
 use crate::model::name::Name;
 use crate::store::db::{Backup, Db};
-use crate::store::key;
+use crate::store::{key, seal};
 use crate::sys::clock::Clock;
 use crate::sys::files;
 use crate::sys::flock::LocalLock;
@@ -314,12 +315,17 @@ fn put_files(config: &Config, found: &Backup, stamp: &str) -> Result<Vec<String>
             continue;
         }
         let path = config.state.join(name);
+        let bytes = match name.as_str() {
+            // Mail may be sealed to any of them.
+            seal::SEAL => Zeroizing::new(seal::restored(&config.state, bytes)?.as_bytes().to_vec()),
+            _ => Zeroizing::new(bytes.clone()),
+        };
         match files::read(&path)? {
             Some(there) if there == *bytes => continue,
             Some(_) => files::rename(&path, &config.state.join(format!("{name}.before-restore-{stamp}")))?,
             None => {}
         }
-        files::create_private(&path, bytes)?;
+        files::create_private(&path, &bytes)?;
         written.push(name.clone());
     }
     Ok(written)

@@ -22,10 +22,11 @@ pub fn exec(
     command: &str,
     args: BTreeMap<String, Value>,
     ttl: Duration,
+    seal: bool,
 ) -> Result<Message> {
     let call = Call { command: command.to_owned(), args };
     let content = serde_json::to_value(&call).map_err(|error| Error::usage("ask for", command, error))?;
-    send(node, Draft { kind: Some(EXEC.into()), ttl: Some(ttl), ..Draft::new(to, content) })
+    send(node, Draft { kind: Some(EXEC.into()), ttl: Some(ttl), seal, ..Draft::new(to, content) })
 }
 
 /// The answer to a question, if it has come: the message and what it says. Only the asked peer's counts.

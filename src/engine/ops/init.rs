@@ -78,6 +78,7 @@ pub fn init(config: &Config, share: &dyn Share, clock: Arc<dyn Clock>, force: bo
     };
     node.db.set_meta("instance", config.instance.as_str())?;
     super::own_key(&mut node)?;
+    super::own_seal(&mut node)?;
     node.db.set_meta_and_log("key", &key, &events, node.clock.wall_ms())?;
     node.db.set_meta_once("holder", &hex(&secret::<8>()?))?;
     if first_beat || force {

@@ -29,11 +29,11 @@ pub(super) use send::address;
 pub use send::{Draft, is_unseen, send, send_all};
 pub use status::{ShareView, Status, status};
 pub use trace::{Trace, overdue, state_of, trace};
-pub(super) use trust::own_key;
 pub use trust::{
     Exported, Imported, TrustView, trust_accept, trust_export, trust_forget, trust_import, trust_list,
     trust_pin, trust_revoke, trust_rotate, trust_show,
 };
+pub(super) use trust::{own_key, own_seal, own_seal_key};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Name;

@@ -13,10 +13,12 @@ use crate::model::json;
 use crate::model::name::{self, Address, Name};
 use crate::model::presence::Presence;
 use crate::model::report::REPORT;
+use crate::model::seal;
 use crate::model::sign;
 use crate::model::state::State;
 use crate::model::trust::TRUST_REPORT;
 use crate::store::db::{Accepted, Message, NewMessage, Way};
+use crate::sys::seal as crypt;
 
 /// Room for what the envelope adds to a line after it was measured: its number in the lane, and the signature.
 const HEADROOM: usize = 64 + envelope::SIGNED;
@@ -44,6 +46,8 @@ pub struct Draft {
     pub id: Option<MessageId>,
     /// Address an instance that was never seen on the share.
     pub create: bool,
+    /// Nobody but the recipient may read it on its way. The config, and what it answers, may demand it, too.
+    pub seal: bool,
 }
 
 impl Draft {
@@ -60,6 +64,7 @@ impl Draft {
             ttl: None,
             id: None,
             create: false,
+            seal: false,
         }
     }
 }
@@ -67,7 +72,7 @@ impl Draft {
 /// Stores a message for sending and tells the daemon. One local fsync, no share operation.
 ///
 /// # Errors
-/// An unknown recipient (with near matches), a message over the limit, an id that another message has, too much that
+/// An unknown recipient (with near matches), one that it can't be sealed to, a message over the limit, an id that another message has, too much that
 /// waits for a recipient that is not online.
 pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
     Ok(send_all(node, vec![draft])?.remove(0))
@@ -122,7 +127,7 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         return Err(Error::usage("send to", &to, format!("the type {kind:?} is lanpost's own")));
     }
     let id = draft.id.unwrap_or_else(|| node.clock.message_id());
-    let envelope = Envelope {
+    let mut envelope = Envelope {
         v: Some(envelope::VERSION),
         id: Some(id.clone()),
         from: from.to_string(),
@@ -135,11 +140,21 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         in_reply_to: draft.in_reply_to,
         priority: draft.priority,
         expires,
+        sealed: None,
         rest: Map::new(),
     };
     if !sign::is_exact(&envelope.content) {
         let cause = "it holds a whole number beyond 2^53, which JSON readers tell from its neighbours or not";
         return Err(Error::usage("send to", &to, cause).next("write such a number as a text"));
+    }
+    let answers_sealed = match &envelope.in_reply_to {
+        Some(answered) => node.db.is_sealed(answered)?,
+        None => false,
+    };
+    let fold = to.instance.fold();
+    if draft.seal || answers_sealed || node.config.seals(&fold) {
+        // Once, here: whatever is written again for it later are these bytes.
+        envelope.sealed = Some(sealed(node, &envelope, &to, answers_sealed)?);
     }
     let line = String::from_utf8(envelope.to_line()).unwrap_or_default();
     // What the recipient's reader would set aside is refused here, where somebody can mend it.
@@ -150,14 +165,46 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         return Err(Error::usage("send to", &to, cause)
             .next("put the bulk into a file on the share and send its path"));
     }
-    Ok(NewMessage {
-        way: Way::Out,
-        peer: to.instance.fold(),
-        id,
-        envelope,
-        state: State::Queued,
-        outcome: None,
-    })
+    Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state: State::Queued, outcome: None })
+}
+
+/// What stands on the share in place of what a message says.
+fn sealed(node: &Node, envelope: &Envelope, to: &Address, answers: bool) -> Result<String> {
+    let name = &to.instance;
+    let Some(key) = node.db.seal_key(&name.fold())? else { return Err(unsealable(node, to, answers)?) };
+    let (inner, mut encrypted) = (seal::inner(envelope), vec![]);
+    let text = std::str::from_utf8(&inner).unwrap_or_default();
+    json::parse(text, json::Limits::default()).map_err(|reject| Error::usage("send to", to, reject))?;
+    crypt::seal(&key, &mut inner.as_slice(), &mut encrypted)?;
+    Ok(seal::to_text(&encrypted))
+}
+
+/// Why nothing can be sealed to a peer, and what to do.
+fn unsealable(node: &Node, to: &Address, answers: bool) -> Result<Error> {
+    let name = &to.instance;
+    let keys = node.db.keys(&name.fold(), node.clock.wall_ms())?;
+    let lanpost = node.db.peer(&name.fold())?.is_some_and(|peer| peer.heartbeat.is_some());
+    let (why, next) = if keys.pinned().is_none() && (keys.is_bound() || !keys.0.is_empty()) {
+        let next = format!("compare fingerprints with its owner: `lanpost trust show {name}`");
+        ("none of its keys is pinned", next)
+    } else if keys.pinned().is_some() || lanpost {
+        (
+            "its lanpost names no sealing key",
+            format!("bring the lanpost of {name} up to date, and start its daemon"),
+        )
+    } else {
+        (
+            "nothing was seen of it that names a sealing key",
+            format!("wait until the lanpost of {name} has been seen"),
+        )
+    };
+    let demand = if answers { "what it answers was sealed" } else { "it is to be sealed" };
+    let cause = format!("{demand}, and {why}; nothing was stored");
+    let plain = match answers {
+        true => "; without `--reply-to` it may go unsealed",
+        false => "",
+    };
+    Ok(Error::new(Kind::NoKey, "send to", to, cause).next(format!("{next}{plain}")))
 }
 
 /// Rows that may be added to the store between two measurements of a spool.

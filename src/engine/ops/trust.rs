@@ -7,11 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::{self, Name};
+use crate::model::seal::SealKey;
 use crate::model::sign::{Key, Signer};
 use crate::model::trust::{Keys, Standing};
 use crate::store::db::{How, PinView, RefusedCount, Transition};
-use crate::store::key;
+use crate::store::{key, seal};
 use crate::sys::clock::secret;
+use crate::sys::seal::Identities;
+
+/// Where our own sealing key is noted.
+const SEAL: &str = "seal";
 
 /// Everything that is known of one name's keys.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +40,9 @@ pub struct Exported {
     pub name: Name,
     /// Its key.
     pub key: Key,
+    /// The key that mail for it is sealed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealKey>,
 }
 
 /// What became of one imported key.
@@ -147,14 +155,17 @@ pub fn trust_forget(node: &mut Node, name: &Name) -> Result<()> {
     }
 }
 
-/// Replaces our own key by a new one, which the old one signs. Peers take it by themselves when they see our next
+/// Replaces our own key by a new one, which the old one signs, and the sealing key by another one. Peers take it by themselves when they see our next
 /// heartbeat.
 ///
 /// # Errors
 /// The state folder's.
 pub fn trust_rotate(node: &mut Node) -> Result<TrustView> {
+    // First: the heartbeat by which peers learn of the other must not name the old one.
+    seal::rotate(&node.config.state)?;
     key::rotate(&node.config.state, &node.config.instance, secret)?;
     own_key(node)?;
+    own_seal(node)?;
     node.ring();
     let name = node.instance().clone();
     trust_show(node, &name)
@@ -163,8 +174,9 @@ pub fn trust_rotate(node: &mut Node) -> Result<TrustView> {
 /// The names whose keys are pinned, ours among them, to carry to another PC.
 pub fn trust_export(node: &Node) -> Result<Vec<Exported>> {
     let pinned = node.db.pins()?.into_iter().filter(|pin| pin.state == Standing::Pinned);
-    let exported =
-        pinned.filter_map(|pin| Some(Exported { name: Name::parse(&pin.name).ok()?, key: pin.key }));
+    let exported = pinned.filter_map(|pin| {
+        Some(Exported { name: Name::parse(&pin.name).ok()?, key: pin.key, seal: pin.seal })
+    });
     Ok(exported.collect())
 }
 
@@ -172,13 +184,14 @@ pub fn trust_export(node: &Node) -> Result<Vec<Exported>> {
 pub fn trust_import(node: &mut Node, list: &[Exported]) -> Result<Vec<Imported>> {
     let now = node.clock.wall_ms();
     let mut imported = vec![];
-    for Exported { name, key } in list {
+    for Exported { name, key, seal } in list {
         let keys = node.db.keys(&name.fold(), now)?;
         let result = match (keys.pinned(), keys.standing(*key)) {
             (Some(pinned), _) if pinned == *key => "known",
             _ if keys.is_bound() || name.same_as(node.instance()) => "refused",
             _ => {
                 node.db.pin_key(name, *key, How::Import, Standing::Revoked, now)?;
+                node.db.note_seal(name, *key, seal.as_ref(), now)?;
                 "pinned"
             }
         };
@@ -197,6 +210,24 @@ pub(in crate::engine) fn own_key(node: &mut Node) -> Result<Signer> {
     }
     node.db.set_meta("key", &key.to_string())?;
     Ok(signer)
+}
+
+/// Loads our own sealing keys, making one in a state folder that has none, and notes it in the store, from where the
+/// next heartbeat has it.
+pub(in crate::engine) fn own_seal(node: &mut Node) -> Result<Identities> {
+    let identities = seal::load_or_make(&node.config.state)?;
+    if let (Some(seal), Some(key)) = (identities.key(), node.db.meta("key")?.and_then(|key| key.parse().ok()))
+    {
+        let (name, now) = (node.instance().clone(), node.clock.wall_ms());
+        node.db.note_seal(&name, key, Some(&seal), now)?;
+        node.db.set_meta(SEAL, seal.as_str())?;
+    }
+    Ok(identities)
+}
+
+/// The sealing key that our heartbeat names.
+pub(in crate::engine) fn own_seal_key(node: &Node) -> Result<Option<String>> {
+    node.db.meta(SEAL)
 }
 
 fn is_of(pin: &PinView, name: &Name) -> bool {

@@ -117,6 +117,7 @@ pub fn template(
         "mail that is not signed: \"allow\", \"hold\" until `lanpost release`, or \"deny\"",
     );
     out.note("a peer's own policy counts before this one: the key `policy` of a table `[peers.NAME]`");
+    out.note("`seal = true` in such a table: mail for that peer is encrypted to it, or not sent");
     Ok(out.0 + COMMANDS)
 }
 

@@ -58,9 +58,15 @@ impl Db {
             }
             match answer {
                 Some(answer) => drop(outbox::accept(tx, answer, now)?),
-                None => {
-                    log(tx, now, Way::In, peer, id, "unanswered", Some("its writer cannot be addressed"))?
-                }
+                None => log(
+                    tx,
+                    now,
+                    Way::In,
+                    peer,
+                    id,
+                    "unanswered",
+                    Some("its writer cannot be addressed, or the answer not sealed"),
+                )?,
             }
             Ok(true)
         })

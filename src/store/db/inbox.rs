@@ -175,6 +175,15 @@ impl Db {
             for Refused { id, seq, reason } in &intake.refused {
                 if let Via::Lane { peer, lease } = &intake.via {
                     count_in(tx, peer, *lease, *seq, false)?;
+                    let sql =
+                        "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2)";
+                    let arrived: bool =
+                        tx.prepare_cached(sql)?.query_row(params![peer, id.as_str()], |row| row.get(0))?;
+                    if arrived || retention::is_known(tx, peer, id)? {
+                        // It was good when it came first: sealed to a key that was lost since, say.
+                        receipts::owe(tx, peer, id.as_str(), State::Delivered.as_str(), now, None)?;
+                        continue;
+                    }
                     let (state, reason) = (State::Failed.as_str(), format!("{REFUSED}{reason}"));
                     receipts::owe(tx, peer, id.as_str(), state, now, Some(&reason))?;
                 }

@@ -78,6 +78,12 @@ impl Db {
         })
     }
 
+    /// Whether a message of this id is sealed on the share: then so must be what answers it.
+    pub fn is_sealed(&self, id: &MessageId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1 AND sealed IS NOT NULL)";
+        self.query("read", |c| c.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)))
+    }
+
     /// The bytes a message of the open slot was written in.
     pub fn raw(&self, n: i64) -> Result<Option<Vec<u8>>> {
         self.query("read", |c| {

@@ -82,6 +82,9 @@ pub struct Message {
     /// It waits for a person to release it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// On the share it is sealed: nobody but its recipient can read it there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sealed: bool,
     /// How the line was written, for mail that came through the open slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
@@ -92,10 +95,11 @@ pub struct Message {
 
 /// The columns that [`Message::from_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, content, timestamp, state, at, priority, \
-                                  thread, in_reply_to, expires, outcome, wake, encoding, rest, verdict, held";
+                                  thread, in_reply_to, expires, outcome, wake, encoding, rest, verdict, held, \
+                                  sealed IS NOT NULL";
 
 /// How many they are: a query's own columns follow.
-pub(super) const WIDTH: usize = 21;
+pub(super) const WIDTH: usize = 22;
 
 impl Message {
     /// What the content likely said before somebody, or we, decoded it wrongly; only where the evidence is strong.
@@ -145,12 +149,15 @@ impl Message {
             encoding: row.get(17)?,
             verdict: row.get::<_, Option<String>>(19)?.and_then(|word| Verdict::parse(&word)),
             held: row.get(20)?,
+            sealed: row.get(21)?,
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
 
-    /// The envelope that goes on the share, numbered `seq` in its lane (0 in an open slot).
-    pub(super) fn to_envelope(&self, seq: u64) -> Envelope {
+    /// The envelope that goes on the share, numbered `seq` in its lane (0 in an open slot); `sealed` is what stands there
+    /// in place of the content, which then goes nowhere.
+    pub(super) fn to_envelope(&self, seq: u64, sealed: Option<String>) -> Envelope {
+        let content = if sealed.is_some() { Value::Null } else { self.content.clone() };
         Envelope {
             v: Some(crate::model::envelope::VERSION),
             id: Some(self.id.clone()),
@@ -158,12 +165,13 @@ impl Message {
             to: self.to.parse().ok(),
             timestamp: Some(self.timestamp.clone()),
             kind: self.kind.clone(),
-            content: self.content.clone(),
+            content,
             seq: Some(seq),
             thread: self.thread.clone(),
             in_reply_to: self.in_reply_to.clone(),
             priority: self.priority,
             expires: self.expires.as_deref().and_then(|text| text.parse().ok()),
+            sealed,
             rest: self.rest.clone(),
         }
     }
@@ -236,6 +244,7 @@ impl NewMessage {
             encoding: None,
             verdict: None,
             held: false,
+            sealed: e.sealed.is_some(),
             rest: e.rest.clone(),
         }
     }
@@ -255,8 +264,9 @@ impl NewMessage {
         let e = &self.envelope;
         let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
         let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
-                   priority, expires, rest, at, state, outcome, verdict, held, lease, seq)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+                   priority, expires, rest, at, state, outcome, verdict, held, lease, seq, sealed)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+                   ?21)
                    ON CONFLICT (id, peer, way) DO NOTHING";
         let inserted = tx.prepare_cached(sql)?.execute(params![
             self.way.as_str(),
@@ -279,6 +289,7 @@ impl NewMessage {
             from.held,
             from.lane.map(|(lease, _)| lease as i64),
             from.lane.map(|(_, seq)| seq as i64),
+            e.sealed,
         ])?;
         Ok((inserted == 1).then(|| tx.last_insert_rowid()))
     }

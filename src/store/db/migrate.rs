@@ -7,10 +7,11 @@ use super::{Db, audit};
 use crate::error::{Error, Kind, Result};
 
 /// The version that this lanpost makes.
-pub(super) const SCHEMA: i64 = 4;
+pub(super) const SCHEMA: i64 = 5;
 
 /// What leads from each version to the next, from 1 on.
-const STEPS: [fn(&Transaction) -> rusqlite::Result<()>; SCHEMA as usize - 1] = [since_2, since_3, since_4];
+const STEPS: [fn(&Transaction) -> rusqlite::Result<()>; SCHEMA as usize - 1] =
+    [since_2, since_3, since_4, since_5];
 
 /// Makes the tables, or what is missing of them.
 ///
@@ -97,6 +98,11 @@ fn since_4(tx: &Transaction) -> rusqlite::Result<()> {
     }
 }
 
+/// What is sealed, and to which key.
+fn since_5(tx: &Transaction) -> rusqlite::Result<()> {
+    tx.execute_batch("ALTER TABLE message ADD COLUMN sealed TEXT; ALTER TABLE pin ADD COLUMN seal TEXT;")
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -104,6 +110,8 @@ mod tests {
     use super::*;
     use crate::store::db::Way;
 
+    /// What version 5 added.
+    const TO_4: &str = "ALTER TABLE message DROP COLUMN sealed; ALTER TABLE pin DROP COLUMN seal;";
     /// The log as version 3 had it.
     const TO_3: &str = "DROP TABLE log; DROP TABLE told;
         CREATE TABLE transition (n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, way TEXT NOT NULL,
@@ -122,9 +130,12 @@ mod tests {
 
     #[test]
     fn a_newer_store_is_refused_and_an_older_one_brought_up_to_date() {
-        for (version, back) in
-            [(1, [TO_3, TO_2, TO_1].concat()), (2, [TO_3, TO_2].concat()), (3, TO_3.into())]
-        {
+        let steps = [
+            (1, [TO_4, TO_3, TO_2, TO_1].concat()),
+            (2, [TO_4, TO_3, TO_2].concat()),
+            (3, [TO_4, TO_3].concat()),
+        ];
+        for (version, back) in steps {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("lanpost.db");
             drop(Db::open_or_make(&path).unwrap());
@@ -139,7 +150,7 @@ mod tests {
             assert_eq!(db.log_head().unwrap().n, 4, "and a word about it");
             db.age_rows(0, 0, 0, 0).unwrap();
             old.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 5"));
+            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 6"));
         }
     }
 

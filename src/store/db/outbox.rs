@@ -151,10 +151,10 @@ impl Db {
             }
             let mut next = next_seq(tx, peer, lease)?;
             let mut batch = Vec::new();
-            for Waiting { message, numbered, again, size } in waiting(tx, peer, lines, bytes)? {
+            for Waiting { message, numbered, again, size, sealed } in waiting(tx, peer, (lines, bytes), false)? {
                 // The content is most of a line, so that few lines have to be made to be measured.
-                let line =
-                    if size * 2 + 1_024 < max { 0 } else { message.to_envelope(next).to_line().len() + SIGNED };
+                let envelope = message.to_envelope(next, sealed);
+                let line = if size * 2 + 1_024 < max { 0 } else { envelope.to_line().len() + SIGNED };
                 if line > max {
                     reports::too_large(tx, &message, line, max, now)?;
                     continue;
@@ -168,7 +168,7 @@ impl Db {
                         next - 1
                     }
                 };
-                batch.push(Outgoing { n: message.n, envelope: message.to_envelope(seq), again });
+                batch.push(Outgoing { n: message.n, envelope: Envelope { seq: Some(seq), ..envelope }, again });
             }
             let sql = "INSERT INTO lane_out VALUES (?1, ?2, ?3, 0, 0, 0) ON CONFLICT (peer) DO UPDATE SET
                        segment = iif(lease = excluded.lease, segment, 0), size = iif(lease = excluded.lease, size, 0),
@@ -178,14 +178,15 @@ impl Db {
         })
     }
 
-    /// What waits for a peer that speaks the plain protocol, oldest first; receipts are not for it.
+    /// What waits for a peer that speaks the plain protocol, oldest first; receipts are not for it, and what is sealed
+    /// waits until it speaks otherwise.
     pub fn waiting_plain(&self, peer: &str, lines: usize) -> Result<Vec<Outgoing>> {
         self.query("read", |c| {
-            let rows = waiting(c, peer, lines, usize::MAX)?;
+            let rows = waiting(c, peer, (lines, usize::MAX), true)?;
             let mail = rows.into_iter().filter(|row| row.message.kind != RECEIPT);
-            let outgoing = |Waiting { message, again, .. }: Waiting| Outgoing {
+            let outgoing = |Waiting { message, again, sealed, .. }: Waiting| Outgoing {
                 n: message.n,
-                envelope: message.to_envelope(0),
+                envelope: message.to_envelope(0, sealed),
                 again,
             };
             Ok(mail.map(outgoing).collect())
@@ -325,7 +326,9 @@ pub(super) fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqli
         && stored.kind == e.kind
         && stored.to == to
         && stored.thread == e.thread
-        && stored.in_reply_to == e.in_reply_to;
+        && stored.in_reply_to == e.in_reply_to
+        // What was stored unsealed goes out so, whatever is wanted now.
+        && (stored.sealed || e.sealed.is_none());
     Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })
 }
 
@@ -365,20 +368,22 @@ struct Waiting {
     numbered: Option<(u64, u64)>,
     again: bool,
     size: usize,
+    sealed: Option<String>,
 }
 
 fn waiting(
     c: &rusqlite::Connection,
     peer: &str,
-    lines: usize,
-    bytes: usize,
+    (lines, bytes): (usize, usize),
+    plain: bool,
 ) -> rusqlite::Result<Vec<Waiting>> {
     let sql = format!(
-        "SELECT {COLUMNS}, lease, seq, resend, length(content) FROM message INDEXED BY message_queue
-         WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1 ORDER BY n LIMIT ?2"
+        "SELECT {COLUMNS}, lease, seq, resend, coalesce(length(sealed), length(content)), sealed
+         FROM message INDEXED BY message_queue WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1
+         AND (NOT ?3 OR sealed IS NULL) ORDER BY n LIMIT ?2"
     );
     let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![peer, lines as i64], |row| {
+    let rows = statement.query_map(params![peer, lines as i64, plain], |row| {
         let lease: Option<i64> = row.get(WIDTH)?;
         let seq: Option<i64> = row.get(WIDTH + 1)?;
         Ok(Waiting {
@@ -386,6 +391,7 @@ fn waiting(
             numbered: lease.zip(seq).map(|(lease, seq)| (lease as u64, seq as u64)),
             again: row.get(WIDTH + 2)?,
             size: row.get::<_, i64>(WIDTH + 3)? as usize,
+            sealed: row.get(WIDTH + 4)?,
         })
     })?;
     let mut room = bytes;

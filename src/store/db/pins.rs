@@ -11,6 +11,7 @@ use super::audit::event;
 use super::message::rfc3339;
 use crate::error::Result;
 use crate::model::name::Name;
+use crate::model::seal::SealKey;
 use crate::model::sign::Key;
 use crate::model::trust::{Keys, Meeting, Pin, Standing, Trust};
 
@@ -63,6 +64,9 @@ pub struct PinView {
     pub how: String,
     /// Since when it is that (RFC 3339, this PC's clock).
     pub since: String,
+    /// The key that mail is sealed to, as the holder of this one last said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealKey>,
 }
 
 impl Db {
@@ -74,13 +78,14 @@ impl Db {
     /// Every key that is known, by name, the pinned one of each first.
     pub fn pins(&self) -> Result<Vec<PinView>> {
         self.query("read", |c| {
-            let sql = "SELECT name, key, state, how, since FROM pin
+            let sql = "SELECT name, key, state, how, since, seal FROM pin
                        ORDER BY name, state != 'pinned', state != 'pending', since DESC";
             let mut statement = c.prepare_cached(sql)?;
             let rows = statement.query_map([], |row| {
                 let (key, state): (String, String) = (row.get(1)?, row.get(2)?);
                 let parsed = key.parse::<Key>().ok().zip(Standing::parse(&state));
                 let (name, how, since) = (row.get(0)?, row.get(3)?, rfc3339(row.get(4)?));
+                let seal = row.get::<_, Option<String>>(5)?.and_then(|seal| seal.parse().ok());
                 Ok(parsed.map(|(key, state)| PinView {
                     name,
                     fingerprint: key.fingerprint(),
@@ -88,6 +93,7 @@ impl Db {
                     state,
                     how,
                     since,
+                    seal,
                 }))
             })?;
             rows.filter_map(rusqlite::Result::transpose).collect()
@@ -135,6 +141,39 @@ impl Db {
         })
     }
 
+    /// The key to seal mail for `peer` (folded) to: the one that the holder of its pinned key named. Whatever else says
+    /// that it is one counts for nothing.
+    pub fn seal_key(&self, peer: &str) -> Result<Option<SealKey>> {
+        let sql = "SELECT seal FROM pin WHERE peer = ?1 AND state = 'pinned'";
+        let found = self.query("read", |c| {
+            c.prepare_cached(sql)?.query_row([peer], |row| row.get::<_, Option<String>>(0)).optional()
+        });
+        Ok(found?.flatten().and_then(|seal| seal.parse().ok()))
+    }
+
+    /// The holder of `key`, one of `name`'s, says that mail is sealed to `seal`, or to none any more.
+    pub fn note_seal(&mut self, name: &Name, key: Key, seal: Option<&SealKey>, now: i64) -> Result<()> {
+        let given = (name.fold(), key.to_string(), seal.map(SealKey::as_str));
+        let known: bool = self.query("read", |c| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM pin WHERE peer = ?1 AND key = ?2 AND seal IS NOT ?3)";
+            c.prepare_cached(sql)?.query_row(params![given.0, given.1, given.2], |row| row.get(0))
+        })?;
+        if !known {
+            return Ok(());
+        }
+        self.write("note the sealing key in", |tx| {
+            let sql = "UPDATE pin SET seal = ?3 WHERE peer = ?1 AND key = ?2 RETURNING state = 'pinned'";
+            let counts =
+                tx.prepare_cached(sql)?.query_row(params![given.0, given.1, given.2], |row| row.get(0))?;
+            // What an impostor names, who waits for a decision, fills no log.
+            if counts {
+                event(tx, now, "key-seal", &given.0, Some(given.2.unwrap_or("none")))
+            } else {
+                Ok(())
+            }
+        })
+    }
+
     /// Pins `key` for `name`; one that was pinned before becomes `former`. Whatever waited for a decision is dropped.
     pub fn pin_key(&mut self, name: &Name, key: Key, how: How, former: Standing, now: i64) -> Result<()> {
         self.write("pin the key in", |tx| {
@@ -143,7 +182,9 @@ impl Db {
                     put(tx, name, pin.key, former, how, now)?;
                 }
             }
-            tx.execute("DELETE FROM pin WHERE peer = ?1 AND state = 'pending'", [name.fold()])?;
+            // What it said of its sealing key stays with it.
+            let sql = "DELETE FROM pin WHERE peer = ?1 AND state = 'pending' AND key != ?2";
+            tx.execute(sql, params![name.fold(), key.to_string()])?;
             put(tx, name, key, Standing::Pinned, how, now)
         })
     }

@@ -45,17 +45,20 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
         .collect::<rusqlite::Result<_>>()?;
     let sql =
         "DELETE FROM receipt_due WHERE n IN (SELECT n FROM receipt_due WHERE peer = ?1 ORDER BY n LIMIT ?2)
-               RETURNING n, id, state, at, reason";
+               RETURNING n, id, state, at, reason, reason IS NOT NULL AND EXISTS (SELECT 1 FROM message
+               WHERE way = 'in' AND message.peer = ?1 AND message.id = receipt_due.id AND sealed IS NOT NULL)";
     let mut items: Vec<(i64, Item)> = tx
         .prepare_cached(sql)?
         .query_map(params![peer, MAX_ITEMS], |row| {
             let id: String = row.get(1)?;
             let at = super::message::rfc3339(row.get(3)?);
             let item = id.parse().ok().map(|id| (id, at));
-            Ok((row.get::<_, i64>(0)?, item, row.get::<_, String>(2)?, row.get(4)?))
+            Ok((row.get::<_, i64>(0)?, item, row.get::<_, String>(2)?, row.get(4)?, row.get(5)?))
         })?
         .filter_map(|row| match row {
-            Ok((n, Some((id, at)), state, reason)) => Some(Ok((n, Item { id, state, at, reason }))),
+            Ok((n, Some((id, at)), state, reason, private)) => {
+                Some(Ok((n, Item { id, state, at, reason, sealed: None, private })))
+            }
             Ok(_) => None,
             Err(error) => Some(Err(error)),
         })

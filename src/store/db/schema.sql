@@ -31,6 +31,7 @@ CREATE TABLE message (
     raw         BLOB,                               -- in: its bytes, when it came through the open slot
     verdict     TEXT,                               -- in: 'verified' or 'unverified'; NULL for our own reports
     held        INTEGER NOT NULL DEFAULT 0,         -- in: waits for a person to release it
+    sealed      TEXT,                               -- out: what goes on the share in its place; in: '' if it came sealed
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
@@ -143,6 +144,7 @@ CREATE TABLE pin (          -- which keys a name has, or had
     state TEXT NOT NULL CHECK (state IN ('pinned', 'pending', 'retired', 'revoked')),
     how   TEXT NOT NULL,
     since INTEGER NOT NULL,
+    seal  TEXT,                         -- the sealing key that its holder last named
     PRIMARY KEY (peer, key)
 ) STRICT, WITHOUT ROWID;
 

@@ -208,7 +208,7 @@ fn keys_are_carried_by_hand_and_replace_none() {
     };
     assert_eq!(results(&mut c, &list), ["pinned", "pinned"]);
     assert_eq!(results(&mut c, &list), ["known", "known"]);
-    let other = [ops::Exported { name: name("A"), key: stranger().key() }];
+    let other = [ops::Exported { name: name("A"), seal: None, key: stranger().key() }];
     assert_eq!(results(&mut c, &other), ["refused"]);
     pair.a.send_one("c", "hello c", |draft| draft.create = true);
     pair.a.run(Duration::from_secs(5));
