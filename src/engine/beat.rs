@@ -73,12 +73,19 @@ pub fn write(
 /// there, anybody may have put there. Cost: 1 read.
 pub fn ours(share: &dyn Share, node: &Node) -> Result<Option<Heartbeat>> {
     let found = share.read(&layout::status(node.instance()), 0, MAX)?;
-    let Some((beat, Proof::Signed(key))) = found.and_then(|bytes| Heartbeat::read(&bytes)) else {
-        return Ok(None);
-    };
+    match found.and_then(|bytes| Heartbeat::read(&bytes)) {
+        Some((beat, proof)) if beat.instance == *node.instance() && is_ours(node, &beat, proof)? => {
+            Ok(Some(beat))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether a heartbeat in our name is signed by our key, or by one that it was given up for.
+fn is_ours(node: &Node, beat: &Heartbeat, proof: Proof) -> Result<bool> {
+    let Proof::Signed(key) = proof else { return Ok(false) };
     let own = node.db.keys(&node.instance().fold(), node.clock.wall_ms())?.pinned();
-    let by_us = Some(key) == own || beat.former_keys(key).into_iter().any(|former| Some(former) == own);
-    Ok(Some(beat).filter(|beat| by_us && beat.instance == *node.instance()))
+    Ok(Some(key) == own || beat.former_keys(key).into_iter().any(|former| Some(former) == own))
 }
 
 /// Looks at one peer's heartbeat, whatever was seen of it before; returns whether its keys are others now. Cost: 1
@@ -257,8 +264,11 @@ fn judge(
         }
     }
     let cause = match proof {
-        // Ours is for `init` and the lease to judge.
-        _ if name.same_as(node.instance()) => return Ok(Belief::Full),
+        // What it says of us is how we treat mail to ourselves. Who else runs our instance is for `init` and the lease
+        // to judge.
+        _ if name.same_as(node.instance()) => {
+            return Ok(if is_ours(node, beat, proof)? { Belief::Full } else { Belief::None });
+        }
         Proof::Unsigned if !bound => return Ok(Belief::Full),
         Proof::Unsigned | Proof::Forged => Cause::Heartbeat,
         Proof::Signed(key) => match node.db.meet_key(name, key, &beat.former_keys(key), trust, now)? {

@@ -160,6 +160,25 @@ fn a_forged_heartbeat_is_not_believed() {
     }
 }
 
+/// What it says of us would be how we treat mail to ourselves.
+#[test]
+fn a_forged_heartbeat_of_our_own_is_not_believed() {
+    for signed in [false, true] {
+        let mut pair = acquainted();
+        for n in 0..40 {
+            let mut beat = heartbeat(&pair, "a");
+            (beat.beat, beat.max_message, beat.host) = (beat.beat + 100, 10, format!("of the forger {n}"));
+            let bytes = if signed { beat.to_signed_bytes(&stranger()) } else { beat.to_bytes() };
+            pair.share.replace(&layout::status(&name("a")), &bytes).unwrap();
+            pair.a.run(Duration::from_secs(1));
+            assert_ne!(pair.a.node().db.peer("a").unwrap().unwrap().heartbeat.unwrap().max_message, 10);
+        }
+        let sent = pair.a.send("a", &["longer than ten bytes".into()]);
+        pair.settle();
+        assert_eq!(pair.a.state_of(&sent[0]), State::Delivered, "signed: {signed}");
+    }
+}
+
 /// A true heartbeat that is kept and put there again, and one that is touched for ever.
 #[test]
 fn an_old_heartbeat_keeps_nobody_alive() {
