@@ -23,7 +23,8 @@
 //! Heartbeat and lanes are believed by our own signature alone, as peers would believe them: by our key, by former ones
 //! for as long as they count, and by one that was rotated to since.
 //!
-//! Cost at a start: a read of our heartbeat. When it is due: a list of each mailbox, and a read of what is newer there.
+//! Cost at a start: a read of our heartbeat. When it is due: a list of each mailbox, and a read of what is newer there;
+//! a stat and a read of each open slot.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -252,14 +253,13 @@ fn lanes(share: &dyn Share, node: &mut Node, own: &Own, peer: &Name) -> Result<R
     Ok(all)
 }
 
-/// The open slot of a peer that mail waits for.
+/// The open slot of `peer`: the newest of what stands there.
 fn slot(share: &dyn Share, node: &mut Node, own: &Own, peer: &Name) -> Result<Recalled> {
-    let fold = peer.fold();
-    if node.db.waiting_plain(&fold, 1)?.is_empty() {
-        return Ok(Recalled::default());
-    }
+    let (fold, path) = (peer.fold(), layout::open_slot(peer));
+    let len = share.stat(&path)?.map_or(0, |meta| meta.len);
     let mut all = Recalled::default();
-    own.lines(share, (&layout::open_slot(peer), 0), (peer, None), &mut |mut envelopes| {
+    let from = len.saturating_sub(own.most);
+    own.lines(share, (&path, from), (peer, None), &mut |mut envelopes| {
         envelopes.retain(|envelope| envelope.kind != RECEIPT);
         let recalled = node.db.recall_plain(&fold, &envelopes, node.clock.wall_ms())?;
         all.sent += recalled.sent;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lanpost::engine::ops::{self, Restore};
 use lanpost::model::state::State;
+use lanpost::store::db::Way;
 use lanpost::sys::clock::Clock;
 
 use crate::common::pair::state_folder;
@@ -180,6 +181,28 @@ fn what_lies_in_an_open_slot_is_not_appended_again() {
     let slot = lanpost::model::layout::open_slot(&name("oldie"));
     let bytes = pair.share.read(&slot, 0, 1 << 20).unwrap().unwrap();
     assert_eq!(String::from_utf8(bytes).unwrap().lines().count(), 1);
+}
+
+/// What was written there since the backup is ours by its signature, though this store never heard of it.
+#[test]
+fn mail_that_a_restored_store_forgot_is_found_in_open_slots() {
+    let mut pair = Pair::new();
+    let folder = state_folder();
+    let file = folder.path().join("a.backup");
+    backup(&mut pair.a, &file);
+    let sent = pair.a.send_one("oldie", "since the backup", |draft| draft.create = true);
+    pair.run(Duration::from_secs(30));
+    assert_eq!(pair.a.state_of(&sent), State::Sent);
+    let slot = lanpost::model::layout::open_slot(&name("oldie"));
+    let forged = b"{\"from\":\"a\",\"to\":\"oldie\",\"id\":\"x\",\"content\":\"of a forger\"}\n";
+    pair.share.open_append(&slot).unwrap().append(forged).unwrap();
+    restore(&mut pair.a, &file);
+    pair.run(Duration::from_secs(120));
+    assert_eq!(pair.a.state_of(&sent), State::Sent);
+    let bytes = pair.share.read(&slot, 0, 1 << 20).unwrap().unwrap();
+    assert_eq!(String::from_utf8(bytes).unwrap().matches("since the backup").count(), 1);
+    let forged = pair.a.node().db.message(Way::Out, "oldie", &"x".parse().unwrap()).unwrap();
+    assert!(forged.is_none(), "what others put there is not ours");
 }
 
 #[test]
