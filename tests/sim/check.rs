@@ -1,5 +1,7 @@
 //! The questions: is every message where it belongs, once, in order, handed over once, and is everybody quiet?
 
+mod forgery;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -34,9 +36,19 @@ pub fn so_far(world: &mut World) -> Result<(), String> {
         // Who went back in time reads it again; in the end it is asked for.
         let asked = |to: &usize| arrived && !twinned.contains(to) && !went_back.contains(to);
         let Some(to) = one.to.filter(asked) else { continue };
-        let peer = names[one.from].fold();
-        if sites[to].borrow().has(&peer, &one.message) == Some(false) {
-            return Err(format!("{} is {} at its sender and not in the inbox", describe(one), now.state));
+        let (peer, to) = (names[one.from].fold(), sites[to].borrow());
+        match to.took(&peer, &one.message) {
+            None if to.is_up() => {
+                return Err(format!("{} is {} at its sender and not in the inbox", describe(one), now.state));
+            }
+            Some(took) if took < now.state => {
+                return Err(format!(
+                    "{} is {} at its sender and {took} in the inbox",
+                    describe(one),
+                    now.state
+                ));
+            }
+            _ => {}
         }
     }
     let servers = world.wrong.iter().chain([&world.server]);
@@ -57,6 +69,7 @@ pub fn in_the_end(world: &mut World) -> Result<(), String> {
         }
     }
     inboxes(world)?;
+    forgery::is_refused(world)?;
     ends(world)?;
     order(world)?;
     quiet(world)
@@ -98,7 +111,9 @@ fn unsettled(world: &World) -> Option<String> {
         return Some(one);
     }
     for site in world.all() {
-        if let Some(problem) = site.trouble().first() {
+        // Whoever forged is gone, and what is said of it stays.
+        let told = |problem: &&String| !world.plan.forger || !forgery::is_told_by(problem);
+        if let Some(problem) = site.trouble().iter().find(told) {
             return Some(format!("{} says: {problem}", site.name));
         }
         let (mail, _) = site.arrived();
@@ -216,7 +231,7 @@ fn ends(world: &World) -> Result<(), String> {
         let Some(to) = one.to.filter(|to| state == Some(State::Failed) && !world.twinned.contains(to)) else {
             continue;
         };
-        if world.site(to).failed(&world.names[one.from].fold(), &one.message) != Some(true) {
+        if world.site(to).took(&world.names[one.from].fold(), &one.message) != Some(State::Failed) {
             return Err(format!(
                 "{} failed, and its recipient's agent said nothing of the kind",
                 describe(one)

@@ -12,6 +12,7 @@
 
 mod check;
 mod clock;
+mod forger;
 mod life;
 mod log;
 mod mutants;

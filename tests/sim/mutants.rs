@@ -60,6 +60,19 @@ const MUTANTS: &[Mutant] = &[
         with: "            Some(_) => Err(self.lose(share, node, number + 1)),",
         without: "            Some(_) => Ok(()),",
     },
+    Mutant {
+        name: "signatures are verified",
+        file: "src/model/trust.rs",
+        with: "pin.standing == standing && pin.key.verifies(object)",
+        without: "pin.standing == standing",
+    },
+    Mutant {
+        name: "receipts count only if they are signed",
+        file: "src/engine/intake.rs",
+        with: "            let verdict = match self.verdict(&value) {",
+        without: "            let bare = value.get(\"type\").and_then(Value::as_str) == Some(RECEIPT);
+            let verdict = match self.verdict(&value).or_else(|why| if bare { Ok(Verdict::Unverified) } else { Err(why) }) {",
+    },
 ];
 
 const MORE: &[Mutant] = &[
@@ -122,6 +135,30 @@ const MORE: &[Mutant] = &[
         file: "src/store/db/wakes.rs",
         with: "if ended == Ended::Failed && reads_receipts {",
         without: "if ended == Ended::Failed && reads_receipts && wake < 0 {",
+    },
+    Mutant {
+        name: "what was signed for another mailbox or lane is refused",
+        file: "src/engine/intake.rs",
+        with: "!(to_us && lease == lane && numbered)",
+        without: "!to_us && !numbered && lease != lane",
+    },
+    Mutant {
+        name: "an id has one content",
+        file: "src/store/db/inbox.rs",
+        with: "        if !known && !is_same(tx, &message)? {",
+        without: "        if !known && !is_same(tx, &message)? && n.is_some() {",
+    },
+    Mutant {
+        name: "a forged heartbeat is not believed",
+        file: "src/engine/beat.rs",
+        with: "        Proof::Unsigned | Proof::Forged => Cause::Heartbeat,",
+        without: "        Proof::Unsigned | Proof::Forged => return Ok(Belief::Full),",
+    },
+    Mutant {
+        name: "a key replaces no other",
+        file: "src/model/trust.rs",
+        with: "            _ => Meeting::Changed,",
+        without: "            _ => Meeting::First,",
     },
 ];
 

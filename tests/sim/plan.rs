@@ -44,6 +44,8 @@ pub struct Plan {
     pub races: bool,
     /// State folders that are restored from a backup.
     pub backups: bool,
+    /// Somebody writes in the names of others.
+    pub forger: bool,
 }
 
 impl Plan {
@@ -89,6 +91,7 @@ impl Plan {
         plan.backups = rng.per_mille(250);
         // What the share lost, or a copy of the state folder took in, it can't tell a restored one.
         plan.backups &= !(plan.restores || plan.power_cuts || plan.deletions || plan.twins);
+        plan.forger = rng.per_mille(300);
         plan
     }
 }

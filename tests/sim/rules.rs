@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use lanpost::model::layout;
 
+use crate::forger::FORGER;
+
 /// A look may be this old: what came about later was not seen, and nobody is to blame.
 const OLD: Duration = Duration::from_millis(600);
 /// Nobody's lock may be broken sooner.
@@ -28,7 +30,7 @@ impl Rules {
     pub fn append(&mut self, by: usize, path: &str, before: &[u8]) {
         let lane = path.starts_with("messages/")
             && path.rsplit('/').next().is_some_and(|file| layout::parse_lane(file).is_some());
-        if !lane {
+        if !lane || by == FORGER {
             return;
         }
         if before.last().is_some_and(|last| *last != b'\n') {

@@ -17,12 +17,14 @@ use lanpost::model::config::{Config, Limits, Look, ShareConfig, Size, WakeConfig
 use lanpost::model::name::Name;
 use lanpost::model::report::REPORT;
 use lanpost::model::state::State;
-use lanpost::store::db::{Filter, Message, Way};
+use lanpost::model::trust::TRUST_REPORT;
+use lanpost::store::db::{Filter, Message, Peer, RefusedCount, Way};
 use lanpost::sys::clock::Clock as _;
 use lanpost::sys::flock::LocalLock;
 use tempfile::TempDir;
 
 use crate::clock::SimClock;
+use crate::forger::{MARK, NOBODY};
 use crate::life::{self, Life, Moment};
 use crate::rng::Rng;
 use crate::view::View;
@@ -384,6 +386,10 @@ impl Site {
         if let Some(order) = woken.order {
             // Nothing happens between a step and this.
             for message in &order.messages {
+                let forged = message.content.to_string().contains(MARK) && message.peer != NOBODY;
+                if forged || message.kind == TRUST_REPORT {
+                    return Err(format!("{}: the agent is woken for {message:?}", self.name));
+                }
                 let state =
                     self.node().and_then(|node| node.db.message(Way::In, &message.peer, &message.id).ok()?);
                 if state.as_ref().is_some_and(|now| now.state != State::Delivered) {
@@ -494,9 +500,18 @@ impl Site {
 
     /// Everything that ever arrived, oldest first; reports of our own apart.
     pub fn arrived(&self) -> (Vec<Message>, Vec<Message>) {
-        let Some(node) = self.node() else { return (vec![], vec![]) };
-        let all = ops::inbox(node, &Filter { all: true, ..Filter::default() }).unwrap_or_default();
-        all.into_iter().partition(|message| message.kind != REPORT)
+        let all = self.all().into_iter().filter(|message| message.kind != TRUST_REPORT);
+        all.partition(|message| message.kind != REPORT)
+    }
+
+    /// What a person is told of forgeries.
+    pub fn warnings(&self) -> Vec<Message> {
+        self.all().into_iter().filter(|message| message.kind == TRUST_REPORT).collect()
+    }
+
+    fn all(&self) -> Vec<Message> {
+        let all = Filter { all: true, ..Filter::default() };
+        self.node().map(|node| ops::inbox(node, &all).unwrap_or_default()).unwrap_or_default()
     }
 
     /// A message of ours as it stands.
@@ -504,15 +519,25 @@ impl Site {
         ops::state_of(self.node()?, message).ok()
     }
 
-    /// Whether a message is in our inbox.
-    pub fn has(&self, peer: &str, message: &Message) -> Option<bool> {
-        self.node()?.db.message(Way::In, peer, &message.id).ok().map(|found| found.is_some())
+    /// What became of a message in our inbox.
+    pub fn took(&self, peer: &str, message: &Message) -> Option<State> {
+        Some(self.node()?.db.message(Way::In, peer, &message.id).ok()??.state)
     }
 
-    /// Whether our agent refused a message.
-    pub fn failed(&self, peer: &str, message: &Message) -> Option<bool> {
-        let found = self.node()?.db.message(Way::In, peer, &message.id).ok()?;
-        Some(found.is_some_and(|found| found.state == State::Failed))
+    /// What was refused as not from whom it claims to be.
+    pub fn refused(&self) -> Vec<RefusedCount> {
+        self.node().and_then(|node| node.db.refusals().ok()).unwrap_or_default()
+    }
+
+    /// What it believes of the others.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.node().and_then(|node| node.db.peers().ok()).unwrap_or_default()
+    }
+
+    /// Whether it knows by which key a name speaks.
+    pub fn has_pinned(&self, name: &Name) -> bool {
+        let keys = self.node().and_then(|node| node.db.keys(&name.fold(), 0).ok());
+        keys.is_some_and(|keys| keys.pinned().is_some())
     }
 
     /// What happened to a message of ours.

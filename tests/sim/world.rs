@@ -4,6 +4,7 @@
 //! the share may let the others live on (`stage`): they take whole steps between two calls of its. Nothing but the
 //! seed decides, so a run repeats.
 
+mod forging;
 mod mishap;
 mod time;
 
@@ -18,6 +19,7 @@ use lanpost::model::state::State;
 use lanpost::store::db::Message;
 
 use crate::clock::SimClock;
+use crate::forger::Forger;
 use crate::life;
 use crate::log::Log;
 use crate::plan::Plan;
@@ -74,6 +76,9 @@ pub struct World {
     pub twinned: HashSet<usize>,
     /// Whose state folder was restored from a backup.
     pub went_back: HashSet<usize>,
+    pub forger: Forger,
+    /// Whose lease the forger took.
+    evicted: HashSet<usize>,
     pub server: Arc<Mutex<Server>>,
     pub wrong: [Arc<Mutex<Server>>; 2],
     pub sent: Vec<Sent>,
@@ -134,6 +139,7 @@ impl World {
         }
         world.wrong[1].lock().unwrap().rules.forget();
         world.rng = rng;
+        world.forger = Forger::new(Rng::new(seed ^ 0x0F0F_0F0F));
         Ok(world)
     }
 
@@ -179,6 +185,9 @@ impl World {
     pub fn suffer(&mut self) -> Result<(), String> {
         let end = Duration::from_secs(self.plan.seconds);
         self.run(Duration::from_secs(5))?;
+        if self.plan.forger {
+            self.acquaint()?;
+        }
         self.change_weather();
         self.suffers = true;
         while self.now < end {
@@ -213,6 +222,9 @@ impl World {
         }
         if self.rng.per_mille(mishap) {
             self.mishap()?;
+        }
+        if self.plan.forger && self.rng.per_mille(mishap) {
+            self.forge();
         }
         Ok(())
     }
@@ -282,6 +294,7 @@ impl World {
         let skewed = self.plan.skewed;
         self.end_twin();
         self.server.lock().unwrap().settle();
+        self.remove_forged_leases();
         for node in 0..self.sites.len() {
             let mut site = self.site_mut(node);
             site.spare();
@@ -289,7 +302,8 @@ impl World {
                 site.clock.set_right();
             }
             site.view.with(|inner| (inner.weather, inner.mount) = (Weather::default(), Mount::Right));
-            if !site.is_up() || site.view.with(|inner| inner.life.is_over()) || self.twinned.contains(&node) {
+            let disputed = self.twinned.contains(&node) || self.evicted.contains(&node);
+            if !site.is_up() || site.view.with(|inner| inner.life.is_over()) || disputed {
                 if site.is_up() {
                     site.crash(self.now);
                 }

@@ -201,6 +201,23 @@ fn an_old_heartbeat_keeps_nobody_alive() {
     }
 }
 
+/// Each look would read them again, count them again, and answer again.
+#[test]
+fn segments_that_come_in_the_wrong_order_are_gone_back_to_once() {
+    let mut pair = acquainted();
+    for segment in [3, 2] {
+        append(&pair, "b", ("a", 1, segment), &text(lie("a", "b", &format!("x{segment}"))));
+        pair.run(Duration::from_secs(60));
+    }
+    pair.run(Duration::from_secs(300));
+    assert_eq!(
+        refused(&pair.b),
+        ["unsigned in the name of a: 3"],
+        "the third was read before the second and after"
+    );
+    goes_on(&mut pair);
+}
+
 #[test]
 fn a_report_of_ours_cannot_come_from_the_share() {
     let mut pair = acquainted();

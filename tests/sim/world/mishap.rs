@@ -27,6 +27,8 @@ pub(super) enum End {
     Full,
     /// A stranger who holds the lockfile of somebody's slot, or of the plain peer's, lets go.
     Unlock(Option<usize>),
+    /// A person gives a node back the lease that somebody forged.
+    Evict(usize),
 }
 
 impl World {
@@ -305,6 +307,7 @@ impl World {
                 self.note("SWAP ENDS");
                 self.views[node].with(|inner| inner.mount = Mount::Right);
             }
+            End::Evict(node) => self.evict(node),
             End::Full => self.server.lock().unwrap().room = None,
             End::Unlock(node) => {
                 let lock = layout::open_slot_lock(&self.slot_owner(node));
