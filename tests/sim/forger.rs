@@ -296,8 +296,19 @@ fn fits(server: &Server, len: usize) -> bool {
     server.room.is_none_or(|room| room > len)
 }
 
+/// Whether this would be the segment right behind the one that its writer may still be at: what then grows there is not
+/// seen, which is left to be mended.
+fn hides(server: &Server, path: &str) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else { return false };
+    let before = layout::parse_lane(name).filter(|file| file.segment > 1 && server.what(path) == What::Gone);
+    before.is_some_and(|file| {
+        let before = format!("{folder}/from-{}.{}-{:06}.jsonl", file.from, file.lease, file.segment - 1);
+        server.what(&before) != What::Gone
+    })
+}
+
 fn put(server: &mut Server, path: &str, bytes: &[u8]) -> bool {
-    fits(server, bytes.len()) && server.write(FORGER, path, bytes) == Ok(true)
+    !hides(server, path) && fits(server, bytes.len()) && server.write(FORGER, path, bytes) == Ok(true)
 }
 
 /// A line of its own, whatever stands before it.
