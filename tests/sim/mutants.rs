@@ -60,19 +60,6 @@ const MUTANTS: &[Mutant] = &[
         with: "            Some(_) => Err(self.lose(share, node, number + 1)),",
         without: "            Some(_) => Ok(()),",
     },
-    Mutant {
-        name: "signatures are verified",
-        file: "src/model/trust.rs",
-        with: "pin.standing == standing && pin.key.verifies(object)",
-        without: "pin.standing == standing",
-    },
-    Mutant {
-        name: "receipts count only if they are signed",
-        file: "src/engine/intake.rs",
-        with: "            let verdict = match self.verdict(&value) {",
-        without: "            let bare = value.get(\"type\").and_then(Value::as_str) == Some(RECEIPT);
-            let verdict = match self.verdict(&value).or_else(|why| if bare { Ok(Verdict::Unverified) } else { Err(why) }) {",
-    },
 ];
 
 const MORE: &[Mutant] = &[
@@ -135,6 +122,19 @@ const MORE: &[Mutant] = &[
         file: "src/store/db/wakes.rs",
         with: "if ended == Ended::Failed && reads_receipts {",
         without: "if ended == Ended::Failed && reads_receipts && wake < 0 {",
+    },
+    Mutant {
+        name: "signatures are verified",
+        file: "src/model/trust.rs",
+        with: "pin.standing == standing && pin.key.verifies(object)",
+        without: "pin.standing == standing",
+    },
+    Mutant {
+        name: "receipts count only if they are signed",
+        file: "src/engine/intake.rs",
+        with: "            let verdict = match self.verdict(&value) {",
+        without: "            let bare = value.get(\"type\").and_then(Value::as_str) == Some(RECEIPT);
+            let verdict = match self.verdict(&value).or_else(|why| if bare { Ok(Verdict::Unverified) } else { Err(why) }) {",
     },
     Mutant {
         name: "what was signed for another mailbox or lane is refused",
