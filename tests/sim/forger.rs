@@ -296,8 +296,7 @@ fn fits(server: &Server, len: usize) -> bool {
     server.room.is_none_or(|room| room > len)
 }
 
-/// Whether this would be the segment right behind the one that its writer may still be at: what then grows there is not
-/// seen, which is left to be mended.
+/// Whether this would be the segment right behind the one that its writer may still be at.
 fn hides(server: &Server, path: &str) -> bool {
     let Some((folder, name)) = path.rsplit_once('/') else { return false };
     let before = layout::parse_lane(name).filter(|file| file.segment > 1 && server.what(path) == What::Gone);

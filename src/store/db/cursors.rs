@@ -51,11 +51,6 @@ pub(super) fn store(tx: &Transaction, lane: &str, cursor: &Cursor) -> rusqlite::
 }
 
 impl Db {
-    /// Notes where reading of `lane` stands, apart from mail.
-    pub fn store_cursor(&mut self, lane: &str, cursor: &Cursor) -> Result<()> {
-        self.write("note the cursor in", |tx| store(tx, lane, cursor))
-    }
-
     /// Where reading of `lane` stands; `None` if it never began.
     pub fn cursor(&self, lane: &str) -> Result<Option<Cursor>> {
         self.query("read", |c| {
