@@ -62,8 +62,8 @@ impl Forger {
     pub fn act(&mut self, server: &mut Server, names: &[Name], destroys: bool) -> Option<&'static str> {
         self.keep(server);
         match self.rng.below(10) {
-            0 => self.into_slot(server, names),
-            1 | 2 => self.into_lane(server, names),
+            0 => self.write_into_slot(server, names),
+            1 | 2 => self.write_into_lane(server, names),
             3 => self.copy_line(server, names),
             4 => self.copy_lane(server, names),
             5 => self.say_twice(server, names),
@@ -74,7 +74,7 @@ impl Forger {
     }
 
     /// A line of somebody who signs, in an open slot.
-    fn into_slot(&mut self, server: &mut Server, names: &[Name]) -> Option<&'static str> {
+    fn write_into_slot(&mut self, server: &mut Server, names: &[Name]) -> Option<&'static str> {
         let (to, from) = (self.rng.below(names.len()), self.rng.below(names.len()));
         let mut line = self.made_up(&names[from], &names[to]);
         line.remove("seq");
@@ -85,7 +85,7 @@ impl Forger {
 
     /// A line of somebody who signs in a lane: a true one that was changed, or a new one; in its own file, in one that
     /// its writer did not begin yet, or under another name.
-    fn into_lane(&mut self, server: &mut Server, names: &[Name]) -> Option<&'static str> {
+    fn write_into_lane(&mut self, server: &mut Server, names: &[Name]) -> Option<&'static str> {
         let lane = self.lane(server, names)?;
         let mut line = self.true_line(server, &lane).unwrap_or_default();
         let made_up = self.made_up(&names[lane.from], &names[lane.to]);

@@ -60,8 +60,8 @@ fn mail(world: &World, site: &Site) -> Result<(), String> {
 
 /// Nobody believes a forged heartbeat.
 fn beliefs(site: &Site) -> Result<(), String> {
-    let beats = site.peers().into_iter().filter_map(|peer| peer.heartbeat);
-    match beats.filter(|beat| beat.host == MARK).last() {
+    let mut beats = site.peers().into_iter().filter_map(|peer| peer.heartbeat);
+    match beats.find(|beat| beat.host == MARK) {
         Some(beat) => Err(format!("{} believes {beat:?}", site.name)),
         None => Ok(()),
     }
