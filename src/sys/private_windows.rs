@@ -1,4 +1,4 @@
-//! Files that few accounts may read, by lists of rights (DACLs); who is on a list, `model/sddl` tells from its text.
+//! Files and folders that few accounts may read, by lists of rights (DACLs); who is on a list, `model/sddl` tells from its text.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -20,7 +20,9 @@ use windows_sys::Win32::Security::{
     DACL_SECURITY_INFORMATION, GetTokenInformation, OWNER_SECURITY_INFORMATION, SECURITY_ATTRIBUTES,
     TOKEN_QUERY, TOKEN_USER, TokenUser,
 };
-use windows_sys::Win32::Storage::FileSystem::{CREATE_NEW, CreateFileW, FILE_ATTRIBUTE_NORMAL};
+use windows_sys::Win32::Storage::FileSystem::{
+    CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ATTRIBUTE_NORMAL,
+};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use crate::model::sddl;
@@ -89,7 +91,50 @@ pub fn others_who_read(file: &File) -> io::Result<Vec<String>> {
 /// it, too. Nothing is inherited from the folder, which may let everybody read.
 pub fn create(path: &Path, for_services: bool) -> io::Result<File> {
     let services = if for_services { "(A;;FR;;;NS)(A;;FR;;;LS)" } else { "" };
-    let list = format!("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{}){services}", own_sid()?);
+    create_file(path, &format!("D:P{}{services}", ours("")?))
+}
+
+/// Creates a new file for this user, SYSTEM and Administrators, and for whom the folder lets in by name: the account of
+/// a service, say. The folder is one of [`create_folder`].
+pub fn create_within(path: &Path) -> io::Result<File> {
+    create_file(path, &format!("D:{}", ours("")?))
+}
+
+/// Makes a folder for this user, SYSTEM and Administrators, whatever lies above it; so is everything that is made in it.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    with_rights(path, &format!("D:P{}", ours("OICI")?), |name, rights| {
+        // SAFETY: name and rights outlive the call.
+        match unsafe { CreateDirectoryW(name, rights) } {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Full rights for SYSTEM, Administrators and this user, handed down as `flags` say.
+fn ours(flags: &str) -> io::Result<String> {
+    Ok(format!("(A;{flags};FA;;;SY)(A;{flags};FA;;;BA)(A;{flags};FA;;;{})", own_sid()?))
+}
+
+fn create_file(path: &Path, list: &str) -> io::Result<File> {
+    with_rights(path, list, |name, rights| {
+        let none: HANDLE = null_mut();
+        // SAFETY: name and rights outlive the call; a handle that is made belongs to the file alone.
+        unsafe {
+            match CreateFileW(name, GENERIC_WRITE, 0, rights, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, none) {
+                INVALID_HANDLE_VALUE => Err(io::Error::last_os_error()),
+                handle => Ok(File::from_raw_handle(handle)),
+            }
+        }
+    })
+}
+
+/// Hands `make` the path and the list of rights as the system wants them.
+fn with_rights<T>(
+    path: &Path,
+    list: &str,
+    make: impl FnOnce(*const u16, *const SECURITY_ATTRIBUTES) -> io::Result<T>,
+) -> io::Result<T> {
     let list: Vec<u16> = list.encode_utf16().chain([0]).collect();
     let mut descriptor = Local(null_mut());
     // SAFETY: the text ends with NUL; the descriptor is freed by `Local`.
@@ -110,14 +155,7 @@ pub fn create(path: &Path, for_services: bool) -> io::Result<File> {
         bInheritHandle: 0,
     };
     let name: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
-    // SAFETY: name and rights outlive the call; a handle that is made belongs to the file alone.
-    unsafe {
-        let none: HANDLE = null_mut();
-        match CreateFileW(name.as_ptr(), GENERIC_WRITE, 0, &rights, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, none) {
-            INVALID_HANDLE_VALUE => Err(io::Error::last_os_error()),
-            handle => Ok(File::from_raw_handle(handle)),
-        }
-    }
+    make(name.as_ptr(), &rights)
 }
 
 /// The SID of the user that this process runs as.

@@ -20,6 +20,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::login;
+use super::private;
 use super::reach::{Client, refuse_links, refused_link};
 use super::share::Meta;
 use crate::model::mount::{self, Mount};
@@ -204,14 +205,20 @@ pub fn long(path: &Path) -> Cow<'_, Path> {
     PathBuf::from(OsString::from_wide(&all)).into()
 }
 
-/// Makes a folder and its parents; in a profile they inherit an ACL of owner, SYSTEM and Administrators.
+/// Makes a folder for its owner, SYSTEM and Administrators, and its parents as they come. One that exists is left as it is.
 pub fn private_folder(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent)?;
+    }
+    match private::create_folder(&long(folder)) {
+        Err(_) if folder.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
-/// Creates a new file, with the ACL its folder hands down.
+/// Creates a new file for its owner, SYSTEM and Administrators, and whom the folder's ACL hands down besides.
 pub fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
+    private::create_within(&long(path))
 }
 
 /// PowerShell 5.1 and Python read pipes in the ANSI code page, 936 on a Chinese Windows.
@@ -345,6 +352,21 @@ mod tests {
     fn held(path: &Path, share: u32) -> Option<File> {
         std::fs::write(path, "before").unwrap();
         Some(OpenOptions::new().read(true).share_mode(share).open(path).unwrap())
+    }
+
+    #[test]
+    fn a_private_file_is_for_its_owner_whatever_the_folder_above_allows() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("状态").join("office");
+        private_folder(&folder).unwrap();
+        private_folder(&folder).unwrap();
+        let file = private_file(&folder.join("key")).unwrap();
+        assert!(private_file(&folder.join("key")).is_err(), "it is made once");
+        drop(file);
+        let readers = |path: &Path| private::others_who_read(&File::open(path).unwrap()).unwrap();
+        assert_eq!(readers(&folder.join("key")), [""; 0]);
+        std::fs::write(above.path().join("open"), "x").unwrap();
+        assert_ne!(readers(&above.path().join("open")), [""; 0], "the check sees an open one");
     }
 
     #[test]
