@@ -111,8 +111,9 @@ pub fn look_again(share: &dyn Share, node: &mut Node, fold: &str) -> Result<bool
 
 /// What time it is by the clock of a peer, in milliseconds since 1970, reckoned from its heartbeat: ours may be an hour
 /// off. `None` if it has none. Cost: nothing for a peer that beats before our eyes; else its heartbeat may have lain
-/// there for long, and the share's clock tells for how long: 2 stats, 1 read, 1 replace, 1 stat.
-pub fn their_time(share: &dyn Share, node: &mut Node, fold: &str) -> Result<Option<i64>> {
+/// there for long, and the share's clock tells for how long: 2 stats, 1 read, 1 replace, 1 stat. So it is with `exactly`
+/// for everybody: that a heartbeat changed between two looks, an hour apart, says little of when.
+pub fn their_time(share: &dyn Share, node: &mut Node, fold: &str, exactly: bool) -> Result<Option<i64>> {
     let now = node.clock.wall_ms();
     let reckoned = |peer: &Peer| {
         let written = chrono::DateTime::parse_from_rfc3339(&peer.heartbeat.as_ref()?.timestamp).ok()?;
@@ -121,7 +122,7 @@ pub fn their_time(share: &dyn Share, node: &mut Node, fold: &str) -> Result<Opti
     let Some(peer) = node.db.peer(fold)?.filter(|peer| peer.heartbeat.is_some()) else { return Ok(None) };
     let beats = |interval: u64| i64::try_from(interval).unwrap_or(i64::MAX).saturating_mul(2_000);
     let interval = peer.heartbeat.as_ref().map_or(0, |beat| beat.interval);
-    if peer.changed_at.is_some_and(|at| now.saturating_sub(at) <= beats(interval)) {
+    if !exactly && peer.changed_at.is_some_and(|at| now.saturating_sub(at) <= beats(interval)) {
         return Ok(reckoned(&peer).map(|(written, since)| written.saturating_add(since)));
     }
     look_again(share, node, fold)?;
@@ -216,7 +217,9 @@ fn look_at(
     };
     let believed = before.filter(|peer| {
         let fresh = (0..BELIEVED).contains(&(now - peer.read_at));
-        !anew && !peer.doubted && peer.len == meta.len && peer.heartbeat.is_some() && fresh
+        // What lay there when we came may have lain there for long; what it says is read when it first changes.
+        let seen_to_beat = peer.changed_at.is_some();
+        !anew && !peer.doubted && peer.len == meta.len && peer.heartbeat.is_some() && fresh && seen_to_beat
     });
     if let Some(peer) = believed {
         return Ok(Some(seen(peer.heartbeat.clone(), peer.read_at, true, false)));

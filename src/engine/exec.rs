@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Draft};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::model::exec::{Answer, Call, RESULT, RemoteCommand, Status};
 use crate::model::name::Address;
 use crate::model::state::State;
@@ -170,8 +170,10 @@ impl Runner {
     }
 
     fn answer(&mut self, question: &Message, mut answer: Answer) -> Result<bool> {
-        let limit = usize::try_from(self.node.config.limits.message.0).unwrap_or(usize::MAX);
-        let room = limit.saturating_sub(ENVELOPE);
+        // What its asker takes, if that is less than what we do; what its heartbeat says is its own matter.
+        let asker = self.node.db.peer(&question.peer)?.and_then(|peer| peer.heartbeat);
+        let limit = self.node.config.limits.message.0.min(asker.map_or(u64::MAX, |beat| beat.max_message));
+        let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(ENVELOPE);
         let sealed = question.sealed || self.node.config.seals(&question.peer);
         answer.fit(if sealed { room / SEALED.1 * SEALED.0 } else { room });
         let outcome = answer.outcome();
@@ -187,8 +189,9 @@ impl Runner {
             }
         });
         let reply = match reply.map(|draft| ops::address(&self.node, draft)).transpose() {
-            // The question was sealed, and its asker names no sealing key any more: nothing goes out unsealed.
-            Err(error) if error.kind() == Kind::NoKey => None,
+            // Its asker names no sealing key any more, or takes messages in which no answer has room: a question ends
+            // without an answer before it ends the daemon.
+            Err(error) if !error.is_in_store() => None,
             other => other?,
         };
         let ended = self.node.db.answer(question, reply.as_ref(), &outcome, self.node.clock.wall_ms())?;

@@ -316,11 +316,14 @@ impl Mailbox {
             arrival.policy = node.config.policy(&arrival.peer, arrival.verdict);
             arrival.wake = wakes && ![RECEIPT, EXEC, RESULT].contains(&arrival.envelope.kind.as_str());
             let Some(expires) = arrival.envelope.expires else { continue };
-            let theirs = match clocks.get(&arrival.peer) {
+            // A command is not to run late, whatever that costs.
+            let exactly = arrival.envelope.kind == EXEC;
+            let theirs = match clocks.get(&arrival.peer).filter(|_| !exactly) {
                 Some(theirs) => *theirs,
                 None => {
-                    let theirs = beat::their_time(share, node, &arrival.peer)?;
-                    *clocks.entry(arrival.peer.clone()).or_insert(theirs)
+                    let theirs = beat::their_time(share, node, &arrival.peer, exactly)?;
+                    clocks.insert(arrival.peer.clone(), theirs);
+                    theirs
                 }
             };
             // Unknown is in time.

@@ -30,7 +30,7 @@ use crate::model::secret::SecretRef;
 use crate::model::trust::{Policy, Trust, Verdict};
 
 pub use command::split_command;
-pub use template::template;
+pub use template::{template, template_after};
 pub use value::{Size, parse_duration};
 
 use explain::explain;

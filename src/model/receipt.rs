@@ -41,6 +41,19 @@ pub struct Delivered {
     pub missing: Vec<u64>,
 }
 
+impl Delivered {
+    /// The same with at most `most` missing numbers; what follows the last of them is for a later receipt.
+    #[must_use]
+    pub fn within(mut self, most: usize) -> Delivered {
+        self.missing.sort_unstable();
+        if let Some(first) = self.missing.get(most) {
+            self.up_to = self.up_to.min(first.saturating_sub(1));
+            self.missing.truncate(most);
+        }
+        self
+    }
+}
+
 /// One message's new state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Item {
@@ -65,6 +78,29 @@ impl Item {
     /// The state it reports, if it is one that this version knows.
     pub fn state(&self) -> Option<State> {
         self.state.parse().ok()
+    }
+
+    /// Bytes that it takes in a receipt, at most; what is sealed takes a third more, and age's header.
+    pub fn size(&self) -> usize {
+        let plain = serde_json::to_vec(self).map_or(0, |json| json.len() + 1);
+        let reason = self.reason.as_ref().filter(|_| self.private).map_or(0, |reason| reason.len() / 3 + 600);
+        plain + reason
+    }
+
+    /// The same in at most `room` bytes, as far as its reason is what takes more.
+    #[must_use]
+    pub fn within(mut self, room: usize) -> Item {
+        if self.size() > room
+            && let Some(reason) = &mut self.reason
+        {
+            // A character may take six bytes in JSON.
+            let end = (0..=reason.len().min(room / 8)).rev().find(|at| reason.is_char_boundary(*at));
+            reason.truncate(end.unwrap_or_default());
+        }
+        if self.size() > room && self.private {
+            self.reason = None;
+        }
+        self
     }
 
     /// Whether the message never entered the inbox: this must be known before `delivered` counts its number in.

@@ -129,6 +129,23 @@ fn output_and_time_are_limited() {
     assert!(begun.exists());
 }
 
+/// Whoever may ask could end the daemon, by a heartbeat that says how little it takes.
+#[test]
+fn an_answer_is_no_longer_than_what_its_asker_takes() {
+    let lan = Lan::new();
+    let lab = offering(&lan, "lab", &[command("flood", &["flood"], "output = \"1MiB\"")]);
+    let office = lan.join("office");
+    let config = fs::read_to_string(&office.config).unwrap();
+    let smaller = config.replace("[limits]\n", "[limits]\nmessage = \"4KiB\"\n");
+    assert_ne!(smaller, config);
+    fs::write(&office.config, smaller).unwrap();
+    let _daemons = [lab.daemon(), office.daemon()];
+    for sealed in [&["--seal"][..], &[]] {
+        let done = office.run(&[&["exec", "lab", "flood"], sealed].concat()).exits(0);
+        assert!(done.out.contains("line 5") && done.out.len() < 4096, "{}", done.out.len());
+    }
+}
+
 #[test]
 fn what_ran_when_the_daemon_died_is_not_run_again() {
     let lan = Lan::new();
@@ -220,15 +237,20 @@ fn who_is_not_verified_has_nothing_run() {
     let begun = lan.path("begun");
     let offer = command("sleep", &["sleep", &begun.display().to_string()], "").replace("office", "ghost");
     let lab = offering(&lan, "lab", &[offer]);
-    let _daemon = lab.daemon();
+    let daemon = lab.daemon();
     // The name is offered the command; but no key stands behind it.
     let line = r#"{"from":"ghost","to":"lab","type":"exec","id":"q1","content":{"command":"sleep"}}"#;
-    fs::write(lan.share().join("messages/to-lab.jsonl"), format!("{line}\n")).unwrap();
-    let question = until("the question to end", || {
-        lab.inbox().into_iter().find(|message| message["id"] == "q1" && message["state"] == "processed")
-    });
-    assert!(text_of(&question, "outcome").contains("no command that you may call"), "{question}");
+    // One whose answer could not be written down is no end of the daemon.
+    let bad = line.replace("q1", "q2").replace(r#""to""#, r#""thread":"a\u0007b","to""#);
+    fs::write(lan.share().join("messages/to-lab.jsonl"), format!("{line}\n{bad}\n")).unwrap();
+    for id in ["q1", "q2"] {
+        let question = until("the question to end", || {
+            lab.inbox().into_iter().find(|message| message["id"] == id && message["state"] == "processed")
+        });
+        assert!(text_of(&question, "outcome").contains("no command that you may call"), "{question}");
+    }
     assert!(!begun.exists());
+    assert!(daemon.is_at_work(), "{}", daemon.log());
 }
 
 #[test]

@@ -48,6 +48,21 @@ fn what_expires_is_reported_at_either_end() {
     assert_eq!(cause(&pair.a, &there), "expired");
 }
 
+/// Of one receipt for all of them nothing would be left: it would be larger than what its recipient takes.
+#[test]
+fn receipts_go_in_as_many_parts_as_their_recipient_takes() {
+    let mut pair = Pair::with(|config| config.limits.message.0 = 2_048);
+    let sent = pair.a.send("b", &texts("x", 40));
+    pair.settle();
+    let ids: Vec<String> = sent.iter().map(|message| message.id.to_string()).collect();
+    ops::ack(pair.b.node_mut(), &ids, Some(&"because \"so\" 因为 ".repeat(200))).unwrap();
+    pair.settle();
+    let states: Vec<State> = sent.iter().map(|message| pair.a.state_of(message)).collect();
+    assert_eq!(states, [State::Failed; 40]);
+    let report = pair.a.reports().remove(0);
+    assert!(report.content["reason"].as_str().unwrap().starts_with("because \"so\" 因为"), "{report:?}");
+}
+
 #[test]
 fn what_its_agent_could_not_do_is_reported_with_its_words() {
     let mut pair = Pair::new();

@@ -23,6 +23,7 @@ use crate::model::config::{self, Config, ShareConfig, split_command};
 use crate::model::layout;
 use crate::model::name::Name;
 use crate::model::secret::SecretRef;
+use crate::model::text;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::flock::LocalLock;
 use crate::sys::root::{Choice, Root};
@@ -197,6 +198,11 @@ fn differ(
 fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: bool) -> Result<u8> {
     // What is not said again stays, as long as it is the same instance.
     let old = old.filter(|old| old.instance == asked.instance);
+    let former = match old {
+        Some(_) => files::read(&place.path)?.and_then(|bytes| text::decode_document(&bytes).ok()),
+        None => None,
+    };
+    let former = former.map(|document| document.text.to_string()).unwrap_or_default();
     let default = || {
         dirs::state_folder(asked.instance.as_str()).ok_or_else(|| {
             Error::usage("find the state folder", "", "this user has none").next("name it with --state")
@@ -215,7 +221,7 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
     let old = old.map(|old| (old.agents, old.wake.command)).unwrap_or_default();
     let agents = if asked.agents.is_empty() { old.0 } else { asked.agents };
     let command = asked.command.unwrap_or(old.1);
-    let text = config::template(&asked.instance, &agents, &state, &share, &command)?;
+    let text = config::template_after(&former, &asked.instance, &agents, &state, &share, &command)?;
     // Parsed back: nothing is made that the daemon would refuse to read.
     let mut config = config::parse(&text, &place.path)?;
     if state.starts_with(&asked.share) {

@@ -6,6 +6,8 @@ use std::fmt::{Display, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use toml::Table;
+
 use super::value::*;
 use super::{Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
 use crate::error::{Error, Result};
@@ -19,6 +21,19 @@ pub fn template(
     share: &ShareConfig,
     command: &[String],
 ) -> Result<String> {
+    template_after("", instance, agents, state, share, command)
+}
+
+/// The same in place of a config whose text is `former`: what that says and is not given anew stays.
+pub fn template_after(
+    former: &str,
+    instance: &Name,
+    agents: &[Name],
+    state: &Path,
+    share: &ShareConfig,
+    command: &[String],
+) -> Result<String> {
+    let mut former: Table = former.parse().unwrap_or_default();
     let path = |path: &Path| match path.to_str() {
         Some(text) => Ok(quoted(text)),
         None => Err(Error::usage("write the config for", path.display(), "the path is not Unicode")),
@@ -26,11 +41,8 @@ pub fn template(
     let list = |words: &mut dyn Iterator<Item = &str>| {
         format!("[{}]", words.map(quoted).collect::<Vec<_>>().join(", "))
     };
-    let mut out = Lines(String::from(
-        "# lanpost: the config of one instance. Relative paths start at the folder of this file.\n\
-         # Defaults are commented out: take the `# ` away to change one. Secrets are named here, and\n\
-         # kept elsewhere: see `lanpost secret --help`.\n",
-    ));
+    let own: Table = ["peers", "commands"].iter().filter_map(|key| former.remove_entry(*key)).collect();
+    let mut out = Lines { text: HEAD.to_owned(), table: String::new(), former };
     out.given("instance", quoted(instance.as_str()), "the name of this PC's mailbox, unique on the share");
     out.given("agents", list(&mut agents.iter().map(Name::as_str)), "the agents that work behind it");
     out.given("state", path(state)?, "the folder of the local database and keys; never on the share");
@@ -117,9 +129,19 @@ pub fn template(
         "mail that is not signed: \"allow\", \"hold\" until `lanpost release`, or \"deny\"",
     );
     out.note("a peer's own policy counts before this one: the key `policy` of a table `[peers.NAME]`");
-    out.note("`seal = true` in such a table: mail for that peer is encrypted to it, or not sent");
-    Ok(out.0 + COMMANDS)
+    out.note("with `seal` set to true in such a table, mail for that peer is encrypted to it, or not sent");
+    let own = own.iter().filter(|(_, table)| table.as_table().is_some_and(|table| !table.is_empty()));
+    let own: Table = own.map(|(key, table)| (key.clone(), table.clone())).collect();
+    let own = if own.is_empty() { String::new() } else { format!("\n{own}") };
+    Ok(out.text + COMMANDS + &own)
 }
+
+/// What stands above it all.
+const HEAD: &str = "\
+# lanpost: the config of one instance. Relative paths start at the folder of this file.
+# Defaults are commented out: take the `# ` away to change one. Secrets are named here, and
+# kept elsewhere: see `lanpost secret --help`.
+";
 
 /// How a command is offered to peers; none is unless somebody writes it.
 const COMMANDS: &str = "
@@ -130,23 +152,37 @@ const COMMANDS: &str = "
 ";
 
 /// The template as it grows. Writing to a `String` cannot fail.
-struct Lines(String);
+struct Lines {
+    text: String,
+    /// The table at hand; empty before the first.
+    table: String,
+    /// What was there before.
+    former: Table,
+}
 
 impl Lines {
     fn table(&mut self, name: &str) {
-        let _ = write!(self.0, "\n[{name}]\n");
+        name.clone_into(&mut self.table);
+        let _ = write!(self.text, "\n[{name}]\n");
     }
 
     fn given(&mut self, key: &str, value: impl Display, what: &str) {
-        let _ = write!(self.0, "# {key}: {what}\n{key} = {value}\n");
+        let _ = write!(self.text, "# {key}: {what}\n{key} = {value}\n");
     }
 
     fn default(&mut self, key: &str, value: impl Display, what: &str) {
-        let _ = write!(self.0, "# {key}: {what}\n# {key} = {value}\n");
+        let former = match self.table.as_str() {
+            "" => self.former.get(key),
+            table => self.former.get(table).and_then(|table| table.get(key)),
+        };
+        if let Some(former) = former.cloned() {
+            return self.given(key, former, what);
+        }
+        let _ = write!(self.text, "# {key}: {what}\n# {key} = {value}\n");
     }
 
     fn note(&mut self, text: &str) {
-        let _ = writeln!(self.0, "# {text}");
+        let _ = writeln!(self.text, "# {text}");
     }
 
     fn ranged(&mut self, key: &str, value: impl Display, min: impl Display, max: impl Display, what: &str) {

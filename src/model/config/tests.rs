@@ -18,6 +18,27 @@ fn name(text: &str) -> Name {
 }
 
 #[test]
+fn what_a_former_config_says_and_is_not_given_anew_stays() {
+    let former = "instance = 'lab'\nstate = '/s'\ntrust = 'manual'\n[share]\npath = '/old'\n[look]\nbusy = '70ms'\n\
+                  [wake]\ncommand = ['old']\nattempts = 3\n[plain]\npolicy = 'deny'\n[limits]\npeers = 11\n\
+                  [peers.\"pc.1\"]\nseal = true\npolicy = 'hold'\n\
+                  [commands.disk]\nrun = ['df', '{path}']\npeers = ['pc.1']\nargs.path = { type = 'choice', of = ['/'] }\n";
+    let share = ShareConfig::at("/new");
+    let text = template_after(former, &name("lab"), &[], Path::new("/s"), &share, &["new".into()]).unwrap();
+    let mut wanted = parse(former, Path::new("/x/config.toml")).unwrap();
+    wanted.share = share;
+    wanted.wake.command = vec!["new".into()];
+    assert_eq!(parse(&text, Path::new("/x/config.toml")).unwrap(), wanted, "{text}");
+    assert_eq!(
+        text.lines().count(),
+        template_after(&text, &name("lab"), &[], Path::new("/s"), &wanted.share, &["new".into()])
+            .unwrap()
+            .lines()
+            .count()
+    );
+}
+
+#[test]
 fn what_is_not_written_has_its_default() {
     let config = read(MINIMAL);
     assert_eq!(config.instance.as_str(), "lab");

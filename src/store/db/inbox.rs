@@ -391,7 +391,7 @@ mod tests {
         assert_eq!((again.new, again.known), (0, 4));
         // What is behind more gaps than are remembered acknowledges none of them.
         db.write("ask", |tx| {
-            let receipts = receipts::collect(tx, "a")?;
+            let receipts = receipts::collect(tx, "a", usize::MAX)?;
             let delivered = receipts.iter().filter_map(|receipt| receipt.delivered.as_ref());
             assert_eq!(delivered.map(|it| (it.up_to, it.missing.clone())).collect::<Vec<_>>(), [(2, vec![])]);
             let by_id: Vec<_> =

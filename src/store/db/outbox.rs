@@ -146,7 +146,7 @@ impl Db {
         wrap: &mut dyn FnMut(Receipt) -> NewMessage,
     ) -> Result<Vec<Outgoing>> {
         self.write("number mail in", |tx| {
-            for receipt in receipts::collect(tx, peer)? {
+            for receipt in receipts::collect(tx, peer, max)? {
                 wrap(receipt).insert(tx, now)?;
             }
             let mut next = next_seq(tx, peer, lease)?;

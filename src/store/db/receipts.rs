@@ -13,8 +13,12 @@ use crate::model::receipt::{Delivered, Item, Receipt, WAKE_FAILED};
 use crate::model::report::Cause;
 use crate::model::state::State;
 
-/// Items in one receipt envelope, so that it stays far below the message limit.
-const MAX_ITEMS: i64 = 500;
+/// Items in one receipt envelope.
+const MAX_ITEMS: usize = 500;
+/// Room in a receipt's line for what is not its content: addresses, id, times, the signature.
+const ENVELOPE: usize = 700;
+/// Bytes of a number in `missing`, at most.
+const DIGITS: usize = 21;
 
 /// Notes that `peer` is to be told of a message's state.
 pub(super) fn owe(
@@ -29,42 +33,27 @@ pub(super) fn owe(
     tx.prepare_cached(sql)?.execute(params![peer, id, state, now, reason]).map(drop)
 }
 
-/// Takes what is owed to `peer` out of the tables, as the receipts to send: one for each lane with news.
-pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Receipt>> {
+/// Takes what is owed to `peer` out of the tables, as the receipts to send, each of at most `most` bytes: one for each
+/// lane with news, or, as long as more items wait than one receipt can hold, one of items alone.
+pub(super) fn collect(tx: &Transaction, peer: &str, most: usize) -> rusqlite::Result<Vec<Receipt>> {
+    let room = most.saturating_sub(ENVELOPE);
+    let (items, all) = items(tx, peer, room / 4 * 3)?;
+    if !all {
+        return Ok(vec![Receipt { delivered: None, items }]);
+    }
     let sql = "SELECT lease, seq, missing FROM lane_in WHERE peer = ?1 AND due ORDER BY lease";
     let delivered: Vec<Delivered> = tx
         .prepare_cached(sql)?
         .query_map([peer], |row| {
             let missing: String = row.get(2)?;
-            Ok(Delivered {
+            let delivered = Delivered {
                 lease: row.get::<_, i64>(0)? as u64,
                 up_to: row.get::<_, i64>(1)? as u64,
                 missing: serde_json::from_str(&missing).unwrap_or_default(),
-            })
+            };
+            Ok(delivered.within(room / 4 / DIGITS))
         })?
         .collect::<rusqlite::Result<_>>()?;
-    let sql =
-        "DELETE FROM receipt_due WHERE n IN (SELECT n FROM receipt_due WHERE peer = ?1 ORDER BY n LIMIT ?2)
-               RETURNING n, id, state, at, reason, reason IS NOT NULL AND EXISTS (SELECT 1 FROM message
-               WHERE way = 'in' AND message.peer = ?1 AND message.id = receipt_due.id AND sealed IS NOT NULL)";
-    let mut items: Vec<(i64, Item)> = tx
-        .prepare_cached(sql)?
-        .query_map(params![peer, MAX_ITEMS], |row| {
-            let id: String = row.get(1)?;
-            let at = super::message::rfc3339(row.get(3)?);
-            let item = id.parse().ok().map(|id| (id, at));
-            Ok((row.get::<_, i64>(0)?, item, row.get::<_, String>(2)?, row.get(4)?, row.get(5)?))
-        })?
-        .filter_map(|row| match row {
-            Ok((n, Some((id, at)), state, reason, private)) => {
-                Some(Ok((n, Item { id, state, at, reason, sealed: None, private })))
-            }
-            Ok(_) => None,
-            Err(error) => Some(Err(error)),
-        })
-        .collect::<rusqlite::Result<_>>()?;
-    // RETURNING promises no order (sqlite.org/lang_returning.html §3).
-    items.sort_by_key(|(n, _)| *n);
     tx.prepare_cached("UPDATE lane_in SET due = 0, untold = 0 WHERE peer = ?1 AND due")?.execute([peer])?;
     let mut receipts: Vec<Receipt> = delivered
         .into_iter()
@@ -74,7 +63,7 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
         receipts.push(Receipt::default());
     }
     // What expired or was refused must be known before its lane's `delivered` counts it in; all else follows after.
-    for (_, item) in items {
+    for item in items {
         let receipt = match item.is_undelivered() {
             true => receipts.first_mut(),
             false => receipts.last_mut(),
@@ -82,6 +71,35 @@ pub(super) fn collect(tx: &Transaction, peer: &str) -> rusqlite::Result<Vec<Rece
         receipt.into_iter().for_each(|receipt| receipt.items.push(item.clone()));
     }
     Ok(receipts)
+}
+
+/// Takes the oldest items that are owed to `peer` and fit into `room` bytes, one at least; and whether these are all.
+fn items(tx: &Transaction, peer: &str, room: usize) -> rusqlite::Result<(Vec<Item>, bool)> {
+    let sql = "SELECT n, id, state, at, reason, reason IS NOT NULL AND EXISTS (SELECT 1 FROM message
+               WHERE way = 'in' AND message.peer = ?1 AND message.id = receipt_due.id AND sealed IS NOT NULL)
+               FROM receipt_due WHERE peer = ?1 ORDER BY n";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query([peer])?;
+    let (mut items, mut taken, mut size, mut all) = (vec![], vec![], 0, true);
+    while let Some(row) = rows.next()? {
+        if let Ok(id) = row.get::<_, String>(1)?.parse() {
+            let (state, at) = (row.get(2)?, super::message::rfc3339(row.get(3)?));
+            let item = Item { id, state, at, reason: row.get(4)?, sealed: None, private: row.get(5)? };
+            let item = item.within(room);
+            size += item.size();
+            if items.len() == MAX_ITEMS || (size > room && !items.is_empty()) {
+                all = false;
+                break;
+            }
+            items.push(item);
+        }
+        taken.push(row.get::<_, i64>(0)?);
+    }
+    let mut delete = tx.prepare_cached("DELETE FROM receipt_due WHERE n = ?1")?;
+    for n in taken {
+        delete.execute([n])?;
+    }
+    Ok((items, all))
 }
 
 /// Applies what `peer` told us of our messages to it. A late or doubled receipt changes nothing.
