@@ -49,6 +49,9 @@ const CHUNK: usize = 1 << 20;
 /// How long after the first failure what can't be read is left: our own past must not stop all mail for good.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// The key of ours that we gave up for one which is lost: peers believe that one, and us no more.
+pub const SUPERSEDED: &str = "superseded";
+
 /// What is known of our own past. All of it may be lost.
 #[derive(Debug, Default)]
 pub struct Recall {
@@ -83,6 +86,12 @@ impl Recall {
         let found = beat::ours(share, node)?;
         let known = node.db.meta("beat")?.and_then(|beat| beat.parse::<u64>().ok()).unwrap_or(0);
         self.asked = true;
+        let own = node.db.keys(&node.instance().fold(), node.clock.wall_ms())?.pinned();
+        if let Some((own, later)) = own.zip(found.as_ref().and_then(|beat| beat.key.parse().ok()))
+            && own != later
+        {
+            node.db.set_meta(SUPERSEDED, &own.to_string())?;
+        }
         // One more than known is one whose note a crash prevented.
         let Some(beat) = found.map(|beat| beat.beat).filter(|beat| *beat > known.saturating_add(1)) else {
             return Ok(());

@@ -139,16 +139,24 @@ pub struct Answer {
     pub reason: Option<String>,
 }
 
+/// Characters of a reason.
+const REASON: usize = 300;
+
 impl Answer {
-    /// Nothing was run, or nobody knows.
+    /// Nothing was run, or nobody knows. The reason may quote what a stranger wrote, so it is cut.
     pub fn without(status: Status, reason: impl Into<String>) -> Answer {
+        let mut reason = reason.into();
+        if let Some((end, _)) = reason.char_indices().nth(REASON) {
+            reason.truncate(end);
+            reason.push('…');
+        }
         Answer {
             status,
             exit: None,
             stdout: String::new(),
             stderr: String::new(),
             cut: false,
-            reason: Some(reason.into()),
+            reason: Some(reason),
         }
     }
 

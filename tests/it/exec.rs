@@ -242,12 +242,15 @@ fn who_is_not_verified_has_nothing_run() {
     let line = r#"{"from":"ghost","to":"lab","type":"exec","id":"q1","content":{"command":"sleep"}}"#;
     // One whose answer could not be written down is no end of the daemon.
     let bad = line.replace("q1", "q2").replace(r#""to""#, r#""thread":"a\u0007b","to""#);
-    fs::write(lan.share().join("messages/to-lab.jsonl"), format!("{line}\n{bad}\n")).unwrap();
-    for id in ["q1", "q2"] {
+    let long = line.replace("q1", "q3").replace("\"sleep\"", &format!("{:?}", "\"".repeat(200_000)));
+    fs::write(lan.share().join("messages/to-lab.jsonl"), format!("{line}\n{bad}\n{long}\n")).unwrap();
+    for id in ["q1", "q2", "q3"] {
         let question = until("the question to end", || {
             lab.inbox().into_iter().find(|message| message["id"] == id && message["state"] == "processed")
         });
-        assert!(text_of(&question, "outcome").contains("no command that you may call"), "{question}");
+        let outcome = text_of(&question, "outcome");
+        assert!(outcome.contains("no command that you may call") || id == "q3", "{outcome}");
+        assert!(outcome.len() < 2_000, "{}", outcome.len());
     }
     assert!(!begun.exists());
     assert!(daemon.is_at_work(), "{}", daemon.log());

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::engine::condition::{self, Census, Incident};
 use crate::engine::node::Node;
+use crate::engine::recall::SUPERSEDED;
 use crate::engine::stall::{self, Stall};
 use crate::error::Result;
 use crate::model::chain::Head;
@@ -268,6 +269,14 @@ fn crowds(condition: &condition::Condition, node: &Node) -> Vec<String> {
 /// What a person should know of keys and forgeries.
 fn distrust(status: &Status, node: &Node) -> Vec<String> {
     let mut found = vec![];
+    let own = node.db.keys(&node.instance().fold(), node.clock.wall_ms()).ok().and_then(|keys| keys.pinned());
+    if own.is_some_and(|own| node.db.meta(SUPERSEDED).is_ok_and(|key| key == Some(own.to_string()))) {
+        found.push(
+            "our key was given up for a newer one that this state folder does not have, so peers do not believe us: `lanpost \
+             trust rotate` makes another, and `lanpost trust accept` there takes it"
+                .to_owned(),
+        );
+    }
     match status.undecided.as_slice() {
         [] => {}
         [name] => found.push(format!("a key of {name} waits for a decision: `lanpost trust show {name}`")),

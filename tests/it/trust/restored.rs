@@ -136,6 +136,12 @@ fn what_was_signed_by_a_key_of_later_is_recalled_and_that_key_stays_if_it_is_the
         let times = |id: &str| line.iter().filter(|line| line.contains(&format!("\"id\":\"{id}\""))).count();
         assert!(since.iter().all(|message| times(message.id.as_str()) == 1), "{line:#?}");
         goes_on(&mut pair);
+        // Peers believe the key of later alone; a person can make one that they are asked about.
+        let alarmed = |pair: &Pair| pair.a.status().problems.join("\n").contains("peers do not believe us");
+        assert_eq!(alarmed(&pair), lost);
+        ops::trust_rotate(pair.a.node_mut()).unwrap();
+        pair.settle();
+        assert!(!alarmed(&pair));
     }
 }
 
