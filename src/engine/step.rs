@@ -288,12 +288,13 @@ impl Engine {
                 step.actions.push(Action::Rearm);
             }
         }
-        let config = &self.node.config;
-        let waited_for = !config.wake.command.is_empty() || !config.commands.is_empty();
-        if found.taken.new > 0 && self.role == Role::Daemon && waited_for {
-            // The agent and the peers' questions first; receipts and mail go in the next step.
+        if found.taken.new > 0 && self.role == Role::Daemon {
+            // The agent, and what a peer asks to have run, first; receipts and mail go in the next step.
             step.actions.push(Action::Mail);
-            return Ok(true);
+            let config = &self.node.config;
+            if !config.wake.command.is_empty() || !config.commands.is_empty() {
+                return Ok(true);
+            }
         }
         if !beat::is_announced(&self.node, self.signer.key())? {
             // Nobody could know by which key to verify what is sent.

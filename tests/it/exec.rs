@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -219,8 +219,11 @@ fn without_a_daemon_there_nobody_answers_and_a_late_one_runs_nothing() {
     let begun = lan.path("begun");
     let lab = offering(&lan, "lab", &[command("sleep", &["sleep", &begun.display().to_string()], "")]);
     let office = lan.join("office");
+    let since = Instant::now();
     let done = office.run(&["exec", "lab", "sleep", "--timeout", "1s"]).exits(4);
     assert!(done.err.contains("no answer came in time"), "{}", done.err);
+    // The second begins when the question is written down, which is later than now.
+    until_true("its time to be over", || since.elapsed() > Duration::from_secs(5));
     let _daemons = [lab.daemon(), office.daemon()];
     until("the question to end", || {
         let all = office.json(&["inbox", "--all"]);

@@ -228,7 +228,9 @@ fn ends(world: &World) -> Result<(), String> {
         if state == Some(State::Expired) && !one.ttl {
             return Err(format!("{} expired, and had all the time", describe(one)));
         }
-        let Some(to) = one.to.filter(|to| state == Some(State::Failed) && !world.twinned.contains(to)) else {
+        // Whoever forgot what it said, and was not told yet, may say something else.
+        let is_asked = |to: &usize| !world.twinned.contains(to) && !world.went_back.contains(to);
+        let Some(to) = one.to.filter(|to| state == Some(State::Failed) && is_asked(to)) else {
             continue;
         };
         if world.site(to).took(&world.names[one.from].fold(), &one.message) != Some(State::Failed) {

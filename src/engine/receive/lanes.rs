@@ -200,7 +200,8 @@ impl Mailbox {
             let path =
                 layout::lane(node.instance(), &LaneFile { from: from.clone(), lease, segment: *segment });
             let via = Via::Lane { peer: from.fold(), lease };
-            self.read_on(share, node, now, (&key, &path, via), left, false, found)?;
+            // As one that is done with: an end that is torn must not hold up what follows for good.
+            self.read_on(share, node, now, (&key, &path, via), left, true, found)?;
             if self.tails.has(&key) {
                 // The order is kept here, too.
                 break;

@@ -224,6 +224,8 @@ impl Db {
         self.write("forget the keys in", |tx| {
             let gone = tx.execute("DELETE FROM pin WHERE peer = ?1", [name.fold()])?;
             tx.execute("DELETE FROM refusal WHERE peer = ?1", [name.fold()])?;
+            // Its next heartbeat is read, not taken for the one that was believed.
+            tx.execute("UPDATE peer SET read_at = 0 WHERE fold = ?1", [name.fold()])?;
             if gone > 0 {
                 event(tx, now, "key-forgotten", &name.fold(), Some("all that were known"))?;
             }

@@ -146,13 +146,14 @@ impl World {
             self.bury(node);
             return Ok(());
         };
-        // What waits here and was accepted since the backup is nobody's any more.
+        // What was accepted since the backup and never written is nobody's any more.
         let mut at = 0;
         let sites = &self.sites;
         self.sent.retain(|one| {
             at += usize::from(one.from == node);
-            let state = || sites[node].borrow().state_of(&one.message).map(|message| message.state);
-            one.from != node || at <= accepted || state() > Some(State::Queued)
+            let was_sent =
+                || sites[node].borrow().journey(&one.message).iter().any(|step| step.starts_with("sent"));
+            one.from != node || at <= accepted || was_sent()
         });
         let mut known = HashSet::new();
         for one in self.sent.iter_mut() {
