@@ -165,9 +165,16 @@ pub fn envelope(bytes: &[u8]) {
 pub fn sealed(bytes: &[u8]) {
     let open = |bytes: &[u8]| open(bytes, 1_024).ok();
     let _ = open(bytes);
-    let outer = Map::from_iter([("id", "m-1"), ("from", "a"), ("to", "b")].map(|(key, value)| (key.to_owned(), value.into())));
+    let outer = Map::from_iter(
+        [("id", "m-1"), ("from", "a"), ("to", "b")].map(|(key, value)| (key.to_owned(), value.into())),
+    );
     if let Ok(message) = seal::unite(outer, bytes) {
-        assert!(message["id"] == "m-1" && message["from"] == "a" && message["to"] == "b" && message.get("sig").is_none());
+        assert!(
+            message["id"] == "m-1"
+                && message["from"] == "a"
+                && message["to"] == "b"
+                && message.get("sig").is_none()
+        );
     }
     let Ok(Value::Object(line)) = serde_json::from_slice(bytes) else { return };
     let _ = seal::reason(bytes, "a", "m-1");
