@@ -90,7 +90,7 @@ fn through(run: &Run, case: &str, fault: impl Fn(&Bench) -> Outcome<()>) -> Outc
 /// The same, with a fault that lasts until `status` on both ends tells of it and of the step to take. There is mail for
 /// longer than it takes to break a thing: a heartbeat alone may live on the one block that its forerunner left.
 fn until_told(run: &Run, case: &str, [before, after]: [&str; 2], step: &str) -> Outcome<()> {
-    const MESSAGES: usize = 1_500;
+    const MESSAGES: usize = 800;
     let pairs = in_full_flow(run, case, MESSAGES)?;
     order(&run.bench, before)?;
     let told = pairs.iter().try_for_each(|pair| {
