@@ -9,9 +9,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::error::Result;
-use crate::model::layout::{self, LaneFile};
+use crate::model::layout::{self, LaneFile, SharePath};
 use crate::model::name::Name;
-use crate::sys::share::Share;
+use crate::sys::share::{Meta, Share};
+
+/// How many files that are none are told of.
+const ODD: usize = 10;
 
 /// What is remembered between looks. All of it may be lost.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub struct Muster {
     turns: [Turn; 2],
     /// How many lanes were not asked about in the last look.
     pub left_out: usize,
+    /// Some of those that are no regular files, and so nobody's lanes.
+    pub odd: Vec<SharePath>,
 }
 
 /// One half of the looks: where the last one ended.
@@ -40,6 +45,7 @@ impl Muster {
         known: &dyn Fn() -> Result<HashSet<String>>,
     ) -> Result<Option<Vec<(LaneFile, u64)>>> {
         let mailbox = layout::mailbox(us);
+        self.odd.clear();
         if !self.crowded {
             let mut count = 0;
             let found = share.list_those(&mailbox, &mut |name| {
@@ -50,9 +56,10 @@ impl Muster {
             let Some(found) = found else { return Ok(None) };
             if count <= most {
                 self.left_out = 0;
-                let files = found.into_iter().filter(|entry| !entry.meta.folder);
-                let lanes =
-                    files.filter_map(|entry| Some((layout::parse_lane(&entry.name)?, entry.meta.len)));
+                let lanes = found.into_iter().filter_map(|entry| {
+                    let file = layout::parse_lane(&entry.name)?;
+                    self.length(us, &file, entry.meta).map(|len| (file, len))
+                });
                 return Ok(Some(lanes.collect()));
             }
             self.crowded = true;
@@ -81,16 +88,25 @@ impl Muster {
         }
         self.crowded = count > most;
         let mut lanes = vec![];
-        for (turn, queue) in self.turns.iter_mut().zip(queues) {
+        for (turn, queue) in queues.into_iter().enumerate() {
             let chosen = queue.chosen();
-            turn.after = chosen.last().cloned();
+            self.turns[turn].after = chosen.last().cloned();
             for file in chosen {
-                let meta = share.stat(&layout::lane(us, &file))?.filter(|meta| !meta.folder);
-                lanes.extend(meta.map(|meta| (file, meta.len)));
+                let meta = share.stat(&layout::lane(us, &file))?;
+                let len = meta.and_then(|meta| self.length(us, &file, meta));
+                lanes.extend(len.map(|len| (file, len)));
             }
         }
         self.left_out = count - lanes.len().min(count);
         Ok(Some(lanes))
+    }
+
+    /// How long a lane's file is, if it is a file.
+    fn length(&mut self, us: &Name, file: &LaneFile, meta: Meta) -> Option<u64> {
+        if !meta.regular && self.odd.len() < ODD {
+            self.odd.push(layout::lane(us, file));
+        }
+        meta.regular.then_some(meta.len)
     }
 }
 

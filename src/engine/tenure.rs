@@ -4,7 +4,8 @@
 //! one stops writing and says so. A pass goes on under the number that its state folder holds, unless that is a copy
 //! of the folder that took it; it takes over from somebody else, the original of a copy included, only if that one is
 //! gone: its heartbeat says `stopped`, or stood still for [`TERM`] on both clocks.
-//! A crash between the share's lease and the store's note of it leaves a number that nobody uses.
+//! A crash between the share's lease and the store's note of it leaves a number that nobody uses, and that its taker
+//! knows by the word in it, noted before.
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ const NUMBER: &str = "lease";
 const HELD: &str = "leases held";
 /// How many of them are remembered.
 const MOST: usize = 1_000;
+/// The word in the lease that was taken last, or was about to be, and where the store was then.
 const HOLDER: &str = "lease holder";
 /// Where the store was when it took the lease: a copy of it is elsewhere.
 const PLACE: &str = "place";
@@ -95,8 +97,8 @@ impl Tenure {
         let since = format_time(node.clock.wall());
         let claim = Lease { holder: holder.clone(), host: process::host_name(), since };
         let floor = held(node)?.into_iter().max().unwrap_or(0);
+        node.db.set_meta(HOLDER, &word(&holder, node))?;
         let number = lease::acquire(share, node.instance(), &claim, floor)?;
-        node.db.set_meta(HOLDER, &holder)?;
         node.db.set_meta(PLACE, &here(node))?;
         remember(node, number)?;
         let event = ("lease-taken", format!("lease {number}, on {}", claim.host));
@@ -161,6 +163,13 @@ impl Tenure {
         if beat.is_some_and(|beat| beat.state == Activity::Stopped) {
             return Ok(());
         }
+        let holder = lease::holder(share, node.instance(), number)?;
+        if let Some(lease) = &holder
+            && node.db.meta(HOLDER)?.is_some_and(|ours| ours == word(&lease.holder, node))
+        {
+            // Taken by this state folder, which was stopped before it was noted. Whoever did it is gone: we hold its lock.
+            return Ok(());
+        }
         // A heartbeat may be missing for a moment while it is replaced (SMB); then the lease itself must be old.
         let meta = match share.stat(&path)? {
             Some(meta) => Some(meta),
@@ -179,8 +188,7 @@ impl Tenure {
             return Ok(());
         }
         self.lost_to = Some(number);
-        let who =
-            lease::holder(share, node.instance(), number)?.map_or("another PC".into(), |lease| lease.host);
+        let who = holder.map_or("another PC".into(), |lease| lease.host);
         let cause = format!("{who} runs instance {} (lease {number})", node.instance());
         let step = format!(
             "stop that one, or give this PC an instance of its own; if it is dead, this works {} s from now",
@@ -188,6 +196,11 @@ impl Tenure {
         );
         Err(Error::new(Kind::LeaseLost, "use the mailbox on", share.describe(), cause).next(step))
     }
+}
+
+/// What is noted of a lease before it is taken: a copy of the store is elsewhere, and takes it for another's.
+fn word(holder: &str, node: &Node) -> String {
+    format!("{holder} {}", here(node))
 }
 
 /// Where the store is now.

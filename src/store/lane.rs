@@ -54,20 +54,22 @@ impl LaneWriter {
         let path = |segment| layout::lane(to, &LaneFile { from: from.clone(), lease, segment });
         let fresh_enough = at.size < roll.size && now.saturating_sub(at.opened) < roll.age;
         if at.segment > 0 && fresh_enough {
-            let file = share.open_append(&path(at.segment))?;
-            if file.len() == at.size {
-                return Ok(LaneWriter { file, position: at });
+            if let Some(file) = open(share, &path(at.segment))? {
+                if file.len() == at.size {
+                    return Ok(LaneWriter { file, position: at });
+                }
+                refuse_foreign(share, &path(at.segment), at.size, wrote)?;
             }
-            refuse_foreign(share, &path(at.segment), at.size, wrote)?;
         }
         // A number that already holds something is what a crash left; its lines are known or will be written again.
         let mut segment = at.segment + 1;
         loop {
-            let file = share.open_append(&path(segment))?;
-            if file.is_empty() {
-                return Ok(LaneWriter { file, position: Position { segment, size: 0, opened: now } });
+            if let Some(file) = open(share, &path(segment))? {
+                if file.is_empty() {
+                    return Ok(LaneWriter { file, position: Position { segment, size: 0, opened: now } });
+                }
+                refuse_foreign(share, &path(segment), 0, wrote)?;
             }
-            refuse_foreign(share, &path(segment), 0, wrote)?;
             segment += 1;
             if segment > at.segment + IN_THE_WAY || segment > layout::LAST {
                 let cause =
@@ -94,6 +96,14 @@ impl LaneWriter {
         self.position.size = self.file.len();
         Ok(self.position)
     }
+}
+
+/// Opens a segment; `None` if a folder, a link, a pipe or the like stands in its place, which anybody can put there.
+fn open(share: &dyn Share, path: &SharePath) -> Result<Option<Box<dyn Append>>> {
+    share.open_append(path).map(Some).or_else(|error| match share.stat(path) {
+        Ok(Some(meta)) if !meta.regular => Ok(None),
+        _ => Err(error),
+    })
 }
 
 /// Looks at what stands in a segment from `from` on. A torn line is nobody's.
@@ -141,6 +151,28 @@ mod tests {
         let full = open(Position { size: 10, ..at }).append(b"{}\n").unwrap();
         assert_eq!((full.segment, full.size), (3, 3), "segment 2 is taken");
     }
+
+    #[test]
+    fn a_folder_in_the_way_is_stepped_over() {
+        let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
+        let share = MemoryShare::new();
+        share.make_folder(&layout::messages()).unwrap();
+        share.make_folder(&layout::mailbox(&to)).unwrap();
+        let path = |segment| layout::lane(&to, &LaneFile { from: from.clone(), lease: 1, segment });
+        let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &|_| Ok(true));
+        share.make_folder(&path(1)).unwrap();
+        let at = open(Position::default()).unwrap().append(b"{}\n").unwrap();
+        assert_eq!((at.segment, at.size), (2, 3));
+        share.remove(&path(2)).unwrap();
+        share.make_folder(&path(2)).unwrap();
+        assert_eq!(open(at).unwrap().position.segment, 3, "in the place of the one that was written");
+        for segment in 3..200 {
+            share.remove(&path(segment)).unwrap();
+            share.make_folder(&path(segment)).unwrap();
+        }
+        assert_eq!(open(at).err().unwrap().kind(), Kind::LeaseLost, "too many");
+    }
+
     #[test]
     fn a_lane_with_lines_that_are_not_ours_is_not_gone_on_with() {
         let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());

@@ -57,7 +57,7 @@ pub fn append(share: &dyn Share, to: &Name, lines: &[u8], note: &str) -> Result<
         return Ok((Appended::Locked(Lock { meta }), true));
     }
     if !claim(share, &path, note.as_bytes())? {
-        let meta = share.stat(&path)?.unwrap_or(Meta { len: 0, stamp: 0, folder: false });
+        let meta = share.stat(&path)?.unwrap_or(Meta { len: 0, stamp: 0, folder: false, regular: true });
         return Ok((Appended::Locked(Lock { meta }), true));
     }
     let done = append_locked(share, to, lines);

@@ -35,10 +35,12 @@ pub fn stat(path: &Path) -> io::Result<Meta> {
 fn statx(folder: BorrowedFd<'_>, path: &Path, how: AtFlags) -> io::Result<Meta> {
     let wanted = StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::TYPE;
     let found = rustix::fs::statx(folder, path, AtFlags::STATX_FORCE_SYNC | how, wanted)?;
+    let what = FileType::from_raw_mode(found.stx_mode.into());
     Ok(Meta {
         len: found.stx_size,
         stamp: i128::from(found.stx_mtime.tv_sec) * 1_000_000_000 + i128::from(found.stx_mtime.tv_nsec),
-        folder: FileType::from_raw_mode(found.stx_mode.into()) == FileType::Directory,
+        folder: what == FileType::Directory,
+        regular: what == FileType::RegularFile,
     })
 }
 

@@ -76,7 +76,7 @@ impl Tree {
     fn meta(&self, path: &str) -> Option<Meta> {
         let (stamp, content) = self.nodes.get(path)?;
         let len = content.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        Some(Meta { len, stamp: *stamp, folder: content.is_none() })
+        Some(Meta { len, stamp: *stamp, folder: content.is_none(), regular: content.is_some() })
     }
 }
 

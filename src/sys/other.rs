@@ -16,7 +16,7 @@ use crate::model::mount::Mount;
 pub fn stat(path: &Path) -> io::Result<Meta> {
     let meta = std::fs::symlink_metadata(path)?;
     let stamp = meta.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
-    Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir() })
+    Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir(), regular: meta.is_file() })
 }
 
 /// A folder held open: not done here.

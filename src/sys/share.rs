@@ -24,6 +24,8 @@ pub struct Meta {
     pub stamp: i128,
     /// Whether it is a folder.
     pub folder: bool,
+    /// Whether it is a regular file: no folder, link, pipe, socket or device.
+    pub regular: bool,
 }
 
 /// One entry of a folder.

@@ -50,7 +50,7 @@ const CREATE_NO_WINDOW: u32 = 0x0800_0000;
 
 fn meta_of(meta: &std::fs::Metadata) -> io::Result<Meta> {
     let stamp = meta.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
-    Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir() })
+    Ok(Meta { len: meta.len(), stamp, folder: meta.is_dir(), regular: meta.is_file() })
 }
 
 /// Metadata through a new handle, which asks the server.

@@ -226,6 +226,12 @@ fn folders_pipes_and_links_where_files_should_be() {
     fs::create_dir(at("messages/to-lab/from-folder.1-000001.jsonl")).unwrap();
     fs::create_dir(at("status/folder.json")).unwrap();
     fs::create_dir(at("leases/office/000009.json")).unwrap_or(());
+    // The next segments of a sender, as a guest would guess them.
+    for lease in 1..=9 {
+        for segment in 1..=3 {
+            fs::create_dir(at(&format!("messages/to-lab/from-office.{lease}-00000{segment}.jsonl"))).unwrap();
+        }
+    }
     fs::create_dir(at("messages/to-box.jsonl")).unwrap();
     let unwritable = [&["box"], special(&lan.share(), &secret)].concat();
     let daemons = [office.daemon(), lab.daemon()];

@@ -1071,6 +1071,8 @@ mod wakes {
 mod leases {
     //! Two daemons that believe they are the same instance.
 
+    use rusqlite::Connection;
+
     use super::*;
 
     /// Steps all three until nothing more is said by anybody for a while.
@@ -1221,6 +1223,30 @@ mod leases {
         copy.pass();
         pair.b.until("delivery", |b| b.texts().len() == 3);
         assert_eq!(pair.lanes("a", "b").iter().map(|file| file.lease).max(), Some(2));
+    }
+
+    #[test]
+    fn a_command_goes_on_after_a_daemon_that_died_while_it_took_the_lease() {
+        let mut pair = Pair::new();
+        pair.a.send("b", &texts("old", 1));
+        pair.settle();
+        pair.a.start();
+        pair.settle();
+        // Lease 2 is on the share, and was not noted any more.
+        let store = Connection::open(pair.a.node().config.state.join("lanpost.db")).unwrap();
+        for (key, value) in [("lease", "1"), ("leases held", "[1]")] {
+            assert_eq!(store.execute("UPDATE meta SET value = ?2 WHERE key = ?1", [key, value]).unwrap(), 1);
+        }
+        drop(store);
+        pair.a.send("b", &texts("new", 1));
+        pair.a.pass();
+        assert_eq!(
+            pair.lanes("a", "b").iter().map(|file| file.lease).max(),
+            Some(3),
+            "{:?}",
+            pair.a.problems
+        );
+        pair.b.until("delivery", |b| b.texts().len() == 2);
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Server {
             What::File { len, .. } => (len as u64, false),
             _ => (0, true),
         };
-        Meta { len, stamp: version.stamp, folder }
+        Meta { len, stamp: version.stamp, folder, regular: !folder }
     }
 
     pub fn meta(&self, path: &str, eye: Eye) -> Option<Meta> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{Found, Mailbox, PROBLEMS, SETTLING};
 use crate::engine::node::Node;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::layout::{self, LaneFile};
 use crate::model::name::Name;
 use crate::store::db::{Cursor, Via};
@@ -44,6 +44,10 @@ impl Mailbox {
             self.missing = true;
             return Ok(found);
         };
+        for path in self.muster.odd.iter().filter(|_| force) {
+            let error = Error::new(Kind::Io, "read", path, "it is not a regular file");
+            self.problems.push(error.next("move it away"));
+        }
         let mut senders: BTreeMap<Name, BTreeMap<u64, Vec<(u64, u64)>>> = BTreeMap::new();
         for (LaneFile { from, lease, segment }, len) in files {
             senders.entry(from).or_default().entry(lease).or_default().push((segment, len));
