@@ -149,12 +149,13 @@ fn listen(keeper: &Keeper) -> Result<impl Future<Output = &'static str> + use<>>
 /// Takes the state folder, waiting a little for a command's engine pass.
 fn lock(node: &Node) -> Result<LocalLock> {
     let state = &node.config.state;
-    for _ in 0..250 {
+    for turn in 0..250 {
         let since = format_time(node.clock.wall());
         if let Some(lock) = LocalLock::try_acquire(state, "daemon", since)? {
             return Ok(lock);
         }
-        if LocalLock::holder(state).is_some_and(|holder| holder.role == "daemon") {
+        // A daemon that was killed is gone in a moment; any other stays.
+        if turn >= 50 && LocalLock::holder(state).is_some_and(|holder| holder.role == "daemon") {
             break;
         }
         pause(Duration::from_millis(20));

@@ -99,15 +99,15 @@ fn has_key(db: &Db, config: &Config) -> Result<()> {
         return Ok(());
     }
     let path = config.state.join("key");
-    let cause = match files::read(&path)? {
-        None => "it is not there",
-        Some(bytes) if !is_secret(&bytes) => "it is not 64 hex digits",
+    let (cause, first) = match files::read(&path)? {
+        None => ("it is not there", ""),
+        Some(bytes) if !is_secret(&bytes) => ("it is not 64 hex digits", "move that file away and "),
         Some(_) => return Ok(()),
     };
     let error = Error::new(Kind::Corrupt, "use the instance's key", path.display(), cause);
     Err(error.next(format!(
-        "restore it from a backup of the state folder; only if there is none, move what is left of it away and run {}: \
-         that makes another key, by which peers do not know this instance",
+        "restore it from a backup of the state folder; only if there is none, {first}run {}: that makes another key, \
+         which peers have to accept, and leaves the mail and all else as it is",
         init_again(config)
     )))
 }

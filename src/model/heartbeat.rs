@@ -44,7 +44,8 @@ pub struct Heartbeat {
     pub agents: Vec<Name>,
     /// The lease it writes under.
     pub lease: u64,
-    /// Its public key, `ed25519:<64 hex>`.
+    /// Its public key, `ed25519:<64 hex>`. Without one it is nobody's, and believed of a name without a pinned key alone.
+    #[serde(default)]
     pub key: String,
     /// The keys it had before, the newest first, each of which signed the one that came after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

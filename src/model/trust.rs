@@ -180,8 +180,8 @@ impl Cause {
                     .to_owned()
             }
             Cause::Sealed => format!(
-                "its sender was told. If the sealing key of this PC was lost, it has another one by now, and {name} \
-                 seals to that: have it sent again. `lanpost inbox --quarantine` tells what was wrong"
+                "its sender was told. If the sealing key of this PC was lost, it has another one by now, to which {name} \
+                 seals once it believes this PC's heartbeat: then have it sent again. `lanpost inbox --quarantine` tells what was wrong"
             ),
             Cause::Denied => format!("take `policy` out of [peers.{name}] or [plain] in the config to get its mail"),
         }

@@ -42,11 +42,12 @@ pub fn rotate(state: &Path) -> Result<Identities> {
     Ok(renewed)
 }
 
-/// What the file must hold after a backup with `backed_up` was restored over what is there: the keys of both.
-pub fn restored(state: &Path, backed_up: &[u8]) -> Result<Zeroizing<String>> {
-    let theirs = parse(&state.join(SEAL), backed_up)?;
+/// What the file must hold after a backup with `backed_up` was restored over what is there: the keys of both. `None`: what
+/// is there, since that of the backup is damaged.
+pub fn restored(state: &Path, backed_up: &[u8]) -> Option<Zeroizing<String>> {
+    let theirs = parse(&state.join(SEAL), backed_up).ok()?;
     // Damaged, it is one more reason to take the backup's.
-    Ok(match load(state).unwrap_or_default() {
+    Some(match load(state).unwrap_or_default() {
         // What is newer is what peers know.
         Some(ours) if theirs.key().is_some_and(|key| ours.has(&key)) => ours.joined(&theirs).to_text(),
         Some(ours) => theirs.joined(&ours).to_text(),
@@ -54,7 +55,11 @@ pub fn restored(state: &Path, backed_up: &[u8]) -> Result<Zeroizing<String>> {
     })
 }
 
-fn load(state: &Path) -> Result<Option<Identities>> {
+/// The sealing keys of the state folder, if there are any.
+///
+/// # Errors
+/// The file is damaged, or can't be read.
+pub fn load(state: &Path) -> Result<Option<Identities>> {
     let path = state.join(SEAL);
     match files::read(&path)?.map(Zeroizing::new) {
         Some(bytes) => parse(&path, &bytes).map(Some),
@@ -90,6 +95,7 @@ mod tests {
         let later = rotate(state.path()).unwrap();
         assert!(later.key() != Some(first.clone()) && later.has(&first));
         let both = Identities::parse(&restored(state.path(), &backup).unwrap()).unwrap();
+        assert!(restored(state.path(), b"AGE-SECRET-KEY-1").is_none(), "a damaged backup changes nothing");
         assert_eq!(both.key(), later.key(), "an older backup does not take the newer one away");
         let elsewhere = tempfile::tempdir().unwrap();
         load_or_make(elsewhere.path()).unwrap();

@@ -278,6 +278,19 @@ fn a_backup_is_made_beside_a_daemon_and_restored_without_one() {
 }
 
 #[test]
+fn a_damaged_sealing_key_takes_no_good_backups_place() {
+    let lan = Lan::new();
+    let office = lan.join("office");
+    let file = backed_up(&office);
+    let good = fs::read(&file).unwrap();
+    fs::write(office.state.join("seal"), "x").unwrap();
+    office.run(&["backup", text(&file)]).exits(1).says(&["seal", "backup"]);
+    assert_eq!(fs::read(&file).unwrap(), good);
+    office.ok(&["restore", text(&file)]);
+    office.ok(&["backup", text(&file)]);
+}
+
+#[test]
 fn a_lost_state_folder_comes_back_with_its_key_and_config() {
     let lan = Lan::new();
     let (office, lab) = (lan.join("office"), lan.join("lab"));

@@ -70,7 +70,7 @@ fn show(cx: &mut Cx, message: &Message) {
     header("From", &print::sender(&message.from));
     match message.verdict {
         Some(Verdict::Verified) => {
-            header("Sender", "verified: signed by the key that is pinned for this name")
+            header("Sender", "verified: signed by the key that was pinned for this name when it came")
         }
         Some(Verdict::Unverified) => {
             header("Sender", "unverified: anybody who can write to the share may have written this");

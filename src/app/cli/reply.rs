@@ -36,6 +36,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         let cause = format!("it is {} already", message.state);
         return Err(Error::usage("acknowledge", &message.id, cause).next("leave out --ack; nothing was sent"));
     }
+    if let Some(message) = answered.as_ref().filter(|message| message.held) {
+        let error = ops::is_held("acknowledge", message);
+        return Err(error.or_next("leave out --ack; nothing was sent"));
+    }
     let content = args.body.content(cx, node.config.limits.message.0)?;
     let id = answered.as_ref().map_or(args.id.as_str(), |message| message.id.as_str());
     let reply = ops::reply(&mut node, id, content, agent, args.seal)?;

@@ -149,7 +149,8 @@ fn show(cx: &mut Cx, view: &TrustView) -> Result<u8> {
         cx.out.line(format!("  {:<8}  {}  since {since} ({})", pin.state, pin.fingerprint, pin.how));
         cx.out.line(format!("            {}", pin.key));
         if let Some(seal) = &pin.seal {
-            cx.out.line(format!("            {seal} (mail is sealed to it)"));
+            let use_of_it = if pin.state == Standing::Pinned { " (mail is sealed to it)" } else { "" };
+            cx.out.line(format!("            {seal}{use_of_it}"));
         }
     }
     for refused in &view.refused {

@@ -94,6 +94,8 @@ pub fn backup(node: &mut Node, config: &Path, file: &Path) -> Result<BackedUp> {
             Err(_) => return refused("something that is no backup is there", "name another file"),
         }
     }
+    // A damaged one must not take the place of what may be its last good copy.
+    seal::load(&node.config.state)?;
     let about = about(&node.config, Some(config), &*node.clock)?;
     let aside = beside(file);
     files::remove(&aside)?;
@@ -317,7 +319,10 @@ fn put_files(config: &Config, found: &Backup, stamp: &str) -> Result<Vec<String>
         let path = config.state.join(name);
         let bytes = match name.as_str() {
             // Mail may be sealed to any of them.
-            seal::SEAL => Zeroizing::new(seal::restored(&config.state, bytes)?.as_bytes().to_vec()),
+            seal::SEAL => match seal::restored(&config.state, bytes) {
+                Some(keys) => Zeroizing::new(keys.as_bytes().to_vec()),
+                None => continue,
+            },
             _ => Zeroizing::new(bytes.clone()),
         };
         match files::read(&path)? {

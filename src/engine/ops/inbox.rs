@@ -47,8 +47,8 @@ pub fn release(node: &mut Node, prefix: &str) -> Result<Message> {
     find_in(node, &message)
 }
 
-/// What is said of a message that waits for a person.
-pub(super) fn is_held(deed: &str, message: &Message) -> Error {
+/// What is said to whom wants to do something with a message that waits for a person.
+pub fn is_held(deed: &str, message: &Message) -> Error {
     Error::usage(deed, &message.id, "it is held: the config's policy wants a person to look at it first").next(format!(
         "`lanpost read {0} --peek` shows it, `lanpost release {0}` lets it in, `lanpost ack {0} --failed REASON` refuses it",
         message.id

@@ -20,7 +20,7 @@ pub use ack::{ack, reply};
 pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
 pub use doctor::{Patient, doctor};
 pub use exec::{answer, exec};
-pub use inbox::{find_in, inbox, peek, quarantine, read, release};
+pub use inbox::{find_in, inbox, is_held, peek, quarantine, read, release};
 pub use init::{Init, init};
 pub use log::{Verdict, export_log, log, log_head, verify_export, verify_log};
 pub use peers::{PeerView, peers, request_scan, scan_done};

@@ -23,6 +23,9 @@ use crate::sys::seal as crypt;
 /// Room for what the envelope adds to a line after it was measured: its number in the lane, and the signature.
 const HEADROOM: usize = 64 + envelope::SIGNED;
 
+/// What sealing adds at most, besides the third of base64 and a checksum per 64 KiB: the keys, and an envelope around it.
+const SEALING: usize = 2_048;
+
 /// A message that is to be sent.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -152,6 +155,7 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         None => false,
     };
     let fold = to.instance.fold();
+    let bare = envelope.to_line().len() + HEADROOM;
     if draft.seal || answers_sealed || node.config.seals(&fold) {
         // Once, here: whatever is written again for it later are these bytes.
         envelope.sealed = Some(sealed(node, &envelope, &to, answers_sealed)?);
@@ -161,9 +165,19 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
     json::parse(&line, json::Limits::default()).map_err(|reject| Error::usage("send to", &to, reject))?;
     let size = line.len() + HEADROOM;
     if size > max {
-        let cause = format!("the message is {size} bytes long; at most {max} go over");
-        return Err(Error::usage("send to", &to, cause)
-            .next("put the bulk into a file on the share and send its path"));
+        let (how, next) = match envelope.sealed {
+            // Base64 of what is sealed, which also names its keys.
+            Some(_) => (
+                format!(" ({bare} before it was sealed, which adds a third)"),
+                format!(
+                    "send it in parts of about {} bytes at most",
+                    (max - max / 256).saturating_sub(SEALING) / 4 * 3
+                ),
+            ),
+            None => (String::new(), "put the bulk into a file on the share and send its path".to_owned()),
+        };
+        let cause = format!("the message is {size} bytes long{how}; at most {max} go over");
+        return Err(Error::usage("send to", &to, cause).next(next));
     }
     Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state: State::Queued, outcome: None })
 }
@@ -189,8 +203,8 @@ fn unsealable(node: &Node, to: &Address, answers: bool) -> Result<Error> {
         ("none of its keys is pinned", next)
     } else if keys.pinned().is_some() || lanpost {
         (
-            "its lanpost names no sealing key",
-            format!("bring the lanpost of {name} up to date, and start its daemon"),
+            "no heartbeat of its pinned key was seen that names a sealing key",
+            format!("start the daemon of {name}; if it runs, bring its lanpost up to date"),
         )
     } else {
         (

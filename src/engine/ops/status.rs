@@ -286,17 +286,19 @@ fn distrust(status: &Status, node: &Node) -> Vec<String> {
         )),
     }
     let from = format_time(node.clock.wall() - chrono::TimeDelta::days(LATELY));
-    let alarming = status
-        .refused
-        .iter()
-        .filter(|refused| refused.cause != Cause::Denied.as_str() && refused.last >= from);
-    let (count, last) =
-        alarming.fold((0, None), |(count, _), refused| (count + refused.count, Some(refused)));
-    if let Some(last) = last {
-        let whose = if last.peer.is_empty() { "several names" } else { last.peer.as_str() };
+    let alarming = |refused: &&RefusedCount| refused.cause != Cause::Denied.as_str() && refused.last >= from;
+    let alarming: Vec<_> = status.refused.iter().filter(alarming).collect();
+    let count: u64 = alarming.iter().map(|refused| refused.count).sum();
+    if let Some(last) = alarming.last() {
+        let (whose, shown) = match last.peer.as_str() {
+            "" => ("several names", "inbox --quarantine".to_owned()),
+            peer => (peer, format!("trust show {peer}")),
+        };
+        // What can't be opened may well be from whom it says.
+        let only_sealed = alarming.iter().all(|refused| refused.cause == Cause::Sealed.as_str());
+        let why = if only_sealed { "" } else { " as not from whom it claims to be" };
         found.push(format!(
-            "refused as not from whom it claims to be: {count}, last in the name of {whose} ({}, {}); \
-             `lanpost trust show {whose}`",
+            "refused{why}: {count}, last in the name of {whose} ({}, {}); `lanpost {shown}`",
             last.cause, last.last
         ));
     }

@@ -253,8 +253,12 @@ fn called(keys: &Keys, deed: &str, name: &Name, text: &str) -> Result<Key> {
     if let Some(pin) = keys.0.iter().find(|pin| pin.key.is_called(text)) {
         return Ok(pin.key);
     }
-    Key::from_str(text).map_err(|cause| {
-        Error::usage(deed, name, cause).next("give the key in full, or the fingerprint of one that was seen")
+    Key::from_str(text).map_err(|_| {
+        let cause = format!("no key of it was seen that is called {text:?}");
+        Error::usage(deed, name, cause).next(format!(
+            "`lanpost trust show {name}` has those that were; a key in full is `ed25519:` and 64 hex digits; if another one \
+             took its place meanwhile, it is seen again when {name}'s daemon runs"
+        ))
     })
 }
 
