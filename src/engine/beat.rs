@@ -95,7 +95,7 @@ fn is_ours(node: &Node, beat: &Heartbeat, proof: Proof) -> Result<bool> {
 pub fn look_again(share: &dyn Share, node: &mut Node, fold: &str) -> Result<bool> {
     let Ok(name) = Name::parse(fold) else { return Ok(false) };
     let before = node.db.peer(fold)?;
-    if before.is_none() && node.db.peers()?.len() >= node.config.limits.peers {
+    if before.is_none() && node.db.peer_count()? >= node.config.limits.peers {
         // No room; whoever counts them in the next scan says so.
         return Ok(false);
     }

@@ -37,8 +37,8 @@ impl Mailbox {
     ) -> Result<Found> {
         let mut found = Found::default();
         let known = || -> Result<HashSet<String>> {
-            let peers = node.db.peers()?.into_iter().filter(|peer| peer.heartbeat.is_some());
-            Ok(peers.map(|peer| peer.name.fold()).collect())
+            let peers = node.db.acquaintances()?.into_iter().filter(|peer| peer.lanpost);
+            Ok(peers.map(|peer| peer.fold).collect())
         };
         let Some(files) = self.muster.lanes(share, node.instance(), node.config.limits.lanes, &known)? else {
             self.missing = true;
@@ -74,9 +74,9 @@ impl Mailbox {
         if senders.len() <= ACQUAINTED {
             return Ok(senders);
         }
-        let peers = node.db.peers()?;
+        let peers = node.db.acquaintances()?;
         let since: HashMap<String, i64> =
-            peers.into_iter().map(|peer| (peer.name.fold(), peer.first_seen)).collect();
+            peers.into_iter().map(|peer| (peer.fold, peer.first_seen)).collect();
         senders.sort_by_cached_key(|(from, _)| since.get(&from.fold()).copied().unwrap_or(i64::MAX));
         let mut others = senders.split_off(ACQUAINTED);
         others.sort_by(|(one, _), (two, _)| one.cmp(two));

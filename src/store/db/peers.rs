@@ -52,6 +52,17 @@ impl Peer {
     }
 }
 
+/// What is known of a peer without reading what it says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acquaintance {
+    /// Its folded name.
+    pub fold: String,
+    /// When we first saw it as what it is now.
+    pub first_seen: i64,
+    /// Whether it has a heartbeat.
+    pub lanpost: bool,
+}
+
 const COLUMNS: &str = "name, heartbeat, stamp, len, first_seen, changed_at, read_at, doubted";
 
 fn peer(row: &Row) -> rusqlite::Result<Option<Peer>> {
@@ -77,6 +88,27 @@ impl Db {
             let mut statement = c.prepare_cached(&format!("SELECT {COLUMNS} FROM peer ORDER BY name"))?;
             statement.query_map([], peer)?.filter_map(Result::transpose).collect()
         })
+    }
+
+    /// Since when each peer is known, by its folded name, and whether it has a heartbeat: for who asks about all of them for
+    /// one lane after the other, and must not read ten thousand heartbeats each time.
+    pub fn acquaintances(&self) -> Result<Vec<Acquaintance>> {
+        self.query("read", |c| {
+            let sql = "SELECT fold, first_seen, heartbeat IS NOT NULL FROM peer";
+            let mut statement = c.prepare_cached(sql)?;
+            let row = |row: &Row<'_>| {
+                Ok(Acquaintance { fold: row.get(0)?, first_seen: row.get(1)?, lanpost: row.get(2)? })
+            };
+            statement.query_map([], row)?.collect()
+        })
+    }
+
+    /// How many peers are known.
+    pub fn peer_count(&self) -> Result<usize> {
+        let count: i64 = self.query("read", |c| {
+            c.prepare_cached("SELECT count(*) FROM peer")?.query_row([], |row| row.get(0))
+        })?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// One peer, by its folded name.
