@@ -171,7 +171,10 @@ impl Runner {
 
     fn answer(&mut self, question: &Message, mut answer: Answer) -> Result<bool> {
         // What its asker takes, if that is less than what we do; what its heartbeat says is its own matter.
-        let asker = self.node.db.peer(&question.peer)?.and_then(|peer| peer.heartbeat);
+        let known = self.node.db.peer(&question.peer)?;
+        // A name that somebody made up gets no open slot of ours.
+        let create = known.is_some();
+        let asker = known.and_then(|peer| peer.heartbeat);
         let limit = self.node.config.limits.message.0.min(asker.map_or(u64::MAX, |beat| beat.max_message));
         let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(ENVELOPE);
         let sealed = question.sealed || self.node.config.seals(&question.peer);
@@ -184,13 +187,13 @@ impl Runner {
                 kind: Some(RESULT.into()),
                 thread: Some(thread),
                 in_reply_to: Some(question.id.clone()),
-                create: true,
+                create,
                 ..Draft::new(to, content)
             }
         });
         let reply = match reply.map(|draft| ops::address(&self.node, draft)).transpose() {
-            // Its asker names no sealing key any more, or takes messages in which no answer has room: a question ends
-            // without an answer before it ends the daemon.
+            // Its asker is nobody we know, names no sealing key any more, or takes messages in which no answer has room: a
+            // question ends without an answer before it ends the daemon.
             Err(error) if !error.is_in_store() => None,
             other => other?,
         };

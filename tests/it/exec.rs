@@ -105,6 +105,14 @@ fn what_is_not_offered_is_not_run_and_a_stranger_is_told_no_more_than_that() {
     let unknown = refused(&office, &["reboot"]);
     assert!(unknown.contains("no command that you may call"), "{unknown}");
     assert_eq!(refused(&other, &["disk", "path=/"]).replace("disk", "reboot"), unknown);
+
+    let anybody = r#"{"id":"q-1","from":"made-up","type":"exec","content":{"command":"disk"}}"#;
+    fs::write(lan.share().join("messages/to-lab.jsonl"), format!("{anybody}\n")).unwrap();
+    until_true("the end of it", || {
+        let traced = lab.run(&["--json", "trace", "q-1"]);
+        traced.code == Some(0) && traced.json()["outcome"].as_str().is_some_and(|why| why.contains("refused"))
+    });
+    assert!(!lan.share().join("messages/to-made-up.jsonl").exists(), "a made-up name gets no open slot");
 }
 
 #[test]

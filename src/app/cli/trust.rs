@@ -13,6 +13,7 @@ use crate::app::print;
 use crate::engine::ops::{self, Exported, TrustView};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
+use crate::model::text::decode_document;
 use crate::model::trust::Standing;
 use crate::store::db::PinView;
 use crate::sys::files;
@@ -182,7 +183,8 @@ fn import(cx: &mut Cx, file: &std::path::Path) -> Result<u8> {
         let bytes = files::read(file)?.ok_or_else(|| {
             Error::new(crate::error::Kind::NotFound, deed, file.display(), "there is no such file")
         })?;
-        String::from_utf8_lossy(&bytes).into_owned()
+        // What PowerShell's `>` writes is UTF-16.
+        decode_document(&bytes).map_err(|damage| Error::usage(deed, file.display(), damage))?.text
     };
     let list: Vec<Exported> = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|cause| {
         Error::usage(deed, file.display(), cause).next("give what `lanpost trust export` printed")

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::send::{Draft, send};
 use crate::engine::node::Node;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::exec::{Answer, Call, EXEC, RESULT};
 use crate::model::name::Address;
 use crate::store::db::{Message, Way};
@@ -26,7 +26,12 @@ pub fn exec(
 ) -> Result<Message> {
     let call = Call { command: command.to_owned(), args };
     let content = serde_json::to_value(&call).map_err(|error| Error::usage("ask for", command, error))?;
-    send(node, Draft { kind: Some(EXEC.into()), ttl: Some(ttl), seal, ..Draft::new(to, content) })
+    let draft = Draft { kind: Some(EXEC.into()), ttl: Some(ttl), seal, ..Draft::new(to, content) };
+    send(node, draft).map_err(|error| match error.kind() {
+        // Who has not joined yet runs nothing.
+        Kind::NotFound => error.next("`lanpost peers` lists who is there"),
+        _ => error,
+    })
 }
 
 /// The answer to a question, if it has come: the message and what it says. Only the asked peer's counts.

@@ -342,7 +342,13 @@ impl Done {
 pub fn finish(mut command: Command, stdin: &[u8]) -> Done {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = format!("{command:?}");
-    let mut child = Guard(command.spawn().unwrap());
+    // Wine, when it is pressed, has now and then an internal error (1359) of its own.
+    let failed_inside = |error: &std::io::Error| cfg!(windows) && error.raw_os_error() == Some(1359);
+    let mut child = command.spawn();
+    for _ in 0..3 {
+        child = child.or_else(|error| if failed_inside(&error) { command.spawn() } else { Err(error) });
+    }
+    let mut child = Guard(child.unwrap());
     let (out, err) = (drain(child.0.stdout.take()), drain(child.0.stderr.take()));
     let (mut to, bytes) = (child.0.stdin.take().unwrap(), stdin.to_vec());
     // One that doesn't read is no failure here.

@@ -34,7 +34,10 @@ fn keys_are_shown_pinned_carried_and_given_up() {
     );
 
     let list = lan.path("keys.json");
-    std::fs::write(&list, lab.run(&["trust", "export"]).exits(0).out).unwrap();
+    // As PowerShell's `>` writes it.
+    let exported = lab.run(&["trust", "export"]).exits(0).out;
+    let utf16 = std::iter::once(0xFEFF).chain(exported.encode_utf16());
+    std::fs::write(&list, utf16.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
     let home = lan.join("home");
     let imported = home.json(&["trust", "import", list.to_str().unwrap()]);
     assert!(
