@@ -146,10 +146,16 @@ pub fn scan(share: &dyn Share, node: &mut Node) -> Result<usize> {
     })?;
     let (mut news, mut failed) = (vec![], Ok(()));
     let mut there = HashSet::new();
-    for entry in found.unwrap_or_default() {
-        let Some(name) = layout::parse_status(&entry.name).filter(|_| !entry.meta.folder) else { continue };
+    let found: Vec<_> = found.into_iter().flatten().filter(|entry| !entry.meta.folder).collect();
+    let spelled: HashSet<Name> = found.iter().filter_map(|entry| layout::parse_status(&entry.name)).collect();
+    for entry in &found {
+        let Some(name) = layout::parse_status(&entry.name) else { continue };
         let before = known.get(&name.fold());
         there.insert(name.fold());
+        // On a share that tells `Lab` from `lab` anybody can put one beside the other.
+        if before.is_some_and(|peer| peer.name != name && spelled.contains(&peer.name)) {
+            continue;
+        }
         if before.is_some_and(|peer| peer.stamp == stamp(&entry.meta) && peer.len == entry.meta.len) {
             continue;
         }
@@ -204,7 +210,7 @@ fn look_at(
     let now = node.clock.wall_ms();
     // Until now it spoke the plain protocol, if it was known at all.
     let lanpost = before.filter(|peer| !peer.stamp.is_empty());
-    let seen = |heartbeat, read_at, moved: bool, doubted| Peer {
+    let seen = |heartbeat: Option<Heartbeat>, read_at, moved: bool, doubted| Peer {
         heartbeat,
         stamp: stamp(meta),
         len: meta.len,
@@ -213,7 +219,8 @@ fn look_at(
         changed_at: lanpost.and_then(|peer| if moved { Some(now) } else { peer.changed_at }),
         read_at,
         doubted,
-        name: name.clone(),
+        // How it is spelled is for itself to say: mail goes where that says.
+        name: before.map_or(&name, |peer| &peer.name).clone(),
     };
     let believed = before.filter(|peer| {
         let fresh = (0..BELIEVED).contains(&(now - peer.read_at));
@@ -238,7 +245,10 @@ fn look_at(
         )));
     };
     match judge(share, node, &name, &beat, proof, kept.as_ref())? {
-        Belief::Full => Ok(Some(seen(Some(beat), now, true, false))),
+        Belief::Full => {
+            let name = if proof == Proof::Unsigned { name.clone() } else { beat.instance.clone() };
+            Ok(Some(Peer { name, ..seen(Some(beat), now, true, false) }))
+        }
         Belief::None => Ok(before.map(|peer| seen(kept, peer.read_at, false, true))),
     }
 }

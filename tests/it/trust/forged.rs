@@ -168,6 +168,35 @@ fn a_forged_heartbeat_is_not_believed() {
     }
 }
 
+/// On a share that tells upper from lower case, `status/B.json` is another file than that of b.
+#[test]
+fn a_file_beside_a_heartbeat_gives_nobody_another_mailbox() {
+    for content in ["garbage", "unsigned", "copied", "unsigned and alone"] {
+        let mut pair = acquainted();
+        let other = layout::status(&name("B"));
+        for n in 0..10 {
+            let mut beat = heartbeat(&pair, "b");
+            beat.beat += n;
+            let bytes = match content {
+                "garbage" => vec![b'x'; 10 + n as usize],
+                "copied" => pair.share.read(&layout::status(&name("b")), 0, 1 << 20).unwrap().unwrap(),
+                _ => beat.to_bytes(),
+            };
+            pair.share.replace(&other, &bytes).unwrap();
+            if content.ends_with("alone") {
+                pair.share.remove(&layout::status(&name("b"))).unwrap();
+            }
+            pair.a.run(Duration::from_secs(20));
+            assert_eq!(pair.a.node().db.peer("b").unwrap().unwrap().name, name("b"), "{content}");
+            pair.b.run(Duration::from_secs(20));
+        }
+        let sent = pair.a.send("b", &["where it belongs".into()]);
+        pair.settle();
+        assert_eq!(pair.a.state_of(&sent[0]), State::Delivered, "{content}");
+        assert_eq!(pair.share.stat(&layout::mailbox(&name("B"))).unwrap(), None, "{content}");
+    }
+}
+
 /// What it says of us would be how we treat mail to ourselves.
 #[test]
 fn a_forged_heartbeat_of_our_own_is_not_believed() {
