@@ -53,13 +53,14 @@ impl LaneWriter {
     ) -> Result<LaneWriter> {
         let path = |segment| layout::lane(to, &LaneFile { from: from.clone(), lease, segment });
         let fresh_enough = at.size < roll.size && now.saturating_sub(at.opened) < roll.age;
-        if at.segment > 0 && fresh_enough {
-            if let Some(file) = open(share, &path(at.segment))? {
-                if file.len() == at.size {
-                    return Ok(LaneWriter { file, position: at });
-                }
-                refuse_foreign(share, &path(at.segment), at.size, wrote)?;
+        if at.segment > 0
+            && fresh_enough
+            && let Some(file) = open(share, &path(at.segment))?
+        {
+            if file.len() == at.size {
+                return Ok(LaneWriter { file, position: at });
             }
+            refuse_foreign(share, &path(at.segment), at.size, wrote)?;
         }
         // A number that already holds something is what a crash left; its lines are known or will be written again.
         let mut segment = at.segment + 1;
