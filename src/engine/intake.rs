@@ -249,6 +249,11 @@ impl Work<'_> {
             let named = self.named(&value);
             let arrival = self.opened(value).and_then(|(value, sealed)| {
                 let envelope = Envelope::from_value(value).map_err(|reject| reject.to_string());
+                // A receipt is never sealed.
+                let envelope = envelope.and_then(|envelope| match sealed && envelope.kind == RECEIPT {
+                    true => Err("it is a receipt".to_owned()),
+                    false => Ok(envelope),
+                });
                 let arrival = envelope.and_then(|mut envelope| {
                     envelope.sealed = sealed.then(String::new);
                     self.arrival(envelope, verdict, canonical, (line, at))

@@ -325,6 +325,7 @@ fn sealed_nonsense_is_refused_and_its_words_are_not_repeated() {
         with("n1", json!({"content": "x", "in_reply_to": "the launch code/"})),
         with("n2", json!({"content": "x", "type": "trust-report"})),
         with("n3", json!({"content": "x", "seq": 1})),
+        with("n4", json!({"content": {"items": []}, "type": "receipt"})),
         b"the launch code".to_vec(),
         vec![0xff; 40],
     ];

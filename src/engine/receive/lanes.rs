@@ -25,6 +25,7 @@ const TAKEN: usize = 100;
 
 /// The lanes of one sender: each lease, with its segments and their lengths.
 type Lanes = Vec<(u64, Vec<(u64, u64)>)>;
+type BySender = BTreeMap<Name, BTreeMap<u64, Vec<(u64, u64)>>>;
 
 impl Mailbox {
     /// Looks at the lanes: those that grew, or with `force` all.
@@ -48,10 +49,11 @@ impl Mailbox {
             let error = Error::new(Kind::Io, "read", path, "it is not a regular file");
             self.problems.push(error.next("move it away"));
         }
-        let mut senders: BTreeMap<Name, BTreeMap<u64, Vec<(u64, u64)>>> = BTreeMap::new();
+        let mut senders = BySender::new();
         for (LaneFile { from, lease, segment }, len) in files {
             senders.entry(from).or_default().entry(lease).or_default().push((segment, len));
         }
+        drop_lookalikes(node, &mut senders)?;
         let senders = senders.into_iter().map(|(from, lanes)| (from, lanes.into_iter().collect()));
         for (index, (from, lanes)) in self.in_turn(node, senders.collect())?.into_iter().enumerate() {
             if index <= ACQUAINTED {
@@ -236,6 +238,25 @@ impl Mailbox {
         let left = self.cursor(node, &left_key(lane, segment))?;
         Ok(left.unwrap_or(Cursor { segment, ..Cursor::default() }))
     }
+}
+
+/// Leaves one of the lanes whose names differ in upper and lower case alone, which a share that tells these apart has room
+/// for: that which is spelled as its sender is. All of them would be read with one cursor.
+fn drop_lookalikes(node: &Node, senders: &mut BySender) -> Result<()> {
+    let mut spellings: BTreeMap<(String, u64), Vec<Name>> = BTreeMap::new();
+    for (from, lanes) in senders.iter() {
+        for lease in lanes.keys() {
+            spellings.entry((from.fold(), *lease)).or_default().push(from.clone());
+        }
+    }
+    for ((fold, lease), names) in spellings.into_iter().filter(|(_, names)| names.len() > 1) {
+        let spelled = node.db.peer(&fold)?.map(|peer| peer.name);
+        let kept = spelled.filter(|name| names.contains(name)).unwrap_or_else(|| names[0].clone());
+        for name in names.iter().filter(|name| **name != kept) {
+            senders.get_mut(name).map(|lanes| lanes.remove(&lease));
+        }
+    }
+    Ok(())
 }
 
 /// After which segment of a lane there are such as were never seen.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use lanpost::engine::ops;
 use lanpost::model::heartbeat::Activity;
-use lanpost::model::layout;
+use lanpost::model::layout::{self, LaneFile};
 use lanpost::model::presence::Presence;
 use lanpost::model::state::State;
 use serde_json::json;
 
 use super::*;
+use crate::common::pair::texts;
 
 /// Every way to say something in `a`'s name, and what it is refused for.
 #[test]
@@ -195,6 +196,24 @@ fn a_file_beside_a_heartbeat_gives_nobody_another_mailbox() {
         assert_eq!(pair.a.state_of(&sent[0]), State::Delivered, "{content}");
         assert_eq!(pair.share.stat(&layout::mailbox(&name("B"))).unwrap(), None, "{content}");
     }
+}
+
+/// Both would be read with one cursor, each as what the other was replaced by.
+#[test]
+fn a_lane_beside_a_lane_is_not_read() {
+    let mut pair = acquainted();
+    pair.a.send("b", &texts("before", 2));
+    pair.settle();
+    let lane = pair.lanes("a", "b").pop().unwrap();
+    let other = layout::lane(&name("b"), &LaneFile { from: name("A"), ..lane });
+    pair.share.replace(&other, &b"{\"content\":1}\n".repeat(50)).unwrap();
+    pair.run(Duration::from_secs(300));
+    pair.a.send("b", &texts("after", 2));
+    pair.settle();
+    assert_eq!(pair.b.texts()[1..], [texts("before", 2), texts("after", 2)].concat());
+    let status = pair.b.status();
+    assert!(status.refused.is_empty() && status.quarantined == 0, "{status:?}");
+    assert!(status.incidents.is_empty(), "{:?}", status.incidents);
 }
 
 /// What it says of us would be how we treat mail to ourselves.
