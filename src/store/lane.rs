@@ -136,12 +136,18 @@ mod tests {
 
     const ROLL: Roll = Roll { size: 10, age: 1_000 };
 
-    #[test]
-    fn a_writer_goes_on_only_where_it_stopped() {
+    /// A share with the mailbox of the second name, and no lane in it.
+    fn mailbox() -> (MemoryShare, Name, Name) {
         let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
         let share = MemoryShare::new();
         share.make_folder(&layout::messages()).unwrap();
         share.make_folder(&layout::mailbox(&to)).unwrap();
+        (share, from, to)
+    }
+
+    #[test]
+    fn a_writer_goes_on_only_where_it_stopped() {
+        let (share, from, to) = mailbox();
         let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &|_| Ok(true)).unwrap();
         let at = open(Position::default()).append(b"{}\n").unwrap();
         assert_eq!(at, Position { segment: 1, size: 3, opened: 0 });
@@ -155,10 +161,7 @@ mod tests {
 
     #[test]
     fn a_folder_in_the_way_is_stepped_over() {
-        let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
-        let share = MemoryShare::new();
-        share.make_folder(&layout::messages()).unwrap();
-        share.make_folder(&layout::mailbox(&to)).unwrap();
+        let (share, from, to) = mailbox();
         let path = |segment| layout::lane(&to, &LaneFile { from: from.clone(), lease: 1, segment });
         let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &|_| Ok(true));
         share.make_folder(&path(1)).unwrap();
@@ -176,10 +179,7 @@ mod tests {
 
     #[test]
     fn a_lane_with_lines_that_are_not_ours_is_not_gone_on_with() {
-        let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
-        let share = MemoryShare::new();
-        share.make_folder(&layout::messages()).unwrap();
-        share.make_folder(&layout::mailbox(&to)).unwrap();
+        let (share, from, to) = mailbox();
         let open = |at, ids: &'static [&str]| {
             LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &move |id| Ok(ids.contains(&id)))
         };

@@ -72,8 +72,8 @@ fn held_mail_is_listed_apart_and_released() {
     assert!(lab.run(&["read", "h"]).exits(2).err.contains("lanpost release"));
     assert!(lab.run(&["read", "h", "--peek"]).exits(0).out.contains("verified"));
     assert!(lab.run(&["reply", "h", "yes", "--ack"]).exits(2).err.contains("lanpost release"));
-    assert_eq!(office.json(&["inbox"]), json!([]), "refused before anything was sent");
     lab.run(&["release", "h"]).exits(0);
     lab.run(&["release", "h"]).exits(2);
     assert_eq!(lab.json(&["inbox"])[0]["content"], "hold me");
+    assert_eq!(office.json(&["inbox"]), json!([]), "the answer was refused before it was stored");
 }
