@@ -20,7 +20,7 @@ use crate::model::layout::{self, MessagesEntry};
 use crate::model::name::Name;
 use crate::model::sign::{Key, Signer};
 use crate::model::trust::{Cause, Meeting};
-use crate::store::db::{Peer, Refusal};
+use crate::store::db::{Peer, Quarantined, Refusal};
 use crate::store::{key, share_clock};
 use crate::sys::process;
 use crate::sys::share::{Meta, Share};
@@ -244,7 +244,7 @@ fn look_at(
             bound,
         )));
     };
-    match judge(share, node, &name, &beat, proof, kept.as_ref())? {
+    match judge(share, node, &name, (&beat, &bytes), proof, kept.as_ref())? {
         Belief::Full => {
             let name = if proof == Proof::Unsigned { name.clone() } else { beat.instance.clone() };
             Ok(Some(Peer { name, ..seen(Some(beat), now, true, false) }))
@@ -264,7 +264,7 @@ fn judge(
     share: &dyn Share,
     node: &mut Node,
     name: &Name,
-    beat: &Heartbeat,
+    (beat, bytes): (&Heartbeat, &[u8]),
     proof: Proof,
     kept: Option<&Heartbeat>,
 ) -> Result<Belief> {
@@ -313,7 +313,9 @@ fn judge(
         },
     };
     let source = layout::status(name).to_string();
-    node.db.refuse(&Refusal { peer: fold, cause, source }, now)?;
+    // Its next one takes the place of this.
+    let aside = Quarantined::new(&source, 0, bytes, cause.reason().to_owned(), None);
+    node.db.refuse(&Refusal { peer: fold, cause, source }, &[aside], node.config.limits.quarantine.0, now)?;
     Ok(Belief::None)
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Db;
 use super::audit::log;
 use super::message::{NewMessage, Way, rfc3339};
+use super::quarantine::{Quarantined, set_aside};
 use super::retention;
 use crate::error::Result;
 use crate::model::envelope::{Envelope, Priority, VERSION};
@@ -68,8 +69,12 @@ impl Db {
     }
 
     /// Notes something that was refused outside a mailbox: a heartbeat.
-    pub fn refuse(&mut self, refusal: &Refusal, now: i64) -> Result<()> {
-        self.write("note what was refused in", |tx| refuse(tx, refusal, now))
+    /// What it was is set aside as long as there is `room` for its bytes.
+    pub fn refuse(&mut self, refusal: &Refusal, what: &[Quarantined], room: u64, now: i64) -> Result<()> {
+        self.write("note what was refused in", |tx| {
+            set_aside(tx, what, room, now)?;
+            refuse(tx, refusal, now)
+        })
     }
 }
 
@@ -158,7 +163,7 @@ mod tests {
             }
             for _ in 0..2 {
                 let refusal = Refusal { peer: name.fold(), cause: Cause::Forged, source: "x".into() };
-                db.refuse(&refusal, n).unwrap();
+                db.refuse(&refusal, &[], 0, n).unwrap();
             }
         }
         let refused = db.refusals().unwrap();

@@ -163,6 +163,11 @@ fn a_forged_heartbeat_is_not_believed() {
         let peer = pair.a.node().db.peer("b").unwrap().unwrap().heartbeat.unwrap();
         assert_ne!(peer.max_message, 10);
         assert_eq!(told(&pair.a), ["heartbeat b"], "by {by}");
+        let aside = pair.a.node().db.quarantine(999).unwrap();
+        assert!(
+            aside.iter().any(|kept| kept.source == "status/b.json" && kept.raw.starts_with(b"{")),
+            "by {by}"
+        );
         pair.b.faults.away(None);
         pair.run(Duration::from_secs(60));
         assert_eq!(presence(&pair.a, "b"), Presence::Online);
