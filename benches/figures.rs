@@ -2,8 +2,8 @@
 //!
 //! Prints a Markdown table. Each figure stands beside its physical limit: the same work done raw, in the same folder,
 //! by as many writers, just as durable, measured in the same run before and after it; medians of a few repetitions.
-//! After `--`: `latency`, `throughput`, `operations`, `idle`, `backlog`, `signatures` run one part each; `--quick` runs everything
-//! small, in seconds, to see that it works: its figures say little. The folder is `TMPDIR`'s.
+//! After `--`: `latency`, `direct`, `throughput`, `operations`, `idle`, `backlog`, `signatures` run one part each;
+//! `--quick` runs everything small, in seconds, to see that it works: its figures say little. The folder is `TMPDIR`'s.
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures time and makes files")]
 
@@ -11,6 +11,8 @@
 mod backlog;
 #[path = "../tests/it/common/counting.rs"]
 mod counting;
+#[path = "figures/direct.rs"]
+mod direct;
 #[path = "figures/idle.rs"]
 mod idle;
 #[path = "figures/latency.rs"]
@@ -40,8 +42,9 @@ use table::Table;
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 type Part = fn(quick: bool, table: &mut Table) -> Outcome<()>;
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("latency", latency::run),
+    ("direct", direct::run),
     ("throughput", throughput::run),
     ("operations", operations::run),
     ("idle", idle::run),

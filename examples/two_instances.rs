@@ -33,7 +33,14 @@ fn main() -> Result<()> {
 
     // Listing changes nothing; reading, replying and acknowledging do, and the sender gets to know.
     ops::read(lab.node_mut(), mail.id.as_str())?;
-    ops::reply(lab.node_mut(), mail.id.as_str(), "Green since noon.".into(), None, false)?;
+    ops::reply(
+        lab.node_mut(),
+        mail.id.as_str(),
+        "Green since noon.".into(),
+        None,
+        ops::Author::Program,
+        false,
+    )?;
     ops::ack(lab.node_mut(), &[mail.id.to_string()], None)?;
     step_both(&mut office, &mut lab)?;
 

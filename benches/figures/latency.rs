@@ -1,5 +1,6 @@
 //! (a) From just before the sender's commit to the moment the wake command runs at the recipient: real daemons of this
-//! binary, with and without notifications. The window that batches wakes is zero here: what is timed is the way.
+//! binary, with and without notifications. The window that batches wakes is zero here, the same words wake each time, and as
+//! often as they come: what is timed is the way.
 //! A ratio is to the better of both measurements of the limit: what was possible before the run was possible in it.
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::{Outcome, peers};
 
 /// Pauses between messages: never the same, so that nothing falls into step with the looks.
 #[derive(Clone, Copy)]
-struct Gaps(Duration, Duration);
+pub struct Gaps(Duration, Duration);
 
 impl Gaps {
     fn pause(self, n: usize) {
@@ -27,7 +28,8 @@ impl Gaps {
     }
 }
 
-const TALK: Gaps = Gaps(Duration::from_millis(60), Duration::from_millis(260));
+/// As in a conversation.
+pub const TALK: Gaps = Gaps(Duration::from_millis(60), Duration::from_millis(260));
 /// Long enough for polling to have slowed down all the way.
 const QUIET: Gaps = Gaps(Duration::from_secs(7), Duration::from_secs(11));
 
@@ -110,7 +112,7 @@ fn limits(stage: &Stage, bell: &Bell, samples: usize) -> Outcome<Limits> {
 /// Wakes with notifications, and the way into the inbox without the new process.
 fn notified(bell: &Bell, samples: usize) -> Outcome<(Vec<Duration>, Vec<Duration>)> {
     let stage = Stage::new()?;
-    let (mut office, lab) = pair(&stage, bell, true)?;
+    let (mut office, lab) = pair(&stage, bell, true, "")?;
     // A third instance, whose lane this bench writes itself. Its mail wakes, too: that is waited for each time.
     let share: Arc<dyn Share> = stage.share();
     let (from, to) = (name("pc"), name("lab"));
@@ -137,22 +139,28 @@ fn notified(bell: &Bell, samples: usize) -> Outcome<(Vec<Duration>, Vec<Duration
 /// Wakes without notifications: in a conversation, and after silence.
 fn polled(bell: &Bell, talk: usize, quiet: usize) -> Outcome<(Vec<Duration>, Vec<Duration>)> {
     let stage = Stage::new()?;
-    let (mut office, lab) = pair(&stage, bell, false)?;
+    let (mut office, lab) = pair(&stage, bell, false, "")?;
     let _daemons = (stage.daemon("office")?, stage.daemon("lab")?);
     let talking = wakes(&mut office, &lab, bell, talk, TALK)?;
     Ok((talking, wakes(&mut office, &lab, bell, quiet, QUIET)?))
 }
 
-/// Two instances; lab's agent is the probe that rings `bell`.
-fn pair(stage: &Stage, bell: &Bell, notify: bool) -> Outcome<(Node, Node)> {
-    let look = format!("[look]\nnotify = {notify}\n");
+/// Two instances with `more` in both configs; lab's agent is the probe that rings `bell`.
+pub fn pair(stage: &Stage, bell: &Bell, notify: bool, more: &str) -> Outcome<(Node, Node)> {
+    let look = format!("[look]\nnotify = {notify}\n{more}");
     let command = serde_json::to_string(&bell.command()?)?;
-    let wake = format!("[wake]\nwindow = \"0s\"\ncommand = {command}\n");
+    let wake = format!("[wake]\nwindow = \"0s\"\ndedupe = \"0s\"\nbudget = 1000\ncommand = {command}\n");
     Ok((stage.join("office", &look)?, stage.join("lab", &(look.clone() + &wake))?))
 }
 
 /// Sends messages one after the other and times each until its wake command runs.
-fn wakes(office: &mut Node, lab: &Node, bell: &Bell, samples: usize, gaps: Gaps) -> Outcome<Vec<Duration>> {
+pub fn wakes(
+    office: &mut Node,
+    lab: &Node,
+    bell: &Bell,
+    samples: usize,
+    gaps: Gaps,
+) -> Outcome<Vec<Duration>> {
     until("office's knowing lab", Duration::from_millis(5), || {
         Ok(office.db.peer("lab")?.is_some_and(|peer| peer.heartbeat.is_some()))
     })?;
@@ -178,15 +186,17 @@ fn woken(lab: &Node, peer: &str, id: &MessageId) -> Outcome<()> {
     })
 }
 
-fn seconds(times: &[Duration]) -> f64 {
+/// The middle one, in seconds.
+pub fn seconds(times: &[Duration]) -> f64 {
     percentile(times, 0.5).as_secs_f64()
 }
 
 /// A limit measured before and after.
-fn twice(what: &str, before: &[Duration], after: &[Duration]) -> String {
+pub fn twice(what: &str, before: &[Duration], after: &[Duration]) -> String {
     format!("{what}: {}; after: {}", both(before), both(after))
 }
 
-fn both(times: &[Duration]) -> String {
+/// The middle one, and what almost all keep within.
+pub fn both(times: &[Duration]) -> String {
     format!("{} / {}", ms(seconds(times)), ms(percentile(times, 0.99).as_secs_f64()))
 }

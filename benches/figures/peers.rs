@@ -30,6 +30,7 @@ pub fn beat(share: &dyn Share, peer: &Name, beat: u64) -> Outcome<()> {
         succeeds: vec![],
         seal: None,
         host: "pc".into(),
+        direct: None,
         max_message: 1 << 20,
         rest: serde_json::Map::new(),
     };
@@ -56,6 +57,7 @@ pub fn line(from: &Name, to: &Name, id: &MessageId, seq: u64, content: &str) -> 
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        hops: None,
         sealed: None,
         rest: serde_json::Map::new(),
     };

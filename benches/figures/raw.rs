@@ -53,8 +53,13 @@ impl Bell {
 
     /// Waits for one ring.
     pub fn wait(&self) -> Outcome<()> {
-        self.0.recv(&mut [0]).map_err(|error| format!("no wake came: {error}"))?;
-        Ok(())
+        loop {
+            match self.0.recv(&mut [0]) {
+                // A machine that was frozen for a moment ends the call so.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                heard => return Ok(heard.map(drop).map_err(|error| format!("no wake came: {error}"))?),
+            }
+        }
     }
 }
 

@@ -30,6 +30,7 @@ fn envelope(n: usize) -> Envelope {
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        hops: None,
         sealed: None,
         rest: Map::new(),
     }

@@ -1,8 +1,10 @@
-//! `lanpost run`: the daemon. Three threads at work, and a shell around them that never blocks.
+//! `lanpost run`: the daemon. Five threads at work, and a shell around them that never blocks.
 //!
 //! - The engine's thread moves mail. It blocks on the share and may hang with it.
 //! - The waker's thread decides about wakes and about commands of peers, from the local store alone: both go on while
 //!   the share hangs.
+//! - The courier's thread hands mail to peers' daemons, and speaks to their gateways; the reception's takes theirs in. Both
+//!   do so from the local store alone, too.
 //! - The watchdog's thread notices that the engine hangs, and says so in the log and in `status`. It alone tells the
 //!   service manager that the daemon lives: as long as the engine does its work, or is known to wait for the share.
 //!
@@ -12,24 +14,31 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::adapt::a2a::A2a;
+use crate::adapt::direct::client::Client;
 use crate::adapt::exec::Programs;
 use crate::adapt::service::Keeper;
 use crate::adapt::signals;
-use crate::adapt::wake::command::WakeCommand;
+use crate::adapt::wake::Adapter;
 use crate::adapt::watch::{Places, Seen};
+use crate::app::direct::{self, Call};
+use crate::app::door;
 use crate::app::log::{Log, MENDED};
-use crate::app::pulse::Pulse;
 use crate::app::share;
 use crate::app::shell::{Nudge, Said, Shell};
 use crate::app::signal::{Hearer, Signal, queue};
+use crate::engine::courier::Courier;
+use crate::engine::envoy::Envoy;
 use crate::engine::exec::{ExecResult, Runner};
 use crate::engine::login::Asks;
 use crate::engine::node::Node;
+use crate::engine::pulse::Pulse;
+use crate::engine::reception::Reception;
 use crate::engine::stall::{self, Change, Watchdog};
 use crate::engine::wake::{WakeResult, Waker};
 use crate::engine::{Action, Engine, Hints, Role};
@@ -63,25 +72,24 @@ pub fn run(config: Config, config_path: &Path, keeper: Keeper) -> Result<()> {
 }
 
 /// Does the daemon's work, in a state folder that is this process's own.
-fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
+fn work(mut node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let clock = node.clock.clone();
     let keeper = log.keeper().clone();
-    let another = || Node::open(node.config.clone(), clock.clone());
+    let (config, of) = (node.config.clone(), clock.clone());
+    let another = || Node::open(config.clone(), of.clone());
+    let (peers, reception) =
+        ((Courier::new(another()?)?, Envoy::new(another()?)?), Reception::new(another()?)?);
     let (waker, runner, mut watchman) = (Waker::new(another()?)?, Runner::new(another()?)?, another()?);
     let watchdog = Watchdog::new(&mut watchman)?;
     let places = Places {
         // Where it is, is looked up each time that the watcher is set up.
         share: node.config.look.notify.then(|| node.config.share.path.clone()),
-        state: Some(node.config.state.clone()),
+        // Without it commands are heard when the threads look by themselves.
+        bell: node.hang_bell().inspect_err(|error| log.problem(&error.to_string())).ok(),
         instance: Some(node.instance().clone()),
     };
     let root = node.root()?;
-    let wake = WakeCommand {
-        argv: node.config.wake.command.clone(),
-        timeout: node.config.wake.timeout,
-        instance: node.instance().to_string(),
-        config: config_path.to_owned(),
-    };
+    let wake = Adapter::new(&node.config, config_path, clock.clone());
     let programs = Programs { instance: node.instance().to_string(), config: config_path.to_owned() };
     let hello = format!(
         "lanpost {} runs instance {} on {}",
@@ -97,13 +105,28 @@ fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
     // Before the engine says that we live: from then on a stop has to end with the last heartbeat.
     let stop = runtime.block_on(async { listen(&keeper) })?;
-    let engine = Engine::new(Arc::new(share), node, Role::Daemon)?;
+    let (to_courier, for_courier) = channel();
+    let (to_reception, for_reception) = sync_channel(direct::WAITING);
+    // Before the first heartbeat, which says where.
+    let door = door::listen(&mut node, &runtime, (&to_reception, &to_courier), log)?;
+    let engine = Engine::new(Arc::new(share), node, Role::Daemon)?.beside(peers.0.pulse());
     log.milestone(&hello);
 
     let (to_engine, for_engine) = queue();
     let (to_waker, for_waker) = channel();
     let (to_shell, for_shell) = tokio::sync::mpsc::unbounded_channel();
-    let (nudge, said, noted) = (to_waker.clone(), to_shell.clone(), log.clone());
+    let (said, noted, tell, nudge) = (to_shell.clone(), log.clone(), to_engine.clone(), to_waker.clone());
+    spawn("courier", &to_shell, move || {
+        direct::see_to_peers(peers, &for_courier, &said, (&tell, &nudge), &noted)
+    })?;
+    let (noted, call, nudge) = (log.clone(), to_courier.clone(), to_waker.clone());
+    spawn("reception", &to_shell, move || {
+        direct::take_in(reception, &for_reception, (&call, &nudge), &noted)
+    })?;
+    if let Some(door) = door {
+        door.serve(&runtime, &to_courier, log);
+    }
+    let (nudge, said, noted) = ((to_waker.clone(), to_courier.clone()), to_shell.clone(), log.clone());
     let pulse = Pulse::new(clock);
     let beat = pulse.clone();
     spawn("engine", &to_shell, move || move_mail(engine, &for_engine, &said, &nudge, &noted, &beat))?;
@@ -122,8 +145,13 @@ fn work(node: Node, config_path: &Path, log: &Log) -> Result<()> {
         programs: Arc::new(programs),
         to_engine,
         to_waker,
+        to_courier,
+        client: Client::default(),
+        a2a: A2a::default(),
     };
     let ended = runtime.block_on(shell.run(stop, for_shell));
+    // Until here: the reception is to be there, though nobody may knock.
+    drop(to_reception);
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
     ended
@@ -155,7 +183,7 @@ fn lock(node: &Node) -> Result<LocalLock> {
             return Ok(lock);
         }
         // A daemon that was killed is gone in a moment; any other stays.
-        if turn >= 50 && LocalLock::holder(state).is_some_and(|holder| holder.role == "daemon") {
+        if turn >= 50 && LocalLock::holder(state).is_some_and(|holder| holder.is_daemon()) {
             break;
         }
         pause(Duration::from_millis(20));
@@ -189,7 +217,7 @@ fn move_mail(
     mut engine: Engine,
     signals: &Hearer,
     shell: &UnboundedSender<Said>,
-    waker: &Sender<Nudge>,
+    (waker, courier): &(Sender<Nudge>, Sender<Call>),
     log: &Log,
     pulse: &Pulse,
 ) -> Result<()> {
@@ -209,6 +237,8 @@ fn move_mail(
                         Action::Rearm => drop(shell.send(Said::Rearm)),
                     }
                 }
+                // What it took in may be owed a receipt, which goes directly.
+                let _ = courier.send(Call::Look);
                 hints = Hints::default();
                 step.rest
             }
@@ -258,7 +288,7 @@ fn see_to_work(
     let mut stopping = false;
     loop {
         let wakes = match stopping {
-            true => waker.note(&woken).map(|()| None),
+            true => waker.stop(&woken).map(|()| None),
             false => waker.step(&woken).map(Some),
         };
         let wakes = wakes.map(|step| {

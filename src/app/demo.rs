@@ -109,7 +109,14 @@ pub fn agent(config: Config, input: &mut dyn Read) -> Result<()> {
     for message in mail {
         ops::read(&mut node, &message.id)?;
         let text = message.content.as_str().unwrap_or_default();
-        ops::reply(&mut node, &message.id, format!("pong: {text}").into(), None, false)?;
+        ops::reply(
+            &mut node,
+            &message.id,
+            format!("pong: {text}").into(),
+            None,
+            ops::Author::Program,
+            false,
+        )?;
         ops::ack(&mut node, &[message.id], None)?;
     }
     Ok(())

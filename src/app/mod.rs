@@ -3,14 +3,17 @@
 //! Architecture invariant: a command parses, calls one operation of the engine, prints; the rules are below.
 //! Architecture invariant: standard output carries answers alone; notes, errors and logs go to standard error.
 
+mod addresses;
 pub mod cli;
 pub mod daemon;
 pub mod demo;
+mod direct;
+mod door;
 pub mod locate;
 pub mod log;
+pub mod openclaw;
 pub mod pass;
 pub mod print;
-mod pulse;
 pub mod share;
 mod shell;
 mod signal;

@@ -82,7 +82,7 @@ fn lock(node: &Node, role: &str, deadline: Duration) -> Result<Option<LocalLock>
             return Ok(Some(lock));
         }
         let holder = LocalLock::holder(state);
-        if holder.as_ref().is_some_and(|holder| holder.role == "daemon") {
+        if holder.as_ref().is_some_and(|holder| holder.is_daemon()) {
             return Ok(None);
         }
         if node.clock.now() >= deadline {

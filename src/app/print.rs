@@ -1,8 +1,7 @@
 //! Text for people: what a message says, made safe and fit for a terminal; and JSON that is safe to print as well.
 //!
 //! Architecture invariant: nothing that came from a share reaches a terminal but through [`visible`], [`line`] or
-//! [`json`]. They show controls (C0 but tab and newline, DEL, C1), and what reorders or breaks lines unseen, as escapes:
-//! a message can neither recolour, clear nor script a terminal, nor show its words in another order than they have.
+//! [`json`]; `model/visible` says what they show as escapes.
 //! Everything here is a function of its arguments; widths are in columns, of which a CJK character takes two.
 
 use std::borrow::Cow;
@@ -14,35 +13,8 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::name::{self, Address};
-
-/// Whether a terminal would act on a character instead of showing it. Tab and newline are the caller's matter.
-fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{206A}'..='\u{206F}' | '\u{FFF9}'..='\u{FFFB}')
-        // Spaces of no width: two names or words could look the same. (Joiners stay: scripts and emoji need them.)
-        || matches!(c, '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}')
-        || matches!(c, '\u{200B}' | '\u{2060}'..='\u{2065}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}')
-        // Tags spell out text that nobody sees and a language model reads (and the flags of three countries).
-        || matches!(c, '\u{E0000}'..='\u{E007F}')
-}
-
-/// Text of several lines: tabs and newlines stay, `\r\n` is a newline, everything else that acts is escaped.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| acts(c) && !matches!(c, '\n' | '\t')) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(escape(&text.replace("\r\n", "\n"), |c| acts(c) && !matches!(c, '\n' | '\t')))
-}
-
-/// Text that must stay in one line: a tab is a blank, a newline is escaped like the rest.
-pub fn line(text: &str) -> Cow<'_, str> {
-    if text.chars().any(acts) {
-        Cow::Owned(escape(&text.replace('\t', " "), acts))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
+use crate::model::visible::judged;
+pub use crate::model::visible::{line, visible};
 
 /// Who a message says it is from, in one line. What is no address is put in quotes: nobody is to take it for one.
 pub fn sender(from: &str) -> Cow<'_, str> {
@@ -52,14 +24,6 @@ pub fn sender(from: &str) -> Cow<'_, str> {
     }
 }
 
-fn escape(text: &str, which: impl Fn(char) -> bool) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if which(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
-    }
-    out
-}
-
 /// One line of JSON, in which whatever acts on a terminal is escaped as `\uXXXX`.
 ///
 /// # Errors
@@ -67,13 +31,13 @@ fn escape(text: &str, which: impl Fn(char) -> bool) -> String {
 pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     let plain = serde_json::to_string(value)
         .map_err(|error| Error::new(Kind::Corrupt, "print the answer as JSON", "", error))?;
-    if !plain.chars().any(acts) {
+    if !judged(&plain).any(|(_, acts)| acts) {
         return Ok(plain);
     }
     // Outside strings JSON is ASCII without controls, so what acts stands in a string, where an escape may stand.
     let mut out = String::with_capacity(plain.len() + 16);
-    for c in plain.chars() {
-        match acts(c) {
+    for (c, acts) in judged(&plain) {
+        match acts {
             true => out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
             false => out.push(c),
         }
@@ -162,25 +126,6 @@ pub fn local_time(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_acts_on_a_terminal_is_shown_instead() {
-        let cases = [
-            ("\u{1b}[31mred\u{1b}[0m", "\\u{1b}[31mred\\u{1b}[0m"),
-            ("\u{7}\u{8}\0\u{7f}", "\\u{7}\\u{8}\\u{0}\\u{7f}"),
-            ("\u{9b}2J\u{85}", "\\u{9b}2J\\u{85}"),
-            ("a\u{202e}b\u{2066}c\u{200f}d\u{61c}", "a\\u{202e}b\\u{2066}c\\u{200f}d\\u{61c}"),
-            ("a\u{e0041}b", "a\\u{e0041}b"),
-            ("of\u{200b}fi\u{2060}ce\u{feff}\u{115f}", "of\\u{200b}fi\\u{2060}ce\\u{feff}\\u{115f}"),
-            ("one\r\n\ttwo\n", "one\n\ttwo\n"),
-            ("over\rwritten", "over\\u{d}written"),
-            ("你好，é👩‍🔬", "你好，é👩‍🔬"),
-        ];
-        for (text, shown) in cases {
-            assert_eq!(visible(text), shown);
-        }
-        assert_eq!(line("a\nb\tc"), "a\\u{a}b c");
-    }
 
     #[test]
     fn json_escapes_the_same_and_means_the_same() {

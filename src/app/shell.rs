@@ -12,13 +12,18 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::adapt::a2a::A2a;
+use crate::adapt::direct::client::Client;
 use crate::adapt::exec::Programs;
-use crate::adapt::wake::command::WakeCommand;
+use crate::adapt::wake::Adapter;
 use crate::adapt::watch::{Places, Seen, Watch};
+use crate::app::direct::Call;
 use crate::app::log::Log;
 use crate::app::share::Reached;
 use crate::app::signal::{Signal, Teller};
 use crate::engine::Mounted;
+use crate::engine::courier::{Post, Probe};
+use crate::engine::envoy::EnvoyOrder;
 use crate::engine::exec::{ExecOrder, ExecResult};
 use crate::engine::wake::{WakeOrder, WakeResult};
 use crate::error::{Error, Kind, Result};
@@ -52,6 +57,12 @@ pub enum Said {
     Wake(WakeOrder),
     /// Run a program for a peer.
     Run(Box<ExecOrder>),
+    /// Hand lines to a peer's daemon.
+    Post(Post),
+    /// Ask whether it is there.
+    Probe(Probe),
+    /// Ask a peer's gateway.
+    Ask(Box<EnvoyOrder>),
     /// Set the watcher up anew: it missed something.
     Rearm,
     /// A thread ended, so.
@@ -69,13 +80,19 @@ pub struct Shell {
     /// What is watched.
     pub places: Places,
     /// How agents are woken.
-    pub wake: Arc<WakeCommand>,
+    pub wake: Arc<Adapter>,
     /// How programs are run for peers.
     pub programs: Arc<Programs>,
     /// The way to the engine's thread.
     pub to_engine: Teller,
     /// The way to the waker's thread.
     pub to_waker: Sender<Nudge>,
+    /// The way to the courier's thread.
+    pub to_courier: Sender<Call>,
+    /// How lines are handed over.
+    pub client: Client,
+    /// How gateways are asked.
+    pub a2a: A2a,
 }
 
 impl Shell {
@@ -112,7 +129,7 @@ impl Shell {
                     return self.stop(reason, threads).await;
                 }
                 Some(Ok(result)) = wakes.join_next(), if !wakes.is_empty() => {
-                    self.log.info(&format!("wake {}: {}", result.wake, result.detail));
+                    self.log.info(&format!("wake {}: {}", result.wake, result.in_full()));
                     let _ = self.to_waker.send(Nudge::Woken(result));
                 }
                 Some(Ok(result)) = programs.join_next(), if !programs.is_empty() => {
@@ -146,6 +163,18 @@ impl Shell {
                         let run = self.programs.clone();
                         programs.spawn(async move { run.run(*order).await });
                     }
+                    Some(Said::Post(post)) => {
+                        let (client, to_courier) = (self.client.clone(), self.to_courier.clone());
+                        tokio::spawn(async move { drop(to_courier.send(Call::Ended(client.post(post).await))) });
+                    }
+                    Some(Said::Probe(probe)) => {
+                        let (client, to_courier) = (self.client.clone(), self.to_courier.clone());
+                        tokio::spawn(async move { drop(to_courier.send(Call::Ended(client.probe(probe).await))) });
+                    }
+                    Some(Said::Ask(order)) => {
+                        let (a2a, to_courier) = (self.a2a.clone(), self.to_courier.clone());
+                        tokio::spawn(async move { drop(to_courier.send(Call::Heard(a2a.ask(*order).await))) });
+                    }
                     Some(Said::Rearm) if arming => again = true,
                     Some(Said::Rearm) => {
                         self.arm(watch.take(), &armed);
@@ -163,8 +192,9 @@ impl Shell {
         self.log.keeper().stopping(reason);
         self.log.milestone(&format!("stopping: {reason}"));
         let _ = self.to_waker.send(Nudge::Stop);
+        let _ = self.to_courier.send(Call::Stop);
         self.to_engine.tell(Signal::Stop(reason));
-        let mut waits_for = vec!["engine", "waker"];
+        let mut waits_for = vec!["engine", "waker", "courier"];
         let last = tokio::time::timeout(GRACE, async {
             while !waits_for.is_empty() {
                 let Some(said) = threads.recv().await else { return };
@@ -190,6 +220,7 @@ impl Shell {
         let (root, mut places, reached) = (self.root.clone(), self.places.clone(), self.reached.clone());
         let (log, armed) = (self.log.clone(), armed.clone());
         let (to_engine, to_waker) = (self.to_engine.clone(), self.to_waker.clone());
+        let to_courier = self.to_courier.clone();
         let unarmed = armed.clone();
         let body = move || {
             drop(old);
@@ -222,6 +253,8 @@ impl Shell {
             let ring = to_engine.clone();
             let hint = move |seen| {
                 if seen == Seen::Local {
+                    // Who waits for it first: to be handed over, to wake for, and what goes by the share.
+                    let _ = to_courier.send(Call::Look);
                     let _ = to_waker.send(Nudge::Look);
                 }
                 to_engine.tell(Signal::Seen(seen));

@@ -11,9 +11,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::engine::gate;
+use crate::engine::listening::{self, Listening};
 use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::Result;
+use crate::model::direct::Announcement;
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::{self, Activity, Heartbeat, Proof};
 use crate::model::layout::{self, MessagesEntry};
@@ -36,6 +38,14 @@ const ANNOUNCED: &str = "announced";
 /// Whether others can know by now that we have this key. Nothing is signed with it before.
 pub fn is_announced(node: &Node, key: Key) -> Result<bool> {
     Ok(node.db.meta(ANNOUNCED)?.is_some_and(|announced| announced == key.to_string()))
+}
+
+/// Where our daemon listens, as it is announced.
+fn announcement(node: &Node) -> Result<Option<Announcement>> {
+    Ok(match listening::load(&node.db)? {
+        Listening::At(announced) => Some(announced),
+        Listening::Nowhere | Listening::Not(_) => None,
+    })
 }
 
 /// Writes our heartbeat. Cost: 1 replace.
@@ -62,6 +72,7 @@ pub fn write(
         key: signer.key().to_string(),
         succeeds: key::past(&node.config.state)?,
         seal: ops::own_seal_key(node)?,
+        direct: if state == Activity::Online { announcement(node)? } else { None },
         host: process::host_name(),
         max_message: node.config.limits.message.0,
         rest: serde_json::Map::new(),
@@ -115,10 +126,7 @@ pub fn look_again(share: &dyn Share, node: &mut Node, fold: &str) -> Result<bool
 /// for everybody: that a heartbeat changed between two looks, an hour apart, says little of when.
 pub fn their_time(share: &dyn Share, node: &mut Node, fold: &str, exactly: bool) -> Result<Option<i64>> {
     let now = node.clock.wall_ms();
-    let reckoned = |peer: &Peer| {
-        let written = chrono::DateTime::parse_from_rfc3339(&peer.heartbeat.as_ref()?.timestamp).ok()?;
-        Some((written.timestamp_millis(), now.saturating_sub(peer.read_at).max(0)))
-    };
+    let reckoned = |peer: &Peer| reckoned(peer, now);
     let Some(peer) = node.db.peer(fold)?.filter(|peer| peer.heartbeat.is_some()) else { return Ok(None) };
     let beats = |interval: u64| i64::try_from(interval).unwrap_or(i64::MAX).saturating_mul(2_000);
     let interval = peer.heartbeat.as_ref().map_or(0, |beat| beat.interval);
@@ -131,6 +139,18 @@ pub fn their_time(share: &dyn Share, node: &mut Node, fold: &str, exactly: bool)
     let lay = i64::try_from(lay).unwrap_or(i64::MAX);
     let peer = node.db.peer(fold)?;
     Ok(peer.as_ref().and_then(reckoned).map(|(written, since)| written.saturating_add(since.max(lay))))
+}
+
+/// The time by the clock of a peer, at least: what its heartbeat said when we read it, and what has passed since.
+pub fn their_least_time(node: &Node, fold: &str) -> Result<Option<i64>> {
+    let reckoned = |peer: Peer| reckoned(&peer, node.clock.wall_ms());
+    Ok(node.db.peer(fold)?.and_then(reckoned).map(|(written, since)| written.saturating_add(since)))
+}
+
+/// The time in a peer's heartbeat, and how long ago we read it.
+fn reckoned(peer: &Peer, now: i64) -> Option<(i64, i64)> {
+    let written = chrono::DateTime::parse_from_rfc3339(&peer.heartbeat.as_ref()?.timestamp).ok()?;
+    Some((written.timestamp_millis(), now.saturating_sub(peer.read_at).max(0)))
 }
 
 /// Looks who is on the share: everybody who is known, and others as long as there is room for them. Returns how many

@@ -5,48 +5,40 @@
 //! that failed ends the segment; the same batch goes into the next one. A peer whose mailbox gives trouble holds up
 //! nobody else. Lines are signed as they are written, and again when they are written again.
 
+mod open_slot;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::Map;
+use open_slot::SLOT_BATCH;
 
+use crate::engine::courier::STUCK;
 use crate::engine::gate;
+use crate::engine::hint::Role;
 use crate::engine::node::Node;
+use crate::engine::pulse::Pulse;
+use crate::engine::slip::Slips;
 use crate::engine::tenure::Tenure;
 use crate::error::{Error, Kind, Result};
-use crate::model::envelope::{self, Envelope, Priority, RECEIPT, format_time};
 use crate::model::layout;
-use crate::model::lockfile;
-use crate::model::name::{Address, Name};
+use crate::model::name::Name;
 use crate::model::presence::Presence;
-use crate::model::receipt::{Item, Receipt};
 use crate::model::retry;
-use crate::model::seal::{self, SealKey};
+use crate::model::route::Route;
 use crate::model::sign::Signer;
-use crate::model::state::State;
-use crate::store::db::{NewMessage, Outgoing, Peer, Way};
+use crate::store::db::Peer;
 use crate::store::lane::{LaneWriter, Roll};
-use crate::store::slot::{self, Appended, Lock};
-use crate::sys::process;
-use crate::sys::seal as crypt;
+use crate::store::slot::Lock;
 use crate::sys::share::Share;
 
 /// Messages and bytes in one batch: large enough to hide a round trip, small enough to be one write.
 const BATCH: (usize, usize) = (500, 1 << 20);
 /// Batches for one peer in one step, so that other peers and incoming mail get their turn.
 const TURNS: usize = 8;
-/// Lines in one visit to an open slot.
-const SLOT_BATCH: usize = 100;
 /// How long a peer must have been online before its silence means that mail was lost.
 const SETTLED_IN: Duration = Duration::from_secs(60);
 /// Lanes kept open at once.
 const OPEN: usize = 64;
-/// A busy lockfile is tried again after this.
-const LOCKED: Duration = Duration::from_millis(200);
-/// A lockfile that stands still for this long is told of.
-const TOLD_AFTER: Duration = Duration::from_secs(20);
-/// After a lockfile was broken: longer than whoever judged it at the same time takes to remove it.
-const BROKEN: Duration = Duration::from_secs(2);
 /// Pauses after a peer's mailbox gave trouble.
 const TROUBLE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -60,11 +52,11 @@ pub struct Outbox {
     broken: Vec<String>,
     /// Whether the store was asked for a lockfile that an earlier run left.
     released: bool,
+    /// Whether the courier comes round, if there is one.
+    courier: Option<Pulse>,
+    /// When to look whether it did, if mail was left to it.
+    left_until: Option<Duration>,
 }
-
-/// Whose open slot we may hold the lockfile of; empty when none. Written before the lock is taken, so that a lock
-/// that could not be removed, or that a crash left, is removed as soon as the share lets us.
-const LOCK: &str = "lockfile";
 
 #[derive(Default)]
 struct Held {
@@ -88,6 +80,11 @@ pub struct Round {
 }
 
 impl Outbox {
+    /// There is a courier.
+    pub fn beside(&mut self, courier: Pulse) {
+        self.courier = Some(courier);
+    }
+
     /// Forgets open files: the share was away, they may belong to what was mounted before.
     pub fn reset(&mut self) {
         self.writers.clear();
@@ -100,7 +97,7 @@ impl Outbox {
 
     /// When the next peer that was held may be tried again.
     pub fn due(&self) -> Option<Duration> {
-        self.held.values().map(|held| held.until).min()
+        self.held.values().map(|held| held.until).chain(self.left_until).min()
     }
 
     /// Has mail written again that a peer did not acknowledge in time. Only for one that has been online for a while:
@@ -131,6 +128,7 @@ impl Outbox {
         node: &mut Node,
         tenure: &mut Tenure,
         signer: &Signer,
+        role: Role,
         now: Duration,
     ) -> Result<Round> {
         let mut round = Round::default();
@@ -140,7 +138,19 @@ impl Outbox {
             }
             round.problems.push(error);
         }
-        let waiting = node.db.waiting_peers()?;
+        let mut waiting = node.db.waiting_peers()?;
+        let courier = role != Role::Pass
+            && self.courier.as_ref().is_none_or(|courier| courier.is_alive(false, Duration::ZERO, STUCK));
+        self.left_until = None;
+        for at in (0..waiting.len()).rev() {
+            match way(node, &waiting[at], courier)? {
+                Way::Share => continue,
+                Way::Courier => self.left_until = Some(now + STUCK),
+                Way::Elsewhere => {}
+            }
+            waiting.swap_remove(at);
+        }
+        waiting.sort_unstable();
         self.held.retain(|peer, _| waiting.contains(peer));
         for peer in waiting {
             if self.held.get(&peer).is_some_and(|held| held.until > now) {
@@ -223,30 +233,8 @@ impl Outbox {
         for _ in 0..TURNS {
             let Some(lease) = tenure.number() else { return Ok(false) };
             let wall = node.clock.wall_ms();
-            let (us, clock) = (node.instance().clone(), node.clock.clone());
-            let key = node.db.seal_key(fold)?;
-            let mut wrap = |mut receipt: Receipt| {
-                let id = clock.message_id();
-                receipt.items.iter_mut().for_each(|item| seal_reason(item, &us, key.as_ref()));
-                let envelope = Envelope {
-                    v: Some(envelope::VERSION),
-                    id: Some(id.clone()),
-                    from: us.to_string(),
-                    to: Some(Address::from(to.clone())),
-                    timestamp: Some(format_time(clock.wall())),
-                    kind: RECEIPT.into(),
-                    content: receipt.to_content(),
-                    seq: None,
-                    thread: None,
-                    in_reply_to: None,
-                    priority: Priority::Normal,
-                    expires: None,
-                    sealed: None,
-                    rest: Map::new(),
-                };
-                let (peer, state) = (fold.to_owned(), State::Queued);
-                NewMessage { way: Way::Out, peer, id, envelope, state, outcome: None }
-            };
+            let slips = Slips::new(node, to)?;
+            let mut wrap = |receipt| slips.wrap(receipt);
             let batch = node.db.prepare(fold, lease, (BATCH.0, BATCH.1, max), wall, &mut wrap)?;
             if batch.is_empty() {
                 self.held.remove(fold);
@@ -262,8 +250,11 @@ impl Outbox {
                 batch.iter().flat_map(|outgoing| outgoing.envelope.to_signed_line(lease, signer)).collect();
             let position = writer.append(&lines)?;
             self.keep(fold, writer);
-            let route = format!("to the lane under lease {lease}");
-            node.db.sent(fold, &batch, Some(position), &route, node.clock.wall_ms())?;
+            let wall = node.clock.wall_ms();
+            let detour = node.db.route(fold)?.and_then(|route| route.detour(wall));
+            let detour = detour.map(|why| format!(" ({why})")).unwrap_or_default();
+            let route = format!("to the lane under lease {lease}{detour}");
+            node.db.sent(fold, &batch, Some(position), &route, wall)?;
             // The bell only shortens a wait: the mail is there without it.
             share.touch(&layout::bell(to))?;
             if batch.len() < BATCH.0 && node.db.waiting_peers()?.iter().all(|peer| peer != fold) {
@@ -319,95 +310,24 @@ impl Outbox {
         }
         self.writers.insert(fold.to_owned(), writer);
     }
-
-    /// Removes the lockfile that an append of ours may have left. Cost: none, unless there was one.
-    fn release(&mut self, share: &dyn Share, node: &mut Node) -> Result<()> {
-        if self.released {
-            return Ok(());
-        }
-        if let Some(to) = node.db.meta(LOCK)?.and_then(|to| Name::parse(&to).ok()) {
-            let holder = node.db.meta("holder")?.unwrap_or_default();
-            gate::look(share, node)?;
-            slot::release(share, &to, (&holder, &process::host_name()))?;
-            node.db.set_meta(LOCK, "")?;
-        }
-        self.released = true;
-        Ok(())
-    }
-
-    fn send_slot(
-        &mut self,
-        share: &dyn Share,
-        node: &mut Node,
-        (to, fold): (&Name, &str),
-        batch: &[Outgoing],
-        signer: &Signer,
-        now: Duration,
-    ) -> Result<bool> {
-        let lines: Vec<u8> =
-            batch.iter().flat_map(|outgoing| outgoing.envelope.to_signed_plain_line(signer)).collect();
-        let holder = node.db.meta("holder")?.unwrap_or_default();
-        let attempt = node.clock.message_id();
-        let host = process::host_name();
-        let note = lockfile::note(&holder, &host, process::id(), attempt.as_str());
-        gate::look(share, node)?;
-        let slot = layout::open_slot(to);
-        let len = share.stat(&slot)?.map_or(0, |meta| meta.len);
-        if len >= node.config.keep.spool_bytes.0 {
-            let error = Error::new(Kind::Full, "append to", slot, format!("it is {len} bytes long already"));
-            return Err(error.next(
-                "have it emptied or removed by whoever reads it, or raise `spool_bytes` in the config's table `keep`",
-            ));
-        }
-        node.db.set_meta(LOCK, to.as_str())?;
-        self.released = false;
-        let (appended, unlocked) = slot::append(share, to, &lines, &note)?;
-        if unlocked {
-            node.db.set_meta(LOCK, "")?;
-            self.released = true;
-        }
-        let held = self.held.entry(fold.to_owned()).or_default();
-        match appended {
-            Appended::Written => {
-                self.held.remove(fold);
-                node.db.sent(fold, batch, None, "to the open slot", node.clock.wall_ms())?;
-                return Ok(batch.len() == SLOT_BATCH);
-            }
-            Appended::Locked(lock) => {
-                let since =
-                    held.lock.take().filter(|(seen, _)| *seen == lock).map_or(now, |(_, since)| since);
-                let still = now.saturating_sub(since);
-                if slot::is_left_behind(share, (node.instance(), to), (&holder, &host), &lock, still)? {
-                    slot::break_lock(share, to, &lock)?;
-                    held.until = now + BROKEN;
-                    let lock = layout::open_slot_lock(to);
-                    self.broken
-                        .push(format!("{lock} was left behind by something that died; it was removed"));
-                } else {
-                    held.lock = Some((lock, since));
-                    held.until = now + LOCKED;
-                    if still >= TOLD_AFTER {
-                        let cause = "its lockfile is held, and stands still";
-                        let error = Error::new(Kind::Busy, "append to", layout::open_slot(to), cause);
-                        return Err(error.next(
-                            "it is broken 60 s after lanpost left it, 5 min after another tool did; if you know \
-                             that nobody holds it, remove it",
-                        ));
-                    }
-                }
-            }
-            Appended::Overwritten => held.until = now + TROUBLE.0,
-        }
-        Ok(false)
-    }
 }
 
-/// What is said of a sealed message is sealed, too, or not said.
-fn seal_reason(item: &mut Item, us: &Name, key: Option<&SealKey>) {
-    let Some(reason) = item.reason.take_if(|_| item.private) else { return };
-    let inner = seal::inner_reason(us.as_str(), item.id.as_str(), &reason);
-    let mut encrypted = vec![];
-    if key.is_some_and(|key| crypt::seal(key, &mut inner.as_slice(), &mut encrypted).is_ok()) {
-        item.sealed = Some(seal::to_text(&encrypted));
+/// Who sends what waits for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// We do.
+    Share,
+    /// The courier, or we if it is stuck.
+    Courier,
+    /// Others alone: it is not to be written on the share.
+    Elsewhere,
+}
+
+/// Who sends what waits for a peer; `courier`: there is one, and it comes round. None runs beside a pass.
+fn way(node: &Node, fold: &str, courier: bool) -> Result<Way> {
+    if !node.shares(fold)? {
+        return Ok(Way::Elsewhere);
     }
+    let direct = courier && node.db.route(fold)?.is_some_and(|route| route.via != Route::Share);
+    Ok(if direct { Way::Courier } else { Way::Share })
 }

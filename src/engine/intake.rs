@@ -4,30 +4,22 @@
 //! shows a file's size before its data): it is waited for, and only when it stood [`Still`] for long enough, on
 //! our clock, it is taken as it is: in the open slot as a hand-written line without a newline, else set aside. Nothing that can't be parsed stops what comes after it.
 //!
-//! Who wrote a line is judged before anything in it is believed ([`Keys::judge`]). What is refused there goes to quarantine
-//! and has no other effect: it counts for no number of its lane, and its writer is told nothing, for that may be somebody
-//! who wants a message of the true sender to be reported as failed. What is sealed is opened after that; if it can't be, its
-//! sender is told.
+//! Whose an object in a line is, and whether it may stand there, is said by [`object`].
+
+mod object;
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
-use crate::model::envelope::{self, Envelope, RECEIPT};
-use crate::model::id::MessageId;
-use crate::model::name::{Address, Name};
-use crate::model::report::REPORT;
+use crate::model::envelope::{Envelope, RECEIPT};
+use crate::model::json;
+use crate::model::name::Name;
 use crate::model::text::{self, Damage, Encoding, Line, Scan};
-use crate::model::trust::{Cause, Keys, Policy, TRUST_REPORT, Verdict};
-use crate::model::{json, seal, sign};
+use crate::model::trust::{Cause, Keys, Verdict};
 use crate::store::db::{Arrival, Cursor, Intake, Quarantined, Refusal, Refused, Via};
 
 /// What the objects that stand in one line may take: each keeps the bytes of the whole line. Writers that forget their
 /// newlines leave a few of them; a line of a million would fill any memory.
 const GLUED: usize = 8 << 20;
-
-/// Sealed reasons that are opened of one receipt, which is what one has at most.
-const REASONS: usize = 500;
 
 /// How long the unfinished end of a file has stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,6 +148,9 @@ impl Work<'_> {
     /// Takes complete lines; returns how far, which is less than all if one has a hole that may still be filled.
     fn lines(&mut self, scan: &Scan, base: usize) -> usize {
         for line in &scan.lines {
+            if self.is_condemned() {
+                break;
+            }
             if matches!(line.text, Err(Damage::Nul)) && self.reading.still < Still::Damaged {
                 return line.at;
             }
@@ -209,6 +204,15 @@ impl Work<'_> {
         done
     }
 
+    /// Whether what was handed over is refused as a whole already: then nothing more of it is worth a look, and above all
+    /// not the cost of its signatures.
+    fn is_condemned(&self) -> bool {
+        let Via::Direct { .. } = self.reading.via else { return false };
+        self.refusals.iter().any(|refusal| refusal.cause != Cause::Sealed)
+            || self.arrivals.last().is_some_and(|arrival| arrival.verdict != Verdict::Verified)
+            || self.quarantined.len() != self.refused.len()
+    }
+
     fn line(&mut self, line: &Line, base: usize) {
         let at = base + line.at;
         let encoding = Some(line.encoding.name().to_owned());
@@ -231,12 +235,15 @@ impl Work<'_> {
         }
         let mut bad = None;
         for value in values {
+            if self.is_condemned() {
+                break;
+            }
             let canonical = if alone { text.trim().to_owned() } else { value.to_string() };
             let verdict = match self.verdict(&value) {
                 Ok(verdict) => verdict,
                 Err((peer, cause)) => {
-                    let reason = match (&self.reading.via, cause) {
-                        (Via::Lane { peer: lane, .. }, Cause::ForeignLane) => {
+                    let reason = match (self.reading.via.lane(), cause) {
+                        (Some((lane, _)), Cause::ForeignLane) => {
                             format!("in the lane of {lane}, but from {peer}, who signs")
                         }
                         _ => cause.reason().to_owned(),
@@ -274,145 +281,6 @@ impl Work<'_> {
         if let Some(reason) = bad {
             self.aside(line.raw, at, reason, encoding);
         }
-    }
-
-    /// Who wrote an object, as far as its sender has keys. Where it stands counts, too: what is signed for another
-    /// mailbox, lane or slot was copied here.
-    fn verdict(&mut self, value: &Value) -> Result<Verdict, (String, Cause)> {
-        let Value::Object(object) = value else { return Ok(Verdict::Unverified) };
-        let text = |field: &str| object.get(field).and_then(Value::as_str);
-        let claimed =
-            text("from").and_then(|from| from.parse::<Address>().ok()).map(|from| from.instance.fold());
-        let keys_of = self.reading.keys;
-        let (peer, here) = match &self.reading.via {
-            Via::Lane { peer, lease } => (peer.clone(), Some(*lease)),
-            Via::Slot => match claimed.clone() {
-                Some(peer) => (peer, None),
-                None => return Ok(Verdict::Unverified),
-            },
-        };
-        // In the lane of another one: a name that signs is not spoken for there.
-        if let Some(claimed) = claimed.filter(|claimed| *claimed != peer && keys_of(claimed).is_bound()) {
-            return Err((claimed, Cause::ForeignLane));
-        }
-        let verdict = keys_of(&peer).judge(object);
-        self.doubtful |= match verdict {
-            Ok(Verdict::Verified) | Err(Cause::Unsigned | Cause::RevokedKey) => false,
-            Ok(Verdict::Unverified) => here.is_some() && sign::is_signed(object),
-            Err(_) => true,
-        };
-        let to = text("to").and_then(|to| to.parse::<Address>().ok());
-        let to_us = to.as_ref().is_some_and(|to| to.instance.same_as(self.reading.us));
-        if here.is_none() && verdict == Err(Cause::Unsigned) && to.is_some() && !to_us {
-            // Written into the wrong slot, and not said to us.
-            return Ok(Verdict::Unverified);
-        }
-        let verdict = verdict.map_err(|cause| (peer.clone(), cause))?;
-        let lease = object.get(envelope::LEASE).map(Value::as_u64);
-        let lane = here.map(Some);
-        let numbered = object.contains_key("seq") == here.is_some();
-        if verdict == Verdict::Verified && !(to_us && lease == lane && numbered) {
-            return Err((peer, Cause::Copied));
-        }
-        Ok(verdict)
-    }
-
-    /// A message as it is to be read, and whether it was sealed. Its verdict is known by now: nothing is opened that its
-    /// sender did not sign.
-    fn opened(&mut self, value: Value) -> Result<(Value, bool), String> {
-        let outer = match value {
-            Value::Object(object) if seal::is_sealed(&object) => object,
-            other => return Ok((other, false)),
-        };
-        let Via::Lane { peer, .. } = &self.reading.via else {
-            return Err("sealed, but in an open slot, where mail is plain".into());
-        };
-        let opened = match seal::from_object(&outer) {
-            Some(bytes) => (self.reading.open)(&bytes).and_then(|inner| seal::unite(outer, &inner)),
-            None => Err("what is sealed is no base64".into()),
-        };
-        opened.map(|value| (value, true)).map_err(|why| {
-            let source = self.reading.source.to_owned();
-            self.refusals.push(Refusal { peer: peer.clone(), cause: Cause::Sealed, source });
-            format!("sealed, and {why}")
-        })
-    }
-
-    /// Opens the reasons of a receipt about sealed mail.
-    fn open_reasons(&self, receipt: &mut Envelope) {
-        let from = receipt.from.as_str();
-        let items = receipt.content.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten();
-        let sealed = items.filter_map(Value::as_object_mut).filter(|item| item.contains_key(seal::FIELD));
-        for item in sealed.take(REASONS) {
-            let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
-            let opened = seal::from_object(item).and_then(|bytes| (self.reading.open)(&bytes).ok());
-            let reason = opened.and_then(|inner| seal::reason(&inner, from, id));
-            let reason =
-                reason.unwrap_or_else(|| "its reason is sealed, and can't be opened here".to_owned());
-            item.insert("reason".to_owned(), reason.into());
-        }
-    }
-
-    /// The id and the number of a line in a lane, by which its writer can be told that it was refused.
-    fn named(&self, value: &Value) -> Option<(MessageId, u64)> {
-        let seq = value.get("seq")?.as_i64().filter(|seq| *seq > 0)?.unsigned_abs();
-        let id = value.get("id")?.as_str()?.parse().ok()?;
-        matches!(self.reading.via, Via::Lane { .. }).then_some((id, seq))
-    }
-
-    /// An envelope in its place: in the lane of whom it claims to be from, addressed to us.
-    fn arrival(
-        &self,
-        mut envelope: Envelope,
-        verdict: Verdict,
-        text: String,
-        (line, at): (&Line, usize),
-    ) -> Result<Arrival, String> {
-        let us = self.reading.us;
-        if [REPORT, TRUST_REPORT].contains(&envelope.kind.as_str()) {
-            return Err(format!("the type {:?} is lanpost's own, and never on a share", envelope.kind));
-        }
-        if verdict == Verdict::Verified {
-            // They have done their work.
-            envelope.rest.retain(|field, _| field != sign::FIELD && field != envelope::LEASE);
-        }
-        if let Some(to) = envelope.to.as_ref().filter(|to| !to.instance.same_as(us)) {
-            return Err(format!("addressed to {to}, not to {us}"));
-        }
-        let claimed = envelope.from.parse::<Address>().map(|from| from.instance.fold());
-        let (peer, written) = match &self.reading.via {
-            Via::Lane { peer, .. } => {
-                if claimed.as_ref() != Ok(peer) {
-                    return Err(format!("in the lane of {peer}, but from {:?}", envelope.from));
-                }
-                if envelope.id.is_none() || envelope.seq.is_none_or(|seq| seq == 0) {
-                    return Err("in a lane, but without \"id\" or \"seq\"".into());
-                }
-                if envelope.kind == RECEIPT && verdict == Verdict::Verified {
-                    self.open_reasons(&mut envelope);
-                }
-                (peer.clone(), None)
-            }
-            Via::Slot if envelope.kind == RECEIPT => {
-                return Err("a receipt, but not in its sender's lane".into());
-            }
-            Via::Slot => {
-                let peer = claimed.unwrap_or_else(|_| envelope.from.to_lowercase());
-                (peer, Some((line.encoding.name().to_owned(), line.raw.to_vec())))
-            }
-        };
-        Ok(Arrival {
-            envelope,
-            peer,
-            text,
-            at: self.cursor.offset + at as u64,
-            written,
-            verdict,
-            policy: Policy::Allow,
-            expired: false,
-            wake: false,
-            receipt: false,
-        })
     }
 
     fn aside(&mut self, raw: &[u8], at: usize, reason: String, encoding: Option<String>) {

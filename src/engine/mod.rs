@@ -9,19 +9,25 @@
 
 mod beat;
 pub mod condition;
+pub mod courier;
 mod deliver;
+pub mod envoy;
 pub mod exec;
 mod gate;
 mod hint;
 pub mod intake;
+pub mod listening;
 pub mod login;
 mod mend;
 mod muster;
 pub mod node;
 pub mod ops;
+pub mod pulse;
 mod quota;
 mod recall;
 mod receive;
+pub mod reception;
+mod slip;
 pub mod stall;
 mod step;
 mod sweep;

@@ -7,8 +7,10 @@ use crate::engine::condition;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
 use crate::model::name::Name;
+use crate::model::route::Route;
 use crate::store::db::Db;
 use crate::sys::clock::Clock;
+use crate::sys::flock::LocalLock;
 use crate::sys::root::Root;
 use crate::sys::{files, process};
 
@@ -69,6 +71,37 @@ impl Node {
         Ok(Root::new(&self.config.share.path).with_choice(choice.as_ref()))
     }
 
+    /// Whether mail for `peer` (folded) may be written on the share: the config allows it, and if its gateway is known, it
+    /// was seen there; in an open slot that we would make ourselves nobody looks.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn shares(&self, peer: &str) -> Result<bool> {
+        Ok(self.config.takes(peer, Route::Share) && !self.knows_by_gateway_alone(peer)?)
+    }
+
+    /// Whether `peer` (folded) was never seen on the share, but has a gateway.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn knows_by_gateway_alone(&self, peer: &str) -> Result<bool> {
+        Ok(self.config.gateway(peer).is_some() && self.db.peer(peer)?.is_none())
+    }
+
+    /// Whether a daemon of this instance runs. Without one, what only a daemon sees to is what a killed one left.
+    pub fn daemon_runs(&self) -> bool {
+        LocalLock::holder(&self.config.state).is_some_and(|holder| holder.is_daemon())
+    }
+
+    /// Makes the place where a daemon hears commands.
+    ///
+    /// # Errors
+    /// The folder can't be made.
+    pub fn hang_bell(&self) -> Result<PathBuf> {
+        let folder = bell_folder(&self.config);
+        files::make_folders(&folder).map(|()| folder)
+    }
+
     /// Tells a running daemon that there is something to do. It is a hint: a daemon that misses it looks by itself.
     pub fn ring(&self) {
         let _ = files::touch(&bell_path(&self.config));
@@ -127,7 +160,12 @@ pub fn store_path(config: &Config) -> PathBuf {
     config.state.join(files::STORE)
 }
 
+/// Where the local bell hangs, alone: whoever watches the folder hears it, and not each page that is written to the store.
+fn bell_folder(config: &Config) -> PathBuf {
+    config.state.join("doorbell")
+}
+
 /// The local bell: a command touches it after it stored something that a daemon should see at once.
-pub fn bell_path(config: &Config) -> PathBuf {
-    config.state.join("bell")
+fn bell_path(config: &Config) -> PathBuf {
+    bell_folder(config).join("bell")
 }

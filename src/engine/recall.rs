@@ -9,6 +9,7 @@
 //! | mail that came | the senders' lanes, since our cursors went back, too | it comes once more into this store, which does not have it |
 //! | what the agent did with it | the receipts in our lanes | it enters as `read`, `processed` or `failed`, and wakes nobody |
 //! | the lease, and numbers in our lanes | | a new lease, so that no number means two messages, and no old receipt a new message |
+//! | mail that came directly, to our daemon | its senders, whom we tell how far we have their lanes | they hand it over once more |
 //! | mail that waited in the spool and was not on the share | nobody | it is gone; `restore` keeps the former state aside |
 //!
 //! Until then no agent is woken and no command of a peer run; with a folder that was copied by hand, once the share has
@@ -33,15 +34,17 @@ use serde_json::Value;
 
 use crate::engine::beat;
 use crate::engine::node::Node;
+use crate::engine::slip::Slips;
 use crate::engine::tenure::Tenure;
 use crate::error::Result;
 use crate::model::envelope::{self, Envelope, RECEIPT};
 use crate::model::json;
 use crate::model::layout::{self, LaneFile, MessagesEntry, SharePath};
 use crate::model::name::{Address, Name};
+use crate::model::receipt::Receipt;
 use crate::model::sign;
 use crate::model::trust::{Keys, Pin, Standing, Verdict};
-use crate::store::db::{RECALL, Recalled};
+use crate::store::db::{NewMessage, RECALL, Recalled};
 use crate::sys::share::Share;
 
 /// Bytes that are read at once, at least.
@@ -147,9 +150,23 @@ impl Recall {
         if unread > 0 {
             what += &format!("; the lanes to {unread} peers could not be read");
         }
-        node.db.set_meta(RECALL, "")?;
+        let told = tell_senders(node)?;
+        node.db.end_recall(&told, node.clock.wall_ms())?;
         Ok(what)
     }
+}
+
+/// A receipt for each peer: how far its lanes were taken in, by this store. What came beyond that directly is on no share.
+fn tell_senders(node: &Node) -> Result<Vec<NewMessage>> {
+    let mut told = vec![];
+    for peer in node.db.peers()?.into_iter().filter(|peer| peer.heartbeat.is_some()) {
+        if peer.name.same_as(node.instance()) {
+            continue;
+        }
+        let restored = Some(node.db.lanes_in(&peer.name.fold())?);
+        told.push(Slips::new(node, &peer.name)?.wrap(Receipt { restored, ..Receipt::default() }));
+    }
+    Ok(told)
 }
 
 /// By what our own lines are known.

@@ -91,7 +91,7 @@ impl Found {
     fn add(&mut self, taken: Taken, via: &Via) {
         match via {
             Via::Slot => self.changed.slot = true,
-            Via::Lane { .. } => self.changed.mailbox = true,
+            _ => self.changed.mailbox = true,
         }
         self.taken.new += taken.new;
         self.taken.known += taken.known;
@@ -216,8 +216,8 @@ impl Mailbox {
         let max = CHUNK.max(limit * 2 + 1024);
         let us = node.instance().clone();
         let source = match &via {
-            Via::Slot => quota::SLOT.to_owned(),
             Via::Lane { peer, .. } => quota::source_of(node, peer)?,
+            _ => quota::SLOT.to_owned(),
         };
         let (mut restarted, mut asked) = (false, false);
         let mut turns = 0;
@@ -272,7 +272,7 @@ impl Mailbox {
                     open: &open,
                 };
                 let outcome = intake::read(&reading, &cursor, &bytes);
-                known.failed.take().map_or(Ok(outcome), Err)
+                known.done().map(|()| outcome)
             };
             let mut outcome = read(node)?;
             if let (true, Via::Lane { peer, .. }) = (outcome.doubtful && !asked, &via) {
@@ -285,7 +285,9 @@ impl Mailbox {
             let Outcome { intake, waiting, .. } = outcome;
             self.tails.note(lane, cursor.offset + (bytes.len() - waiting) as u64, waiting, now);
             let Some(mut intake) = intake else { break };
-            self.judge(share, node, &mut intake)?;
+            let mut time =
+                |node: &mut Node, peer: &str, exactly| beat::their_time(share, node, peer, exactly);
+            self.stranger |= judge(node, &mut intake, &mut time)?;
             let mail = intake.arrivals.iter().filter(|arrival| arrival.envelope.kind != RECEIPT).count();
             let read = usize::try_from(intake.cursor.offset.saturating_sub(cursor.offset)).unwrap_or(max);
             self.quotas.took(&source, mail + intake.quarantined.len(), read, now);
@@ -303,35 +305,6 @@ impl Mailbox {
         Ok(cursor)
     }
 
-    /// Decides, from what we know of the senders, what arrives too late, wakes the agent, and gets receipts.
-    fn judge(&mut self, share: &dyn Share, node: &mut Node, intake: &mut Intake) -> Result<()> {
-        let mut clocks: HashMap<String, Option<i64>> = HashMap::new();
-        let wakes = !node.config.wake.command.is_empty();
-        for arrival in &mut intake.arrivals {
-            let peer = node.db.peer(&arrival.peer)?;
-            let beat = peer.as_ref().and_then(|peer| Some((peer, peer.heartbeat.as_ref()?)));
-            self.stranger |= beat.is_none() && matches!(intake.via, Via::Lane { .. });
-            arrival.receipt =
-                matches!(intake.via, Via::Lane { .. }) || (beat.is_some() && arrival.envelope.id.is_some());
-            arrival.policy = node.config.policy(&arrival.peer, arrival.verdict);
-            arrival.wake = wakes && ![RECEIPT, EXEC, RESULT].contains(&arrival.envelope.kind.as_str());
-            let Some(expires) = arrival.envelope.expires else { continue };
-            // A command is not to run late, whatever that costs.
-            let exactly = arrival.envelope.kind == EXEC;
-            let theirs = match clocks.get(&arrival.peer).filter(|_| !exactly) {
-                Some(theirs) => *theirs,
-                None => {
-                    let theirs = beat::their_time(share, node, &arrival.peer, exactly)?;
-                    clocks.insert(arrival.peer.clone(), theirs);
-                    theirs
-                }
-            };
-            // Unknown is in time.
-            arrival.expired = theirs.is_some_and(|theirs| expires.timestamp_millis() <= theirs);
-        }
-        Ok(())
-    }
-
     fn cursor(&mut self, node: &Node, lane: &str) -> Result<Option<Cursor>> {
         if let Some(cursor) = self.cursors.get(lane) {
             return Ok(Some(cursor.clone()));
@@ -344,8 +317,42 @@ impl Mailbox {
     }
 }
 
+/// The time by a peer's clock, exactly or about; `None` if that is not known.
+pub type TheirTime<'a> = dyn FnMut(&mut Node, &str, bool) -> Result<Option<i64>> + 'a;
+
+/// Decides, from what we know of the senders, what arrives too late, wakes the agent, and gets receipts; returns whether a
+/// sender whom nobody knows wrote into a lane.
+pub fn judge(node: &mut Node, intake: &mut Intake, their_time: &mut TheirTime) -> Result<bool> {
+    let mut clocks: HashMap<String, Option<i64>> = HashMap::new();
+    let wakes = node.config.wake.is_on();
+    let in_lane = intake.via.lane().is_some();
+    let mut stranger = false;
+    for arrival in &mut intake.arrivals {
+        let peer = node.db.peer(&arrival.peer)?;
+        let beat = peer.as_ref().and_then(|peer| Some((peer, peer.heartbeat.as_ref()?)));
+        stranger |= beat.is_none() && in_lane;
+        arrival.receipt = in_lane || (beat.is_some() && arrival.envelope.id.is_some());
+        arrival.policy = node.config.policy(&arrival.peer, arrival.verdict);
+        arrival.wake = wakes && ![RECEIPT, EXEC, RESULT].contains(&arrival.envelope.kind.as_str());
+        let Some(expires) = arrival.envelope.expires else { continue };
+        // A command is not to run late, whatever that costs.
+        let exactly = arrival.envelope.kind == EXEC;
+        let theirs = match clocks.get(&arrival.peer).filter(|_| !exactly) {
+            Some(theirs) => *theirs,
+            None => {
+                let theirs = their_time(node, &arrival.peer, exactly)?;
+                clocks.insert(arrival.peer.clone(), theirs);
+                theirs
+            }
+        };
+        // Unknown is in time.
+        arrival.expired = theirs.is_some_and(|theirs| expires.timestamp_millis() <= theirs);
+    }
+    Ok(stranger)
+}
+
 /// The keys of names as the store has them, each looked up once.
-struct Known<'a> {
+pub struct Known<'a> {
     db: &'a Db,
     now: i64,
     seen: RefCell<HashMap<String, Rc<Keys>>>,
@@ -353,11 +360,13 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn new(db: &Db, now: i64) -> Known<'_> {
+    /// None looked up yet.
+    pub fn new(db: &Db, now: i64) -> Known<'_> {
         Known { db, now, seen: RefCell::default(), failed: Cell::default() }
     }
 
-    fn keys(&self, name: &str) -> Rc<Keys> {
+    /// The keys of a name, by its fold; none if the store fails, which [`Known::done`] tells.
+    pub fn keys(&self, name: &str) -> Rc<Keys> {
         if let Some(keys) = self.seen.borrow().get(name) {
             return keys.clone();
         }
@@ -368,5 +377,13 @@ impl Known<'_> {
         let keys = Rc::new(keys);
         self.seen.borrow_mut().insert(name.to_owned(), keys.clone());
         keys
+    }
+
+    /// Whether all was looked up.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn done(&self) -> Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
     }
 }

@@ -21,6 +21,7 @@ use crate::engine::deliver::Outbox;
 use crate::engine::gate::{self, Gate, Verdict};
 use crate::engine::hint::{Action, Hints, Role, Step};
 use crate::engine::node::Node;
+use crate::engine::pulse::Pulse;
 use crate::engine::recall::Recall;
 use crate::engine::receive::Mailbox;
 use crate::engine::sweep::Sweep;
@@ -81,6 +82,10 @@ impl Engine {
     /// The local store's.
     pub fn new(share: Arc<dyn Share>, mut node: Node, role: Role) -> Result<Engine> {
         let signer = ops::own_key(&mut node)?;
+        if role == Role::Pass {
+            // No daemon runs, which alone speaks to gateways.
+            node.db.clear_gateways()?;
+        }
         let look = &node.config.look;
         let intervals = Intervals { busy: look.busy, idle: look.idle, rest: look.rest };
         let condition = Condition { missed_events: 0, lease_lost_to: None, ..condition::load(&node.db)? };
@@ -178,6 +183,13 @@ impl Engine {
             "{}" if self.node.db.meta(TAILS)?.is_none() => Ok(()),
             _ => self.node.db.set_meta(TAILS, &tails),
         }
+    }
+
+    /// The same beside a courier, which hands mail over as long as it comes round.
+    #[must_use]
+    pub fn beside(mut self, courier: Pulse) -> Engine {
+        self.outbox.beside(courier);
+        self
     }
 
     /// The last heartbeat, which says that the daemon stopped. Tries once.
@@ -292,7 +304,7 @@ impl Engine {
             // The agent, and what a peer asks to have run, first; receipts and mail go in the next step.
             step.actions.push(Action::Mail);
             let config = &self.node.config;
-            if !config.wake.command.is_empty() || !config.commands.is_empty() {
+            if config.wake.is_on() || !config.commands.is_empty() {
                 return Ok(true);
             }
         }
@@ -300,7 +312,8 @@ impl Engine {
             // Nobody could know by which key to verify what is sent.
             return Ok(false);
         }
-        let round = self.outbox.send(&*self.share, &mut self.node, &mut self.tenure, &self.signer, now)?;
+        let round =
+            self.outbox.send(&*self.share, &mut self.node, &mut self.tenure, &self.signer, self.role, now)?;
         step.incidents.extend(round.incidents);
         for problem in round.problems {
             self.sort::<()>(Err(problem), step)?;

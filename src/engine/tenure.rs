@@ -208,6 +208,12 @@ fn here(node: &Node) -> String {
     files::place(&store_path(&node.config))
 }
 
+/// The lease under which lines may be handed over without a look at the share: the last one that was taken here.
+pub fn last(node: &Node) -> Result<Option<u64>> {
+    let ours = node.db.meta(PLACE)?.is_some_and(|place| place == here(node));
+    Ok(stored(node)?.filter(|_| ours))
+}
+
 /// The last number that this state folder held.
 fn stored(node: &Node) -> Result<Option<u64>> {
     Ok(node.db.meta(NUMBER)?.and_then(|number| number.parse().ok()))

@@ -1,37 +1,71 @@
-//! When to wake the agent, and for what. The adapters that do it live in `adapt/wake`.
+//! Wakes: orders to the adapters in `adapt/wake`, and what follows from their results. When a wake may fire, and for what,
+//! is decided by the rules of `model/wake` ([`decide`]).
 //!
-//! - The first mail after a quiet spell wakes at once; what follows within the window is batched into the next wake.
-//! - Urgent mail passes the window.
 //! - One wake is in flight at a time; just before it fires, what was read meanwhile is dropped from it.
-//! - A temporary failure is retried with doubling, capped pauses; after the configured attempts, or a permanent
-//!   failure, the senders are told.
+//! - A wake is for the mail of one sender, if each has a session of its own with the agent: then failures, pauses and the
+//!   batch window are each sender's own, and one that is busy holds up nobody else.
+//! - A temporary failure is retried with doubling, capped pauses. Each message has the configured number of attempts, the
+//!   last ones with fewer and fewer others; after them, or a permanent failure, its sender is told.
+//! - A wake that was accepted is not one that was seen: as long as nobody reads the mail it is repeated, with growing
+//!   pauses; after the configured number of them the senders are told.
+//! - What was given up is due again when a later wake works, when a person says so, or when agents are woken in another way;
+//!   what failed for now also at each start, and after a long pause ([`slow`]). Nobody is told of it twice.
 //! - What is due lies in the store, so a restart takes an unfinished wake up again and never repeats a finished one.
+
+mod decide;
+mod hold;
+mod turn;
+mod way;
 
 use std::time::Duration;
 
 use crate::engine::node::Node;
 use crate::error::Result;
-use crate::model::config::WakeConfig;
-use crate::model::name::Address;
+use crate::model::envelope::format_time;
 use crate::model::retry;
-use crate::store::db::{Due, Ended, Message};
+use crate::model::wake::told::Mark;
+use crate::model::wake::{PATIENCE, slow};
+use crate::store::db::{Ended, Message, Retry};
+
+pub use decide::{Held, held};
+pub(super) use hold::{Hold, hold};
+
+use decide::{Decision, decide};
 
 /// The longest rest of a waker: mail that came in and was never announced is found by then.
 const IDLE: Duration = Duration::from_secs(5);
-/// How many messages that need no wake any more are marked at once.
-const LOOKED_AT: usize = 1_000;
 
 /// An order to wake an agent.
 #[derive(Clone, Debug)]
 pub struct WakeOrder {
-    /// Its number in the store; the result names it.
+    /// Its number in the store, from 1; the result names it. 0: a test, in no store.
     pub wake: i64,
     /// Which attempt in a row, from 1.
     pub attempt: u32,
+    /// The number of the first of them.
+    pub first: i64,
     /// The agent; empty for the instance itself.
     pub agent: String,
+    /// Whose mail it is, as wakes know senders; empty: anybody's.
+    pub sender: String,
     /// What it is woken for.
     pub messages: Vec<Message>,
+    /// What it is told: their contents, framed as foreign words, or how many there are.
+    pub text: String,
+    /// How much there is, in words that are ours alone.
+    pub note: String,
+}
+
+impl WakeOrder {
+    /// Whether there is no mail: it is tried out how agents are woken.
+    pub fn is_test(&self) -> bool {
+        self.wake == 0
+    }
+
+    /// Its mail as texts of ours name it.
+    pub fn marks(&self) -> Vec<Mark<'_>> {
+        self.messages.iter().map(Message::mark).collect()
+    }
 }
 
 /// How an adapter fared.
@@ -39,6 +73,8 @@ pub struct WakeOrder {
 pub enum Outcome {
     /// The agent has it.
     Done,
+    /// It is queued where the agent will find it; whether the agent looks, is not known.
+    Accepted,
     /// Try again later.
     Temporary,
     /// Trying again is of no use.
@@ -50,12 +86,26 @@ pub enum Outcome {
 pub struct WakeResult {
     /// The order's number.
     pub wake: i64,
-    /// The agent it was for.
-    pub agent: String,
     /// How it went.
     pub outcome: Outcome,
-    /// The same in words.
+    /// Whether the other side may have heard of it. What never got there started nobody, and costs no budget.
+    pub reached: bool,
+    /// The pause that the other side asked for before the next attempt.
+    pub retry_after: Option<Duration>,
+    /// The same in our words; the senders are told them when waking failed.
     pub detail: String,
+    /// What the other side said to it: for this PC's log, and for nobody else.
+    pub said: String,
+}
+
+impl WakeResult {
+    /// How it went and what the other side said, for this PC's log.
+    pub fn in_full(&self) -> String {
+        match self.said.as_str() {
+            "" => self.detail.clone(),
+            said => format!("{}; it said: {said}", self.detail),
+        }
+    }
 }
 
 /// The wakes of one instance, a step at a time. It works on the local store alone, through a node of its own, so that
@@ -80,7 +130,10 @@ impl Waker {
     /// # Errors
     /// The local store's.
     pub fn new(mut node: Node) -> Result<Waker> {
-        node.db.interrupt_wakes(node.clock.wall_ms())?;
+        // The agent may have been woken: it has the time to read that it has after a wake that was accepted.
+        node.db.interrupt_wakes(node.config.wake.again, node.clock.wall_ms())?;
+        way::remember(&mut node)?;
+        node.db.wake_slowly(true, slow(&node.config.wake), node.clock.wall_ms())?;
         Ok(Waker { node, in_flight: false })
     }
 
@@ -96,18 +149,36 @@ impl Waker {
         Ok(())
     }
 
+    /// Writes down how wakes went before the daemon ends, and that it cuts off the one in flight: it is due at the next
+    /// start. A server that was asked may have taken it, whatever we cut off: then it is as after a crash. After an error
+    /// it may be repeated.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn stop(&mut self, results: &[WakeResult]) -> Result<()> {
+        self.note(results)?;
+        let Node { db, config, clock, .. } = &mut self.node;
+        match config.wake.asks_a_server() {
+            true => db.interrupt_wakes(config.wake.again, clock.wall_ms()),
+            false => db.withdraw_wakes(clock.wall_ms()),
+        }
+    }
+
     /// One step; `results` are of the wakes that ended since the last one. After an error the same step may be repeated.
     ///
     /// # Errors
     /// The local store's.
     pub fn step(&mut self, results: &[WakeResult]) -> Result<WakeStep> {
         self.note(results)?;
-        if self.in_flight || self.node.config.wake.command.is_empty() || self.node.db.is_to_recall()? {
+        if self.in_flight || !self.node.config.wake.is_on() || self.node.db.is_to_recall()? {
             return Ok(WakeStep { order: None, rest: IDLE });
         }
         Ok(match decide(&mut self.node)? {
             Decision::Idle => WakeStep { order: None, rest: IDLE },
-            Decision::In(ms) => WakeStep { order: None, rest: Duration::from_millis(ms.unsigned_abs()) },
+            // No longer than when idle: the wall clock may be set.
+            Decision::In(ms) => {
+                WakeStep { order: None, rest: Duration::from_millis(ms.unsigned_abs()).min(IDLE) }
+            }
             Decision::Fire(order) => {
                 self.in_flight = true;
                 WakeStep { order: Some(order), rest: IDLE }
@@ -116,116 +187,25 @@ impl Waker {
     }
 }
 
-/// What is to be done about wakes now.
-#[derive(Debug)]
-enum Decision {
-    /// Nothing waits.
-    Idle,
-    /// Something waits; look again in so many milliseconds.
-    In(i64),
-    /// Start this one.
-    Fire(WakeOrder),
-}
-
-/// When a wake for `due` may fire: the milliseconds from `now` on, 0 for at once. Times are wall-clock milliseconds;
-/// one that lies in the future (the clock was set back) holds nothing up.
-fn pause(config: &WakeConfig, urgent: bool, last: Option<i64>, failures: (u32, i64), now: i64) -> i64 {
-    let left = |since: i64, pause: Duration| {
-        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-        if since > now { 0 } else { since.saturating_add(pause).saturating_sub(now).max(0) }
-    };
-    if failures.0 > 0 {
-        return left(failures.1, retry::backoff(config.retry, config.retry_max, failures.0));
-    }
-    match last {
-        Some(last) if !urgent => left(last, config.window),
-        _ => 0,
-    }
-}
-
-/// Decides about the next wake and, if it fires, writes it down before it does.
-fn decide(node: &mut Node) -> Result<Decision> {
-    let now = node.clock.wall_ms();
-    let answered = node.db.wake_messages(None, LOOKED_AT)?;
-    if !answered.is_empty() {
-        node.db.wake_not_needed(&answered, now)?;
-    }
-    let config = node.config.wake.clone();
-    let mut soonest = None;
-    for (agent, due) in agents(node.db.wakes_due()?) {
-        let urgent = due.iter().any(|due| due.urgent);
-        let failures = node.db.wake_failures(&agent)?;
-        let wait = pause(&config, urgent, node.db.last_wake(&agent)?, failures, now);
-        if wait > 0 {
-            soonest = Some(soonest.map_or(wait, |other: i64| other.min(wait)));
-            continue;
-        }
-        let recipients: Vec<String> = due.into_iter().map(|due| due.recipient).collect();
-        let messages = node.db.wake_messages(Some(&recipients), config.batch)?;
-        let attempt = failures.0 + 1;
-        let wake = node.db.begin_wake(&agent, &messages, attempt, now)?;
-        return Ok(Decision::Fire(WakeOrder { wake, attempt, agent, messages }));
-    }
-    Ok(soonest.map_or(Decision::Idle, Decision::In))
-}
-
 /// Writes down how a wake went.
 fn ended(node: &mut Node, result: &WakeResult) -> Result<()> {
-    let attempts = node.db.wake_failures(&result.agent)?.0 + 1;
+    let config = node.config.wake.clone();
+    let now = node.clock.wall_ms();
+    let attempts = node.db.attempt_of_wake(result.wake)?;
     let (ended, detail) = match result.outcome {
-        Outcome::Done => (Ended::Done, result.detail.clone()),
+        Outcome::Done if !config.until_read => (Ended::Done, result.detail.clone()),
+        Outcome::Done | Outcome::Accepted => (Ended::Accepted, result.detail.clone()),
         Outcome::Permanent => (Ended::Failed, result.detail.clone()),
-        Outcome::Temporary if attempts >= node.config.wake.attempts => {
-            (Ended::Failed, format!("{} (attempt {attempts}, the last one)", result.detail))
+        Outcome::Temporary => {
+            let asked = result.retry_after.and_then(|pause| i64::try_from(pause.as_millis()).ok());
+            let not_before = asked.map(|pause| now.saturating_add(pause.min(PATIENCE)));
+            let until = not_before.and_then(chrono::DateTime::from_timestamp_millis).map(format_time);
+            let asked = until.map(|until| format!(", none before {until}: the other side asked for it"));
+            let detail = format!("{} (attempt {attempts}{})", result.detail, asked.unwrap_or_default());
+            let again_at = now.saturating_add(slow(&config));
+            (Ended::Retry(Retry { not_before, attempts: config.attempts, again_at }), detail)
         }
-        Outcome::Temporary => (Ended::Retry, format!("{} (attempt {attempts})", result.detail)),
     };
-    node.db.end_wake(result.wake, ended, &detail, node.clock.wall_ms())
-}
-
-/// The agents that mail waits for, in the order of their oldest; one may be written in several ways.
-fn agents(due: Vec<Due>) -> Vec<(String, Vec<Due>)> {
-    let mut agents: Vec<(String, Vec<Due>)> = vec![];
-    for due in due {
-        let to = due.recipient.parse::<Address>().ok();
-        let agent = to.and_then(|to| to.agent).map(|agent| agent.to_string()).unwrap_or_default();
-        match agents.iter_mut().find(|(known, _)| *known == agent) {
-            Some((_, of_agent)) => of_agent.push(due),
-            None => agents.push((agent, vec![due])),
-        }
-    }
-    agents
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_wakes_at_once_and_the_next_waits_for_the_window() {
-        let config = WakeConfig { window: Duration::from_secs(1), ..WakeConfig::default() };
-        let cases = [
-            ((false, None, (0, 0)), 0),
-            ((false, Some(9_700), (0, 0)), 700),
-            ((true, Some(9_700), (0, 0)), 0),
-            ((false, Some(9_000), (0, 0)), 0),
-            ((false, Some(99_000), (0, 0)), 0), // the clock was set back
-        ];
-        for ((urgent, last, failures), expected) in cases {
-            assert_eq!(
-                pause(&config, urgent, last, failures, 10_000),
-                expected,
-                "{urgent} {last:?} {failures:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_failed_wake_backs_off_urgent_or_not() {
-        let config = WakeConfig::default();
-        let first = pause(&config, true, None, (1, 10_000), 10_000);
-        assert_eq!(first, i64::try_from(config.retry.as_millis()).unwrap());
-        assert_eq!(pause(&config, true, None, (2, 10_000), 10_000), 2 * first);
-        assert_eq!(pause(&config, true, None, (1, 10_000), 10_000 + first), 0);
-    }
+    let again = |wakes| retry::backoff(config.again, config.again_max, wakes);
+    node.db.end_wake(result.wake, ended, result.reached, &detail, again, now)
 }

@@ -1,7 +1,7 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
 //! Grammar: `instance`, `agents`, `state`, then `trust`, the tables `share`, `look`, `wake`, `limits`,
-//! `keep`, `log`, `plain`, one `peers.NAME` for each peer with whom something is agreed, and
+//! `keep`, `log`, `plain`, `direct`, one `peers.NAME` for each peer with whom something is agreed, and
 //! one `commands.NAME` for each command that is offered; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
@@ -9,12 +9,18 @@
 //! stands in its place is never repeated.
 //! Paths are only joined, never looked up: the same text gives the same value on every system.
 
+mod a2a;
 mod command;
+mod direct;
 mod explain;
 mod fields;
+mod openclaw;
 mod remote;
+mod rewrite;
 mod template;
 mod value;
+mod wake;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -24,14 +30,23 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::Result;
+use crate::model::direct::Endpoint;
 use crate::model::exec::RemoteCommand;
 use crate::model::name::Name;
+use crate::model::route::{self, Route};
 use crate::model::secret::SecretRef;
 use crate::model::trust::{Policy, Trust, Verdict};
+use crate::model::wake::{Class, rules};
 
+pub use a2a::A2aConfig;
 pub use command::split_command;
+pub use direct::DirectConfig;
+pub use openclaw::{HOOKS, HookMode, MAPPING, OpenClawConfig, PORT, hooks_path};
+pub use rewrite::with_openclaw;
 pub use template::{template, template_after};
 pub use value::{Size, parse_duration};
+pub use wake::{Feed, Telling, WakeConfig};
+pub use webhook::WebhookConfig;
 
 use explain::explain;
 use fields::*;
@@ -76,6 +91,9 @@ pub struct Config {
     /// What is done with mail that nobody's key stands behind.
     #[serde(default)]
     pub plain: PlainConfig,
+    /// Whether mail is taken over the network.
+    #[serde(default, deserialize_with = "direct::direct")]
+    pub direct: DirectConfig,
     /// What is agreed with single peers.
     #[serde(default, deserialize_with = "peers")]
     pub peers: Peers,
@@ -103,6 +121,15 @@ pub struct PeerConfig {
     pub policy: Option<Policy>,
     /// Mail for it is sealed, or not sent.
     pub seal: bool,
+    /// When its mail wakes, unless one of `wake.rules` says.
+    pub wake: Option<Class>,
+    /// The ways that mail for it may take, the best first; none: [`route::DEFAULT`].
+    #[serde(deserialize_with = "direct::routes")]
+    pub routes: Option<Vec<Route>>,
+    /// Where its daemon is, if not where its heartbeat says.
+    pub url: Option<Endpoint>,
+    /// Its gateway, whose agent takes mail by A2A.
+    pub a2a: Option<A2aConfig>,
 }
 
 impl Config {
@@ -113,6 +140,43 @@ impl Config {
             Verdict::Verified => Policy::Allow,
             Verdict::Unverified => self.plain.policy,
         })
+    }
+
+    /// An agent that is woken by itself, as the config spells it.
+    pub fn agent(&self, agent: &Name) -> Option<String> {
+        let own = self.agents.iter().find(|own| own.same_as(agent)).map(ToString::to_string);
+        let theirs = || {
+            let gateway = self.wake.openclaw.as_ref()?;
+            gateway.agents.contains_key(&agent.fold()).then(|| agent.fold())
+        };
+        own.or_else(theirs)
+    }
+
+    /// When mail of `sender`, who writes as `peer` (folded), wakes.
+    pub fn wakes(&self, peer: &str, sender: &str, kind: &str) -> Class {
+        let own = || self.peers.get(peer).and_then(|peer| peer.wake);
+        rules::first(&self.wake.rules, sender, kind).or_else(own).unwrap_or(Class::Batch)
+    }
+
+    /// Whether mail for `peer` (folded) may take a route.
+    pub fn takes(&self, peer: &str, route: Route) -> bool {
+        self.routes(peer).contains(&route)
+    }
+
+    /// The routes that mail for `peer` (folded) may take, the best first.
+    pub fn routes(&self, peer: &str) -> &[Route] {
+        let own = self.peers.get(peer);
+        own.and_then(|peer| peer.routes.as_deref()).unwrap_or(
+            match own.is_some_and(|peer| peer.a2a.is_some()) {
+                true => &route::WITH_GATEWAY,
+                false => &route::DEFAULT,
+            },
+        )
+    }
+
+    /// The gateway of `peer` (folded), if mail for it may go there.
+    pub fn gateway(&self, peer: &str) -> Option<&A2aConfig> {
+        self.peers.get(peer)?.a2a.as_ref().filter(|_| self.takes(peer, Route::A2a))
     }
 
     /// Whether all mail for `peer` (folded) is sealed.
@@ -175,47 +239,6 @@ impl Default for Look {
             rest: Duration::from_secs(10),
             full: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
-        }
-    }
-}
-
-/// The table `wake`.
-#[derive(Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct WakeConfig {
-    /// A program and its arguments, run without a shell; empty: nobody is woken.
-    #[serde(deserialize_with = "command")]
-    pub command: Vec<String>,
-    /// Mail that arrives within this time of the last wake goes into one wake.
-    #[serde(deserialize_with = "duration::<_, { WINDOW.0 }, { WINDOW.1 }>")]
-    pub window: Duration,
-    /// The command is killed after this.
-    #[serde(deserialize_with = "duration::<_, { TIMEOUT.0 }, { TIMEOUT.1 }>")]
-    pub timeout: Duration,
-    /// The first pause after a failure; it doubles.
-    #[serde(deserialize_with = "duration::<_, { RETRY.0 }, { RETRY.1 }>")]
-    pub retry: Duration,
-    /// The longest pause.
-    #[serde(deserialize_with = "duration::<_, { RETRY.0 }, { RETRY.1 }>")]
-    pub retry_max: Duration,
-    /// Tries before the sender is told that the wake failed.
-    #[serde(deserialize_with = "number::<_, _, { COUNT.0 }, { COUNT.1 }>")]
-    pub attempts: u32,
-    /// Messages per wake.
-    #[serde(deserialize_with = "number::<_, _, { COUNT.0 }, { COUNT.1 }>")]
-    pub batch: usize,
-}
-
-impl Default for WakeConfig {
-    fn default() -> Self {
-        WakeConfig {
-            command: Vec::new(),
-            window: Duration::from_secs(1),
-            timeout: Duration::from_secs(300),
-            retry: Duration::from_secs(2),
-            retry_max: Duration::from_secs(300),
-            attempts: 10,
-            batch: 100,
         }
     }
 }
@@ -347,12 +370,16 @@ pub fn parse(text: &str, origin: &Path) -> Result<Config> {
     let mut config: Config = toml::from_str(text).map_err(|error| explain(error, text, origin))?;
     config.file = origin.to_owned();
     let folder = origin.parent().unwrap_or(Path::new(""));
-    let secret = match &mut config.share.password {
-        Some(SecretRef::File(path)) => Some(path),
+    let webhook = config.wake.webhook.as_mut().map(|hook| [&mut hook.bearer, &mut hook.hmac]);
+    let token = config.wake.openclaw.as_mut().map(|gateway| &mut gateway.token);
+    let secrets = webhook.into_iter().flatten().chain(token).chain([&mut config.share.password]);
+    let gateways = config.peers.values_mut().filter_map(|peer| Some(&mut peer.a2a.as_mut()?.token));
+    let secrets = secrets.filter_map(Option::as_mut).chain(gateways).filter_map(|secret| match secret {
+        SecretRef::File(path) => Some(path),
         _ => None,
-    };
+    });
     let folders = config.commands.values_mut().filter_map(|command| command.folder.as_mut());
-    for path in [&mut config.state, &mut config.share.path].into_iter().chain(secret).chain(folders) {
+    for path in [&mut config.state, &mut config.share.path].into_iter().chain(secrets).chain(folders) {
         if !is_windows_absolute(&path.to_string_lossy()) {
             *path = folder.join(&*path);
         }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! plain    := {"from", "to", "timestamp", "type", "content", …}
-//! envelope := plain + {"v": 1, "id", "seq", "lease", "sig"} + as needed {"thread", "in_reply_to", "priority", "expires"}
+//! envelope := plain + {"v": 1, "id", "seq", "lease", "sig"} + as needed {"thread", "in_reply_to", "priority", "expires",
+//!             "hops"}
 //! ```
 //! `lease` is the number in the lane's file name, so that a signed line is good in its own lane alone. It and `sig` are
 //! the reader's matter before it reads the rest ([`super::sign`]); an [`Envelope`] that was read keeps them in `rest`.
@@ -101,6 +102,8 @@ pub struct Envelope {
     pub priority: Priority,
     /// Not worth delivering after this time of the sender's clock.
     pub expires: Option<DateTime<Utc>>,
+    /// How many automatic answers led to it; 0 in a person's answer, `None` where nobody counted.
+    pub hops: Option<u64>,
     /// What stands on the share in place of type, content and all that tells of them, if it is sealed; empty in a
     /// message that came and was opened.
     pub sealed: Option<String>,
@@ -151,6 +154,7 @@ impl Envelope {
             in_reply_to: take_id(&mut map, "in_reply_to")?,
             priority: take_priority(&mut map),
             expires: take_time(&mut map, "expires")?,
+            hops: take_hops(&mut map),
             sealed: sealed.as_ref().and_then(Value::as_str).map(str::to_owned),
             from,
             content,
@@ -221,6 +225,7 @@ impl Envelope {
             ("in_reply_to", self.in_reply_to.as_ref().map(id_value)),
             ("priority", priority),
             ("expires", self.expires.map(|at| Value::from(format_time(at)))),
+            ("hops", self.hops.map(Value::from)),
         ]
     }
 
@@ -313,6 +318,15 @@ fn take_priority(map: &mut Map<String, Value>) -> Priority {
         map.remove("priority");
     }
     known.unwrap_or_default()
+}
+
+/// Hops that a newer version tells in another way are nobody's count, and are kept.
+fn take_hops(map: &mut Map<String, Value>) -> Option<u64> {
+    let hops = map.get("hops").and_then(Value::as_u64).filter(|hops| *hops <= i64::MAX as u64);
+    if hops.is_some() {
+        map.remove("hops");
+    }
+    hops
 }
 
 #[cfg(test)]

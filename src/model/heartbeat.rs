@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::direct::Announcement;
 use super::name::Name;
 use super::sign::{self, Key, Signer};
 
@@ -53,6 +54,9 @@ pub struct Heartbeat {
     /// The key that mail for it is sealed to ([`SealKey`](super::seal::SealKey)); none in a version that can't open any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
+    /// Where its daemon takes mail over the network, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<Announcement>,
     /// The PC.
     pub host: String,
     /// The largest line it takes, in bytes.
@@ -194,6 +198,7 @@ mod tests {
             key: key.to_string(),
             succeeds: vec![],
             seal: None,
+            direct: None,
             host: "pc".into(),
             max_message: 1 << 20,
             rest: Map::new(),

@@ -1,6 +1,8 @@
 //! Message ids: UUIDv7 for what we send, a token from strangers, a hash for plain lines that carry none.
 //!
 //! An id is 1 to 64 characters of `A-Z a-z 0-9 . _ -`, so it may stand in a file name, a URL and a shell word.
+//! Where others must not speak, mail is called by [`MessageId::handle`]: an id of another form than ours may be a word of
+//! theirs.
 //! Time and randomness are arguments, so that a simulated run makes the same ids from the same seed.
 
 use std::fmt;
@@ -10,6 +12,15 @@ use serde::{Deserialize, Serialize};
 
 /// The longest id accepted, in bytes.
 pub const MAX_LEN: usize = 64;
+
+/// What stands before the number of a row; no UUID begins so.
+const ROW: char = 'n';
+
+/// The row in the local store that a word names as [`MessageId::handle`] does.
+pub fn row(word: &str) -> Option<i64> {
+    let digits = word.strip_prefix(ROW)?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
 
 /// Names one message of one sender.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +54,27 @@ impl MessageId {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         MessageId(uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string())
+    }
+
+    /// The id by which mail is known here: a program takes a word that begins with `-` for an option, and a folder one
+    /// that begins with `.` for itself, so mail that names itself so gets an id derived from its own.
+    pub fn tame(self, peer: &str) -> Self {
+        if self.is_tame() { self } else { Self::derived(peer, &self.0, 0) }
+    }
+
+    /// Whether it is taken for nothing but a word.
+    pub fn is_tame(&self) -> bool {
+        !self.0.starts_with(['-', '.'])
+    }
+
+    /// What the message in this row of the local store is called in texts that are ours alone: by its id if that has the form
+    /// of ours, in which nothing can be said; else by its row, as `n123`.
+    pub fn handle(&self, row: i64) -> String {
+        if self.is_uuid() { self.0.clone() } else { format!("{ROW}{row}") }
+    }
+
+    fn is_uuid(&self) -> bool {
+        uuid::Uuid::try_parse(&self.0).is_ok_and(|id| id.to_string() == self.0)
     }
 
     /// The id as text.
@@ -99,6 +131,32 @@ mod tests {
         assert_eq!(first, MessageId::derived("lab", "{}", 1));
         assert_ne!(first, MessageId::derived("lab", "{}", 2));
         assert_ne!(first, MessageId::derived("lab", "{ }", 1));
+    }
+
+    #[test]
+    fn no_id_is_an_option_or_a_folder() {
+        for wild in ["--help", "-", ".", "..", ".x"] {
+            let id: MessageId = wild.parse().unwrap();
+            let tame = id.clone().tame("lab");
+            assert!(!id.is_tame() && tame.is_tame(), "{wild}");
+            assert_eq!(tame, id.tame("lab"), "the same each time, so that its twin is known");
+        }
+        let id: MessageId = "a-1".parse().unwrap();
+        assert_eq!(id.clone().tame("lab"), id);
+    }
+
+    #[test]
+    fn what_others_chose_is_called_by_its_row() {
+        let uuid = MessageId::v7(1_000, [9; 10]);
+        assert_eq!(uuid.handle(7), uuid.as_str());
+        let upper = uuid.as_str().to_uppercase();
+        for word in ["Reading", "is.not-needed", "n9", &upper, &upper.replace('-', "")] {
+            let id: MessageId = word.parse().unwrap();
+            assert_eq!((id.handle(7).as_str(), row(&id.handle(7))), ("n7", Some(7)));
+        }
+        for word in ["", "n", "7", "n7x", "n-7", "n+7", "N7", "n99999999999999999999", uuid.as_str()] {
+            assert_eq!(row(word), None, "{word}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::visible::acts;
+
 /// The longest name in bytes; leaves room for the prefixes, numbers and suffixes of lane files within 255.
 pub const MAX_BYTES: usize = 64;
 
@@ -174,12 +176,11 @@ pub fn quoted(text: &str) -> String {
 
 /// What `{:?}` takes for printable though nobody can see it.
 fn visible(text: String) -> String {
-    if !text.contains(is_invisible) {
+    let hides = |c: char| is_invisible(c) || acts(c);
+    if !text.contains(hides) {
         return text;
     }
-    text.chars()
-        .map(|c| if is_invisible(c) { c.escape_unicode().to_string() } else { c.to_string() })
-        .collect()
+    text.chars().map(|c| if hides(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 /// Who a message is from or to: an instance, or one agent behind it.

@@ -1,12 +1,17 @@
 //! Receipts: what a recipient tells a sender, as the content of an envelope of type `receipt` in its own lane.
 //!
 //! ```text
-//! receipt := {"delivered": {"lease": n, "up_to": seq, "missing": [seq…]}?, "items": [item…]?}
+//! receipt := {"delivered": lane?, "items": [item…]?, "restored": [lane…]?}
+//! lane    := {"lease": n, "up_to": seq, "missing": [seq…]}
 //! item    := {"id", "state": "delivered" | "read" | "processed" | "failed" | "expired" | "wake_failed", "at", "reason" | "sealed"?}
 //! ```
 //! `delivered` is cumulative over one lane; `missing` asks for a gap again. An item speaks of one message: the
 //! later states, and `delivered` for what came through an open slot and so has no seq. Receipts get no receipts,
 //! and a state that a newer version adds is stepped over.
+//!
+//! `restored` is said once by a recipient whose store went back in time: how far it has the addressee's lanes, the newest
+//! of them; what came under later leases, it does not have. What is not on the share for it to read again, and it is told to
+//! have taken, only its sender can bring.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +32,9 @@ pub struct Receipt {
     /// Single messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// All that a store which went back in time has of the addressee's lanes, by lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Vec<Delivered>>,
 }
 
 /// Everything of `lease` up to and with `up_to` is in the recipient's store, but for `missing`.

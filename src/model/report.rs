@@ -18,6 +18,8 @@ use super::name::Address;
 pub const REPORT: &str = "non-delivery-report";
 /// How the reason of a `failed` receipt begins when not the agent but its lanpost refused the message.
 pub const REFUSED: &str = "refused: ";
+/// How the reason of a failed wake begins when none was tried.
+pub const NOT_WOKEN: &str = "not woken: ";
 
 /// Why a message came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub enum Cause {
     TooLarge,
     /// It was delivered, but every attempt to wake the recipient's agent failed. It may still be read.
     WakeFailed,
+    /// It was delivered, and nobody is woken for it: agents have answered each other for too long. Both sides are told.
+    NotWoken,
 }
 
 impl Cause {
@@ -49,12 +53,18 @@ impl Cause {
             Cause::Gone => "gone",
             Cause::TooLarge => "too-large",
             Cause::WakeFailed => "wake-failed",
+            Cause::NotWoken => "not-woken",
         }
     }
 
     /// The cause behind a `failed` receipt with this reason.
     pub fn of_failed(reason: &str) -> Cause {
         if reason.starts_with(REFUSED) { Cause::Refused } else { Cause::Failed }
+    }
+
+    /// The cause behind a wake that failed for this reason.
+    pub fn of_unwoken(reason: &str) -> Cause {
+        if reason.starts_with(NOT_WOKEN) { Cause::NotWoken } else { Cause::WakeFailed }
     }
 }
 
@@ -92,6 +102,7 @@ pub fn report(message: &Undelivered, cause: Cause, reason: &str, timestamp: Stri
         in_reply_to: Some(message.id.clone()),
         priority: Priority::Normal,
         expires: None,
+        hops: None,
         sealed: None,
         rest: serde_json::Map::new(),
     }
@@ -120,5 +131,7 @@ mod tests {
         assert_eq!(expired.content["cause"], "expired");
         assert_eq!(Cause::of_failed("refused: addressed to x"), Cause::Refused);
         assert_eq!(Cause::of_failed("no time"), Cause::Failed);
+        assert_eq!(Cause::of_unwoken("not woken: too long"), Cause::NotWoken);
+        assert_eq!(Cause::of_unwoken("exit code 64"), Cause::WakeFailed);
     }
 }

@@ -14,6 +14,7 @@
 
 mod cut;
 mod document;
+pub mod masked;
 pub mod mojibake;
 mod opening;
 mod place;

@@ -37,6 +37,33 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     platform::sync_folder(folder).at("sync", folder)
 }
 
+/// Replaces the content of somebody else's file, which keeps its rights; the former one is kept in `backup`, beside it.
+/// A link is followed, and not replaced. There is no moment without a whole file.
+pub fn edit(path: &Path, bytes: &[u8], backup: &Path) -> Result<()> {
+    let path = &fs::canonicalize(path).at("find", path)?;
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}.tmp", std::process::id()));
+    let aside = PathBuf::from(aside);
+    let former = platform::read(path).at("read", path)?;
+    let write = |to: &Path, bytes: &[u8]| {
+        let mut file = private::create_like(to, path)?;
+        file.write_all(bytes).and_then(|()| file.sync_all())
+    };
+    write(backup, &former).at("write", backup)?;
+    let done = write(&aside, bytes).and_then(|()| platform::rename(&aside, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    done.at("write", path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    platform::sync_folder(folder).at("sync", folder)
+}
+
+/// Where a path leads, links followed.
+pub fn real(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).at("find", path)
+}
+
 /// Creates a file that only its owner may read; an error if it exists.
 pub fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = platform::private_file(path).and_then(|mut file| {

@@ -23,6 +23,13 @@ pub struct Holder {
     pub since: String,
 }
 
+impl Holder {
+    /// Whether it is a daemon.
+    pub fn is_daemon(&self) -> bool {
+        self.role == "daemon"
+    }
+}
+
 /// Proof that this process alone works on the state folder.
 #[derive(Debug)]
 pub struct LocalLock {

@@ -9,6 +9,8 @@ pub mod dirs;
 pub mod disk;
 pub mod files;
 pub mod flock;
+pub mod interfaces;
+pub mod listen;
 pub mod login;
 pub mod memory;
 pub mod mount;
@@ -21,6 +23,9 @@ pub mod secret;
 pub mod seek;
 pub mod share;
 pub mod watched;
+
+/// Whether a place that was just listened at may be had again at once. Elsewhere the same wish would let two have it.
+const REBINDS: bool = cfg!(not(windows));
 
 #[cfg(any(all(test, unix), not(any(target_os = "linux", windows))))]
 mod other;

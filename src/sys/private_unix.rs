@@ -47,3 +47,13 @@ pub fn others_who_read(file: &File) -> io::Result<Vec<String>> {
 pub fn create(path: &Path, _for_services: bool) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
+
+/// Creates a new file that is to take the place of another: with its rights and its owner, as far as this user may give it.
+pub fn create_like(path: &Path, like: &Path) -> io::Result<File> {
+    let meta = std::fs::metadata(like)?;
+    let file = create(path, false)?;
+    // Another owner's file stays theirs if root edits it; else it stays this user's, who may read what it could read before.
+    let _ = std::os::unix::fs::fchown(&file, Some(meta.uid()), Some(meta.gid()));
+    file.set_permissions(Permissions::from_mode(meta.mode() & 0o777))?;
+    Ok(file)
+}

@@ -1,9 +1,10 @@
 //! This process, this PC, and children that must not outlive their deadline.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::platform;
+use super::{dirs, files, platform};
 use crate::model::shell::Shell;
 
 /// The PC's name.
@@ -31,6 +32,16 @@ pub fn shell() -> Shell {
     if std::path::is_separator('\\') { Shell::Windows } else { Shell::Posix }
 }
 
+/// How this program is called on a command line for the instance whose config is `file`: by its name alone if that lies
+/// where it is looked for.
+pub fn called(file: &Path) -> String {
+    let file = files::absolute(file);
+    if dirs::config_file().is_some_and(|usual| usual == file) {
+        return "lanpost".to_owned();
+    }
+    shell().line(&[OsStr::new("lanpost"), OsStr::new("--config"), file.as_os_str()])
+}
+
 /// The number of the user who runs this process; `None` where users have no numbers.
 pub fn user() -> Option<u32> {
     platform::user()
@@ -49,9 +60,10 @@ pub fn knows_user(name: &str) -> Option<bool> {
     Some(Command::new("id").args(["-u", "--", name]).output().ok()?.status.success())
 }
 
-/// Prepares a child so that [`kill_tree`] can end it with all it started. What systemd says to us is not for it.
+/// Prepares a child so that [`kill_tree`] can end it with all it started. What systemd says to us is not for it; nor is
+/// that an agent's exec started us, if one did: OpenClaw's CLI refuses to work where it is set.
 pub fn isolate(command: &mut Command) {
-    for variable in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"] {
+    for variable in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "OPENCLAW_SHELL"] {
         command.env_remove(variable);
     }
     platform::isolate(command);

@@ -220,7 +220,12 @@ fn a_share_that_fails_meanwhile_delays_and_changes_nothing() {
         8,
         crate::common::Fault::Refuse(ErrorKind::PermissionDenied),
     );
+    let waits = "restored from a backup: mail waits, both ways, until the share was looked at";
+    let said = |pair: &Pair| ops::status(pair.a.node()).unwrap().problems.iter().any(|said| said == waits);
+    assert!(said(&pair));
+    assert!(ops::waits_for(pair.a.node(), &queued[0]).unwrap().is_some_and(|words| words.starts_with(waits)));
     pair.run(Duration::from_secs(120));
+    assert!(!said(&pair));
     assert_eq!(pair.b.texts(), texts("queued", 1));
     assert_eq!(pair.a.state_of(&queued[0]), State::Delivered);
     let lines = pair.lane_lines("a", "b");

@@ -731,7 +731,7 @@ fn a_full_disk_under_the_state_folder() {
 fn a_full_disk_under_the_recipients_state_folder() {
     let lan = Lan::new();
     let (office, lab) = (lan.join("office"), lan.pc("lab"));
-    let Some(_mount) = Mount::small(&lab.state, "2m") else { return };
+    let Some(_mount) = Mount::small(&lab.state, "4m") else { return };
     lab.init(&[]);
     lab.configure(&Settings::default());
     let mut daemon = lab.daemon();

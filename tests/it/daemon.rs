@@ -353,7 +353,7 @@ fn a_command_that_reads_nothing_and_says_much_is_fine() {
 
 #[test]
 fn an_unfinished_wake_is_taken_up_again_and_a_finished_one_never_repeated() {
-    let (_lan, office, lab, agent) = woken(Deed::HangIfTold, "");
+    let (_lan, office, lab, agent) = woken(Deed::HangIfTold, "again = '1s'");
     let daemon = lab.daemon();
     let done = office.send("lab", "done");
     traced(&lab, &done, "woken");

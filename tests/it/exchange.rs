@@ -104,7 +104,8 @@ mod mail {
         let mut pair = Pair::new();
         let asked = pair.a.send_one("b", "question", |draft| draft.agent = Some(name("alice")));
         pair.settle();
-        ops::reply(pair.b.node_mut(), asked.id.as_str(), "answer".into(), None, false).unwrap();
+        ops::reply(pair.b.node_mut(), asked.id.as_str(), "answer".into(), None, ops::Author::Program, false)
+            .unwrap();
         pair.settle();
         let answer = pair.a.inbox().remove(0);
         assert_eq!(answer.in_reply_to.as_ref(), Some(&asked.id));
@@ -921,6 +922,7 @@ mod wakes {
     #[test]
     fn agents_are_woken_each_for_its_own() {
         let mut pair = pair();
+        pair.b.configure(|config| config.agents = vec![name("x")]);
         pair.a.send_one("b/x", "to x", |draft| draft.create = true);
         pair.a.send_one("b", "to all", |_| {});
         pair.a.send_one("b/x", "to x too", |draft| draft.create = true);
@@ -956,7 +958,7 @@ mod wakes {
             config.wake.attempts = 6;
         });
         pair.b.answer = Some(Outcome::Temporary);
-        let sent = pair.a.send("b", &texts("a", 2));
+        let sent = pair.a.send("b", &texts("a", 1));
         pair.run(Duration::from_secs(300));
         let wakes = pair.b.node().db.wakes(100).unwrap();
         let at: Vec<_> = wakes.iter().map(|w| chrono::DateTime::parse_from_rfc3339(&w.at).unwrap()).collect();
@@ -1580,6 +1582,7 @@ mod costs {
             succeeds: vec![],
             seal: None,
             host: String::new(),
+            direct: None,
             max_message: 1 << 20,
             rest: serde_json::Map::new(),
         };

@@ -61,6 +61,7 @@ fn envelope() -> Envelope {
         in_reply_to: Some(id("01942a3f-0c00-7000-8000-000000000000")),
         priority: Priority::Urgent,
         expires: Some(DateTime::from_timestamp_millis(1_771_065_600_123).unwrap()),
+        hops: None,
         sealed: None,
         rest: Map::from_iter([("x-colour".to_owned(), json!("red"))]),
     }
@@ -80,6 +81,7 @@ fn smallest() -> Envelope {
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        hops: None,
         sealed: None,
         rest: Map::new(),
     }
@@ -135,10 +137,25 @@ fn a_receipt() {
                 private: false,
             },
         ],
+        restored: None,
     };
     let line = Envelope { kind: "receipt".into(), content: receipt.to_content(), seq: Some(9), ..smallest() };
     written("receipt.jsonl", &line.to_line());
     let found = read("receipt.jsonl");
+    assert_eq!(found, line);
+    assert_eq!(Receipt::from_content(&found.content), Some(receipt));
+}
+
+#[test]
+fn a_receipt_of_a_store_that_went_back_in_time() {
+    let lanes = vec![
+        Delivered { lease: 3, up_to: 118, missing: vec![] },
+        Delivered { lease: 7, up_to: 42, missing: vec![40] },
+    ];
+    let receipt = Receipt { restored: Some(lanes), ..Receipt::default() };
+    let line = Envelope { kind: "receipt".into(), content: receipt.to_content(), seq: Some(9), ..smallest() };
+    written("receipt-restored.jsonl", &line.to_line());
+    let found = read("receipt-restored.jsonl");
     assert_eq!(found, line);
     assert_eq!(Receipt::from_content(&found.content), Some(receipt));
 }
@@ -159,6 +176,7 @@ fn heartbeat() -> Heartbeat {
         succeeds: vec![],
         seal: None,
         host: "PC-2".into(),
+        direct: None,
         max_message: 1 << 20,
         rest: Map::new(),
     }

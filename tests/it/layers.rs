@@ -12,7 +12,7 @@ use std::path::Path;
 const FLOORS: [&str; 6] = ["model", "sys", "store", "engine", "adapt", "app"];
 
 /// Words that belong to one place, and that place: path prefixes below `src/`.
-const PLACES: [(&str, &[&str]); 15] = [
+const PLACES: [(&str, &[&str]); 16] = [
     ("std::fs", &["sys/"]),
     ("env::var", &["sys/"]),
     ("env::var_os", &["sys/"]),
@@ -23,6 +23,7 @@ const PLACES: [(&str, &[&str]); 15] = [
     ("fs2::", &["sys/"]),
     ("walkdir::", &["sys/"]),
     ("tokio::", &["adapt/", "app/"]),
+    ("hyper::", &["adapt/", "app/openclaw", "model/url", "model/config/webhook"]),
     ("notify::", &["adapt/watch"]),
     ("rusqlite::", &["store/db"]),
     ("Utc::now", &["sys/clock"]),
@@ -303,12 +304,12 @@ fn sources(root: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// The children of adapt/ but for `program`, which is there for them to share.
+/// The children of adapt/ but for `program` and `http`, which are there for them to share.
 fn adapters(sources: &[(String, String)]) -> Vec<String> {
     let below = sources.iter().filter_map(|(path, _)| path.strip_prefix("adapt/"));
     let names =
         below.map(|path| path.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned());
-    names.filter(|name| !["mod", "program"].contains(&name.as_str())).collect()
+    names.filter(|name| !["mod", "program", "http"].contains(&name.as_str())).collect()
 }
 
 fn root() -> &'static Path {

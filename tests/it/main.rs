@@ -3,22 +3,26 @@
 
 mod common;
 
+mod a2a;
 mod audit;
 mod backup;
 mod bad_input;
 mod cli;
 mod crash;
 mod daemon;
+mod direct;
 mod doctor;
 mod exchange;
 mod exec;
 mod faults;
 mod golden;
+mod hooks;
 mod hostile;
 mod hung;
 mod layers;
 mod model;
 mod moved;
+mod openclaw;
 mod paths;
 mod reports;
 mod restored;
@@ -28,6 +32,7 @@ mod secret;
 mod service;
 mod share_suite;
 mod trust;
+mod waking;
 mod watching;
 #[cfg(windows)]
 mod windows;

@@ -430,7 +430,9 @@ fn answers_to_sealed_mail_are_sealed() {
     pair.a.send_one("b", SECRET, seal);
     pair.settle();
     let id = mail(&pair.b).remove(0).id;
-    let reply = ops::reply(pair.b.node_mut(), id.as_str(), json!("launched"), None, false).unwrap();
+    let reply =
+        ops::reply(pair.b.node_mut(), id.as_str(), json!("launched"), None, ops::Author::Program, false)
+            .unwrap();
     assert!(reply.sealed);
     ops::ack(pair.b.node_mut(), &[id.to_string()], Some("no launch pad")).unwrap();
     pair.settle();
@@ -444,7 +446,9 @@ fn answers_to_sealed_mail_are_sealed() {
     pair.settle();
     let id = mail(&pair.b).remove(1).id;
     ops::trust_revoke(pair.b.node_mut(), &name("a")).unwrap();
-    let error = ops::reply(pair.b.node_mut(), id.as_str(), json!("launched"), None, false).unwrap_err();
+    let error =
+        ops::reply(pair.b.node_mut(), id.as_str(), json!("launched"), None, ops::Author::Program, false)
+            .unwrap_err();
     assert!(
         error.kind() == Kind::NoKey && error.to_string().contains("what it answers was sealed"),
         "{error}"

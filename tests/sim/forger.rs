@@ -19,6 +19,8 @@ use crate::server::{Eye, Server, What};
 pub const FORGER: usize = 98;
 /// In everything that it makes up.
 pub const MARK: &str = "FORGED";
+/// What it says when it put a file back.
+pub const PUT_BACK: &str = "an older file that is put back";
 /// A name of its own, which has no key.
 pub const NOBODY: &str = "mallory";
 /// What it says under one id, again and again.
@@ -202,7 +204,7 @@ impl Forger {
     fn put_back(&mut self, server: &mut Server) -> Option<&'static str> {
         let at = self.rng.below(self.kept.len().max(1));
         let (path, bytes) = self.kept.iter().nth(at).map(|(path, bytes)| (path.clone(), bytes.clone()))?;
-        put(server, &path, &bytes).then_some("an older file that is put back")
+        put(server, &path, &bytes).then_some(PUT_BACK)
     }
 
     /// Keeps some file for later.

@@ -46,6 +46,10 @@ pub struct Plan {
     pub backups: bool,
     /// Somebody writes in the names of others.
     pub forger: bool,
+    /// Daemons hand mail to each other, over a network that has moods of its own.
+    pub direct: bool,
+    /// Agents write back to whoever they are woken for.
+    pub chatty: bool,
 }
 
 impl Plan {
@@ -92,6 +96,8 @@ impl Plan {
         // What the share lost, or a copy of the state folder took in, it can't tell a restored one.
         plan.backups &= !(plan.restores || plan.power_cuts || plan.deletions || plan.twins);
         plan.forger = rng.per_mille(300);
+        plan.direct = rng.per_mille(500);
+        plan.chatty = rng.per_mille(150);
         plan
     }
 }

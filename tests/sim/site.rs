@@ -4,16 +4,23 @@
 //! durable step (then the engine is dropped where it stands, and started again on the same state folder), and it
 //! plays the agent, too: it is woken, reads and acknowledges.
 
+mod wakes;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanpost::engine::courier::{Courier, Post, PostResult, Probe};
+use lanpost::engine::listening::{self, Listening};
 use lanpost::engine::node::Node;
 use lanpost::engine::ops::{self, Draft};
+use lanpost::engine::reception::{Reception, Reply};
 use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
 use lanpost::engine::{Engine, Hints, Role};
 use lanpost::model::config::{Config, Limits, Look, ShareConfig, Size, WakeConfig};
+use lanpost::model::direct::Announcement;
+use lanpost::model::envelope::Priority;
 use lanpost::model::name::Name;
 use lanpost::model::report::REPORT;
 use lanpost::model::state::State;
@@ -48,6 +55,8 @@ pub enum Manner {
     Absent,
     Prompt,
     Moody,
+    /// Its wakes are queued; it reads when it gets to it, or never.
+    Tardy,
 }
 
 struct Pending {
@@ -79,8 +88,20 @@ pub struct Site {
     /// What the steps reported last, for a failing seed.
     pub said: Vec<String>,
     pub rng: Rng,
+    /// Whether it hands mail to others' daemons and takes theirs in, besides the share.
+    pub direct: bool,
+    /// Whether its agent writes back, and to whom next.
+    pub chatty: bool,
+    pub answers: Vec<String>,
+    /// What it ordered to be posted and probed.
+    pub posts: Vec<Post>,
+    pub probes: Vec<Probe>,
+    /// How often it was started: an answer is for the run that asked.
+    pub run: u64,
+    posted: Vec<PostResult>,
     engine: Option<Engine>,
     waker: Option<Waker>,
+    post: Option<(Courier, Reception)>,
     /// Wakes that ended since the waker's last step.
     ended: Vec<WakeResult>,
     hints: Hints,
@@ -90,6 +111,11 @@ pub struct Site {
     /// Messages for which a wake failed for good; what is not written down yet.
     pub given_up: Vec<(String, String)>,
     giving_up: Vec<(String, String)>,
+    orders: wakes::Orders,
+    /// Its config was changed: the waker is to be made anew when nothing is in flight.
+    renew: bool,
+    /// What the agent means to read.
+    reading: Vec<(String, String)>,
     life: Arc<Life>,
     restless: u32,
     lock: Option<LocalLock>,
@@ -117,11 +143,10 @@ impl Site {
             plain: Default::default(),
             peers: Default::default(),
             commands: Default::default(),
+            direct: Default::default(),
         };
         if manner != Manner::Absent {
-            config.wake.command = vec!["agent".into()];
-            config.wake.attempts = 3;
-            config.wake.batch = 1 + rng.below(6);
+            wakes::draw(&mut config.wake, manner, &mut rng);
         }
         if rng.per_mille(500) {
             config.limits.segment = Size(64 << 10);
@@ -139,14 +164,25 @@ impl Site {
             manner,
             said: vec![],
             rng,
+            direct: false,
+            chatty: false,
+            answers: vec![],
+            posts: vec![],
+            probes: vec![],
+            run: 0,
+            posted: vec![],
             engine: None,
             waker: None,
+            post: None,
             ended: vec![],
             hints: Hints::default(),
             pending: vec![],
             unwritten: vec![],
             given_up: vec![],
             giving_up: vec![],
+            orders: Default::default(),
+            renew: false,
+            reading: vec![],
             life: Arc::default(),
             restless: 0,
             lock: None,
@@ -162,7 +198,7 @@ impl Site {
         let state = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let mut config = self.config.clone();
         config.state = state.path().join("copy");
-        config.wake.command.clear();
+        (config.wake.command, config.wake.openclaw) = (vec![], None);
         std::fs::create_dir(&config.state).unwrap();
         for entry in std::fs::read_dir(&self.config.state).unwrap() {
             let entry = entry.unwrap();
@@ -182,14 +218,25 @@ impl Site {
             manner: Manner::Absent,
             said: vec![],
             rng,
+            direct: false,
+            chatty: false,
+            answers: vec![],
+            posts: vec![],
+            probes: vec![],
+            run: 0,
+            posted: vec![],
             engine: None,
             waker: None,
+            post: None,
             ended: vec![],
             hints: Hints::default(),
             pending: vec![],
             unwritten: vec![],
             given_up: vec![],
             giving_up: vec![],
+            orders: Default::default(),
+            renew: false,
+            reading: vec![],
             life: Arc::default(),
             restless: 0,
             lock: None,
@@ -207,9 +254,13 @@ impl Site {
     /// Starts the daemon.
     pub fn start(&mut self, now: Duration) -> Result<(), String> {
         self.clock.reach(now);
-        (self.engine, self.waker) = (None, None);
+        (self.engine, self.waker, self.post, self.lock) = (None, None, None, None);
         self.ended.clear();
-        self.restart = None;
+        self.posts.clear();
+        self.probes.clear();
+        self.posted.clear();
+        self.run += 1;
+        (self.restart, self.renew) = (None, false);
         self.hints = Hints::default();
         self.restless = 0;
         self.life = Arc::default();
@@ -217,13 +268,23 @@ impl Site {
         self.view.with(|inner| inner.life = life.clone());
         let share: Arc<dyn lanpost::sys::share::Share> = Arc::new(self.view.clone());
         let node = || Node::open(self.config.clone(), self.clock.clone());
-        let both =
-            life::play(&life, || Ok((Engine::new(share, node()?, Role::Daemon)?, Waker::new(node()?)?)));
+        let all = life::play(&life, || {
+            let mut own = node()?;
+            let urls = vec![format!("http://{}", self.name)];
+            let here = Listening::At(Announcement { urls, cert: None });
+            listening::store(&mut own.db, if self.direct { &here } else { &Listening::Nowhere })?;
+            own.db.clear_routes()?;
+            let post = match self.direct {
+                true => Some((Courier::new(node()?)?, Reception::new(node()?)?)),
+                false => None,
+            };
+            Ok((Engine::new(share, own, Role::Daemon)?, Waker::new(node()?)?, post))
+        });
         self.lock = LocalLock::try_acquire(&self.config.state, "daemon", String::new())
             .map_err(|error| format!("{}: the lock: {error}", self.name))?;
-        let (engine, waker) =
-            both.map_err(|error: lanpost::error::Error| format!("{} can't start: {error}", self.name))?;
-        (self.engine, self.waker) = (Some(engine), Some(waker));
+        let (engine, waker, post) =
+            all.map_err(|error: lanpost::error::Error| format!("{} can't start: {error}", self.name))?;
+        (self.engine, self.waker, self.post) = (Some(engine), Some(waker), post);
         self.due = self.clock.now();
         Ok(())
     }
@@ -241,12 +302,12 @@ impl Site {
     pub fn crash(&mut self, restart: Duration) {
         self.view.count("a node that dies");
         self.note("CRASH");
-        (self.engine, self.waker) = (None, None);
+        (self.engine, self.waker, self.post) = (None, None, None);
         self.lock = None;
         for key in std::mem::take(&mut self.unwritten) {
             self.handed.entry(key).or_default().excused += 1;
         }
-        self.giving_up.clear();
+        (self.giving_up, self.reading) = (vec![], vec![]);
         for wake in std::mem::take(&mut self.pending) {
             // The daemon's death does not always end the agent's run.
             if wake.outcome == Outcome::Done && self.rng.per_mille(500) {
@@ -287,6 +348,7 @@ impl Site {
             handed.excused += handed.times;
         }
         self.given_up.clear();
+        self.orders.forget();
         self.note("RESTORED");
         let clock: Arc<dyn lanpost::sys::clock::Clock> = self.clock.clone();
         let wanted = ops::Restore { file: &file, force: true };
@@ -305,7 +367,7 @@ impl Site {
             let _ = life::play(&life, || engine.stop("stopped"));
         }
         self.note("STOP");
-        (self.waker, self.lock) = (None, None);
+        (self.waker, self.lock, self.post) = (None, None, None);
         self.restart = Some(restart);
     }
 
@@ -358,19 +420,35 @@ impl Site {
     pub fn step(&mut self, now: Duration) -> Result<bool, String> {
         self.clock.reach(now);
         self.end_wakes(now);
+        self.renew_waker()?;
         let (hints, ended) = (std::mem::take(&mut self.hints), std::mem::take(&mut self.ended));
         let (Some(mut engine), Some(mut waker)) = (self.engine.take(), self.waker.take()) else {
             return Ok(true);
         };
         let life = self.life.clone();
         self.steps += 1;
-        let both = life::play(&life, || Ok((engine.step(&hints)?, waker.step(&ended)?)));
+        let reading = std::mem::take(&mut self.reading);
+        let (post, posted) = (&mut self.post, &mut self.posted);
+        let all = life::play(&life, || {
+            for (peer, id) in &reading {
+                // Somebody may have been quicker.
+                let _ = ops::read(engine.node_mut(), &format!("{peer}:{id}"));
+            }
+            let (step, woken) = (engine.step(&hints)?, waker.step(&ended)?);
+            let handed = post.as_mut().map(|(courier, _)| courier.step(posted)).transpose()?;
+            Ok((step, woken, handed.unwrap_or_default()))
+        });
         if life.is_over() {
             return Ok(false);
         }
-        let (step, woken) =
-            both.map_err(|error: lanpost::error::Error| format!("{}: a step failed: {error}", self.name))?;
+        let (step, woken, handed) =
+            all.map_err(|error: lanpost::error::Error| format!("{}: a step failed: {error}", self.name))?;
         (self.engine, self.waker) = (Some(engine), Some(waker));
+        for note in &handed.notes {
+            self.note(note);
+        }
+        self.posts.extend(handed.posts);
+        self.probes.extend(handed.probes);
         self.unwritten.clear();
         self.given_up.append(&mut self.giving_up);
         for problem in &step.problems {
@@ -383,6 +461,7 @@ impl Site {
         if self.restless > RESTLESS {
             return Err(format!("{} never rests; it said {:?}", self.name, self.said.last()));
         }
+        self.orders.sees(self.clock.wall());
         if let Some(order) = woken.order {
             // Nothing happens between a step and this.
             for message in &order.messages {
@@ -399,7 +478,11 @@ impl Site {
                     ));
                 }
             }
+            let wall = self.clock.wall();
+            let kept = self.orders.check(&self.config.wake, &order, wall);
+            kept.map_err(|why| format!("{}: {why}", self.name))?;
             let outcome = match self.manner {
+                Manner::Tardy => Outcome::Accepted,
                 Manner::Moody if self.rng.per_mille(300) => Outcome::Temporary,
                 Manner::Moody if self.rng.per_mille(50) => Outcome::Permanent,
                 _ => Outcome::Done,
@@ -407,9 +490,67 @@ impl Site {
             let at = self.clock.now() + self.rng.time(5, 3_000);
             self.pending.push(Pending { at, order, outcome });
         }
-        self.due = self.clock.now() + step.rest.min(woken.rest);
+        let rest = match (handed.fell_back, self.direct) {
+            (true, _) => Duration::ZERO,
+            (false, true) => step.rest.min(woken.rest).min(handed.rest),
+            (false, false) => step.rest.min(woken.rest),
+        };
+        self.due = self.clock.now() + rest;
         self.note(&format!("STEP rests {:?}", step.rest));
         Ok(true)
+    }
+
+    /// Lines are handed to it; `None` if nobody is there who answers.
+    pub fn knock(
+        &mut self,
+        now: Duration,
+        from: &Name,
+        lease: u64,
+        lines: &[u8],
+    ) -> Result<Option<Reply>, String> {
+        self.clock.reach(now);
+        let Some((_, reception)) = &mut self.post else { return Ok(None) };
+        let life = self.life.clone();
+        let taken = life::play(&life, || reception.take(from, lease, lines));
+        if life.is_over() {
+            return Ok(None);
+        }
+        self.due = self.due.min(self.clock.now());
+        let taken = taken.map_err(|error| format!("{}: lines were not taken in: {error}", self.name))?;
+        self.note(&format!(
+            "KNOCK of {from}: {}",
+            match &taken.reply {
+                Reply::Taken(_) => "taken".to_owned(),
+                Reply::Gap(_) => "a gap".to_owned(),
+                Reply::Refused(status, why) | Reply::Later(status, _, why) => format!("{status} {why}"),
+            }
+        ));
+        Ok(Some(taken.reply))
+    }
+
+    /// An order of the courier's ended.
+    pub fn ended(&mut self, now: Duration, run: u64, result: PostResult) {
+        if self.run == run && self.post.is_some() {
+            self.posted.push(result);
+            self.due = self.due.min(now.max(self.clock.now()));
+        }
+    }
+
+    /// A person grants it all the wakes it wants: nobody waits an hour for the next one in the end.
+    pub fn raise_budget(&mut self) {
+        self.renew = self.config.wake.budget != wakes::AMPLE && self.is_up();
+        self.config.wake.budget = wakes::AMPLE;
+    }
+
+    fn renew_waker(&mut self) -> Result<(), String> {
+        let idle = self.pending.is_empty() && self.ended.is_empty() && self.unwritten.is_empty();
+        if self.renew && idle {
+            self.renew = false;
+            let node = Node::open(self.config.clone(), self.clock.clone());
+            let waker = node.and_then(Waker::new);
+            self.waker = Some(waker.map_err(|error| format!("{}: a new waker: {error}", self.name))?);
+        }
+        Ok(())
     }
 
     /// Agents that are through with what they were woken for.
@@ -418,10 +559,23 @@ impl Site {
         self.pending = pending;
         let over: Vec<Pending> = over;
         for Pending { order, outcome, .. } in over {
-            if outcome == Outcome::Done {
+            if outcome == Outcome::Done || outcome == Outcome::Accepted {
                 for message in &order.messages {
-                    self.handed.entry(key(message)).or_default().times += 1;
+                    let handed = self.handed.entry(key(message)).or_default();
+                    handed.times += 1;
+                    // It will be handed over again, as long as nobody reads it.
+                    handed.excused += u32::from(outcome == Outcome::Accepted);
                     self.unwritten.push(key(message));
+                }
+            }
+            if self.chatty && outcome == Outcome::Done {
+                self.answers.extend(order.messages.iter().map(|message| message.peer.clone()));
+            }
+            if outcome == Outcome::Accepted {
+                self.view.count("a wake that is accepted");
+                match self.rng.per_mille(400) {
+                    true => self.reading.extend(order.messages.iter().map(key)),
+                    false => self.orders.accepted(&order, self.clock.wall()),
                 }
             }
             if outcome == Outcome::Permanent {
@@ -429,7 +583,8 @@ impl Site {
                 self.giving_up.extend(order.messages.iter().map(key));
             }
             let (wake, detail) = (order.wake, format!("{outcome:?}").to_lowercase());
-            self.ended.push(WakeResult { wake, agent: order.agent, outcome, detail });
+            let (reached, retry_after, said) = (true, None, String::new());
+            self.ended.push(WakeResult { wake, outcome, reached, retry_after, detail, said });
         }
     }
 
@@ -454,8 +609,13 @@ impl Site {
     ) -> Result<Option<Vec<Message>>, String> {
         let Some(mut engine) = self.engine.take() else { return Ok(None) };
         let life = self.life.clone();
-        let draft =
-            |text: &String| Draft { ttl, create: true, ..Draft::new(to.parse().unwrap(), text.as_str()) };
+        let priority = if self.rng.per_mille(100) { Priority::Urgent } else { Priority::Normal };
+        let draft = |text: &String| Draft {
+            ttl,
+            priority,
+            create: true,
+            ..Draft::new(to.parse().unwrap(), text.as_str())
+        };
         let drafts = texts.iter().map(draft).collect();
         let sent = life::play(&life, || ops::send_all(engine.node_mut(), drafts));
         self.engine = Some(engine);
@@ -563,8 +723,12 @@ impl Site {
     /// What `status` says a person should look at, but for what the run itself explains.
     pub fn trouble(&self) -> Vec<String> {
         let Some(status) = self.node().and_then(|node| ops::status(node).ok()) else { return vec![] };
+        // An agent that refuses a wake for good, or that never reads, leaves such mail behind.
+        let moody = matches!(self.manner, Manner::Moody | Manner::Tardy);
         let explained = |problem: &String| {
-            problem.starts_with("set aside as unreadable") || problem.starts_with("the last wake ended")
+            problem.starts_with("set aside as unreadable")
+                || problem.starts_with("the last wake ended")
+                || (moody && problem.starts_with("unread messages that nobody is woken for"))
         };
         status.problems.into_iter().filter(|problem| !explained(problem)).collect()
     }

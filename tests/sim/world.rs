@@ -6,6 +6,7 @@
 
 mod forging;
 mod mishap;
+pub mod network;
 mod time;
 
 use std::cell::{Ref, RefCell, RefMut};
@@ -30,6 +31,7 @@ use crate::stage;
 use crate::view::{Mount, View, Weather};
 
 use mishap::End;
+use network::Network;
 
 /// A message that `send` answered for.
 pub struct Sent {
@@ -85,15 +87,20 @@ pub struct World {
     pub foreign: Vec<Foreign>,
     pub doubles: Vec<Double>,
     pub restored: bool,
+    /// Lines may have been taken off the share that nobody had read.
+    pub robbed: bool,
     pub power_cuts: u32,
     pub log: Log,
     rng: Rng,
+    pub network: Network,
     snapshot: Option<Snapshot>,
     /// Hints on their way: when, to whom, what.
     hints: Vec<(Duration, usize, Hint)>,
     /// Bad luck that ends: when, what.
     ends: Vec<(Duration, End)>,
     counter: usize,
+    /// How often agents wrote back.
+    answers: usize,
     suffers: bool,
     /// How many steps are begun and not over.
     depth: usize,
@@ -105,6 +112,9 @@ pub struct World {
 
 pub const PLAIN: &str = "oldie";
 const STRANGER: usize = 99;
+/// Answers to one message, and some: two rounds have four, and after a crash an agent may be woken once more.
+const ANSWERS: usize = 10;
+const FEW_ANSWERS: usize = 50;
 /// Steps within steps.
 const DEPTH: usize = 3;
 
@@ -120,14 +130,21 @@ impl World {
         for node in 0..world.plan.nodes {
             let clock = Arc::new(SimClock::new(seed.wrapping_mul(31).wrapping_add(node as u64)));
             let view = View::new(node, clock, servers.clone(), Rng::new(rng.next()), log.clone());
-            let manner = match rng.below(4) {
+            let manner = match rng.below(5) {
                 0 => Manner::Absent,
                 1 => Manner::Moody,
+                2 => Manner::Tardy,
                 _ => Manner::Prompt,
             };
             let name = ["anna", "bert", "cleo", "dora"][node];
             world.views.push(view.clone());
-            let site = Site::new(name, view, manner, Rng::new(rng.next()))?;
+            let mut site = Site::new(name, view, manner, Rng::new(rng.next()))?;
+            (site.direct, site.chatty) = (world.plan.direct, world.plan.chatty);
+            if site.direct || site.chatty {
+                // Circles that go on for long are long for a simulator.
+                site.config.wake.rounds = if site.chatty { 2 } else { site.config.wake.rounds };
+                site.start(Duration::ZERO)?;
+            }
             world.names.push(site.config.instance.clone());
             world.sites.push(Rc::new(RefCell::new(site)));
         }
@@ -139,6 +156,7 @@ impl World {
         }
         world.wrong[1].lock().unwrap().rules.forget();
         world.rng = rng;
+        world.network = Network::new(Rng::new(seed ^ 0x4E45_5457));
         world.forger = Forger::new(Rng::new(seed ^ 0x0F0F_0F0F));
         Ok(world)
     }
@@ -234,6 +252,28 @@ impl World {
             true => None,
             false => Some(self.rng.below(self.sites.len())),
         };
+        self.write(from, to, count)
+    }
+
+    /// What the agent of a node writes to those for whose mail it was woken.
+    fn write_back(&mut self, from: usize) -> Result<(), String> {
+        let peers = std::mem::take(&mut self.site_mut(from).answers);
+        for peer in peers {
+            if let Some(to) = self.names.iter().position(|name| name.fold() == peer) {
+                self.log.count("an agent that writes back");
+                self.answers += 1;
+                let begun = self.sent.len().saturating_sub(self.answers);
+                if self.answers > FEW_ANSWERS + begun * ANSWERS {
+                    return Err(format!("agents wrote back {} times, and {begun} began it", self.answers));
+                }
+                self.write(from, Some(to), 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, from: usize, to: Option<usize>, count: usize) -> Result<(), String> {
+        let plain = to.is_none();
         let address = to.map_or(PLAIN, |to| self.names[to].as_str()).to_owned();
         let texts: Vec<String> = (0..count)
             .map(|_| {
@@ -286,6 +326,7 @@ impl World {
     /// The bad luck ends: everything is mended, and everybody runs.
     pub fn heal(&mut self) -> Result<(), String> {
         self.note("HEAL");
+        self.network.heal();
         self.plan.deaf = false;
         for (_, end) in std::mem::take(&mut self.ends) {
             self.end(end);
@@ -298,6 +339,7 @@ impl World {
         for node in 0..self.sites.len() {
             let mut site = self.site_mut(node);
             site.spare();
+            site.raise_budget();
             if !skewed {
                 site.clock.set_right();
             }

@@ -1,6 +1,6 @@
 //! Notifications of changes, turned into hints.
 //!
-//! Four folders, each by itself: the state folder (for the local bell), and on the share, unless the config wants no
+//! Four folders, each by itself: the one of the local bell, and on the share, unless the config wants no
 //! notifications of it, our mailbox, `messages/` (for our open slot) and `status/`. Those on the share are watched by
 //! whoever hears of other PCs' changes there: the system, the SMB server, or nobody. An event names what may have
 //! changed and nothing else; an error or an overflow is a hint to look at everything. A watcher that can't be set up is
@@ -55,8 +55,8 @@ pub struct Watch {
 pub struct Places {
     /// The share's root; `None`: changes on the share are polled for.
     pub share: Option<PathBuf>,
-    /// The state folder.
-    pub state: Option<PathBuf>,
+    /// The folder of the local bell.
+    pub bell: Option<PathBuf>,
     /// Our own instance; without one, only `status/` is watched on the share.
     pub instance: Option<Name>,
 }
@@ -81,7 +81,7 @@ impl Watch {
         complain: Complain,
     ) -> Watch {
         let hint = Hint(Arc::new(Mutex::new(hint)));
-        let mut folders: Vec<PathBuf> = places.state.iter().cloned().collect();
+        let mut folders: Vec<PathBuf> = places.bell.iter().cloned().collect();
         let mut asked = vec![];
         match announcer {
             Announcer::Native => folders.extend(places.on_share().into_iter().map(|(folder, _)| folder)),

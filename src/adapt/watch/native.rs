@@ -50,7 +50,7 @@ fn classify(places: &Places, path: &Path) -> Option<Seen> {
     let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
     let last = folder.file_name()?.to_str()?;
     let instance = places.instance.as_ref();
-    if places.state.as_deref().is_some_and(|state| folder == state || folder == files::long(state)) {
+    if places.bell.as_deref().is_some_and(|bells| folder == bells || folder == files::long(bells)) {
         return (name == "bell").then_some(Seen::Local);
     }
     match last {
@@ -80,7 +80,7 @@ mod tests {
     fn only_our_own_business_is_a_hint() {
         let places = Places {
             share: Some("/share".into()),
-            state: Some("/state/lab".into()),
+            bell: Some("/state/lab/doorbell".into()),
             instance: Some(Name::parse("lab").unwrap()),
         };
         for (path, seen) in [
@@ -92,8 +92,8 @@ mod tests {
             ("/share/messages/to-office.jsonl", None),
             ("/share/status/office.json", Some(Seen::Status)),
             ("/share/status/office.json.x.tmp", None),
-            ("/state/lab/bell", Some(Seen::Local)),
-            ("/state/lab/lanpost.db-wal", None),
+            ("/state/lab/doorbell/bell", Some(Seen::Local)),
+            ("/state/lab/doorbell/else", None),
         ] {
             assert_eq!(classify(&places, Path::new(path)), seen, "{path}");
         }
@@ -105,15 +105,15 @@ mod tests {
     fn an_overflow_leads_to_a_full_look_and_the_watch_lives_on() {
         const BURST: u32 = 9_000; // folders, made and removed; Linux keeps 16,384 events, Windows less
         let folder = tempfile::tempdir().unwrap();
-        let (state, bell) = (folder.path().to_owned(), folder.path().join("bell"));
-        let places = Places { share: None, state: Some(state.clone()), instance: None };
+        let (bells, bell) = (folder.path().to_owned(), folder.path().join("bell"));
+        let places = Places { share: None, bell: Some(bells.clone()), instance: None };
         let ((tell, told), (burst_is_over, wait)) = (channel(), channel::<()>());
         let hint = Hint(Arc::new(Mutex::new(move |seen| {
             let _ = tell.send(seen);
             let _ = wait.recv(); // until the sender is dropped
         })));
         let complain: Complain = Arc::new(|_: &Path, why: Option<&str>| panic!("{why:?}"));
-        let _native = Native::start(&places, &[state], hint, &complain).unwrap();
+        let _native = Native::start(&places, &[bells], hint, &complain).unwrap();
         files::touch(&bell).unwrap();
         assert_eq!(told.recv_timeout(PATIENCE), Ok(Seen::Local));
         for n in 0..BURST {

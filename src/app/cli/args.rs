@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Cx;
 use crate::engine::node::Node;
+use crate::engine::ops::Author;
 use crate::error::{Error, Result};
 use crate::model::json;
 use crate::model::name::Name;
@@ -14,6 +15,20 @@ use crate::sys::dirs;
 
 /// The environment variable that says which agent speaks; a wake sets it.
 const AGENT: &str = "LANPOST_AGENT";
+/// The variables that name a wake, and whose it is.
+const WAKE: &str = "LANPOST_WAKE";
+const INSTANCE: &str = "LANPOST_INSTANCE";
+/// Variables set where no person types: in the shells of agents, which may have a terminal, and in jobs.
+const NOBODY: [&str; 8] = [
+    "OPENCLAW_SHELL",
+    "CLAUDECODE",
+    "CODEX_SANDBOX",
+    "CODEX_SANDBOX_NETWORK_DISABLED",
+    "CURSOR_AGENT",
+    "GEMINI_CLI",
+    "OPENCODE",
+    "CI",
+];
 
 /// Who speaks.
 #[derive(clap::Args, Debug)]
@@ -39,6 +54,30 @@ impl Speaker {
             (None, None) => Ok(None),
         }
     }
+}
+
+impl Speaker {
+    /// What the message comes of: within a wake of this instance, that wake; else a person, if one looks at a terminal.
+    /// A program that sets the wake to nothing says that it begins anew, as a person does.
+    pub fn author(&self, node: &Node) -> Author {
+        if dirs::is_env_empty(WAKE) {
+            return Author::Person;
+        }
+        let terminal = io::stdin().is_terminal() || io::stderr().is_terminal();
+        author(node.instance(), &dirs::env, terminal)
+    }
+}
+
+fn author(us: &Name, env: &dyn Fn(&str) -> Option<String>, terminal: bool) -> Author {
+    let wake = env(WAKE);
+    let ours = env(INSTANCE).is_none_or(|name| us.as_str() == name);
+    if let Some(wake) = wake.as_ref().filter(|_| ours).and_then(|wake| wake.parse().ok()) {
+        return Author::Wake(wake);
+    }
+    let is_set =
+        |variable: &&str| env(variable).is_some_and(|value| !matches!(value.as_str(), "0" | "false"));
+    let nobody = wake.is_some() || NOBODY.iter().any(is_set);
+    if terminal && !nobody { Author::Person } else { Author::Program }
 }
 
 fn known(agent: &Name, agents: &[Name], origin: &str) -> Result<Name> {
@@ -133,6 +172,25 @@ fn strict(text: &str) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_person_is_who_types_where_no_agent_does() {
+        let us = Name::parse("lab").unwrap();
+        let said = |set: &[(&str, &str)], terminal| {
+            let env = |name: &str| {
+                set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+            };
+            author(&us, &env, terminal)
+        };
+        assert_eq!((said(&[], true), said(&[], false)), (Author::Person, Author::Program));
+        for variable in NOBODY {
+            assert_eq!(said(&[(variable, "1")], true), Author::Program, "{variable}");
+        }
+        assert_eq!(said(&[("OPENCLAW_SHELL", "exec")], true), Author::Program, "on a terminal of its own");
+        assert_eq!(said(&[("CI", "false")], true), Author::Person);
+        assert_eq!(said(&[(WAKE, "7"), (INSTANCE, "lab"), ("CLAUDECODE", "1")], true), Author::Wake(7));
+        assert_eq!(said(&[(WAKE, "7"), (INSTANCE, "other")], true), Author::Program, "another's wake");
+    }
     use crate::model::text::{Encoding, encode};
 
     #[test]

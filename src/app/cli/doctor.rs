@@ -1,4 +1,5 @@
-//! `lanpost doctor`: what the share does, and what to do about it. Exit codes: 0 nothing is wrong, 6 something is; 2, 3.
+//! `lanpost doctor`: what the share does, whether an OpenClaw gateway takes our mail, and what to do about it. Exit
+//! codes: 0 nothing is wrong, 6 something is; 2, 3.
 //!
 //! The probes run on a thread of their own: a share that hangs is reported as hanging, and the thread left to it.
 
@@ -12,7 +13,7 @@ use serde::Serialize;
 use super::{Cx, exit};
 use crate::adapt::watch::{Places, Watch};
 use crate::app::share::{Reached, reach};
-use crate::app::{locate, print};
+use crate::app::{locate, openclaw, print};
 use crate::engine::login::Asks;
 use crate::engine::node::Node;
 use crate::engine::ops;
@@ -51,23 +52,35 @@ struct Report {
     findings: Vec<Finding>,
 }
 
+impl Report {
+    fn add(&mut self, finding: Finding, cx: &mut Cx) {
+        self.sound &= finding.grade != Grade::Wrong;
+        if !cx.json {
+            lines(&finding).iter().for_each(|line| cx.out.line(print::line(line)));
+            cx.out.flush();
+        }
+        self.findings.push(finding);
+    }
+}
+
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let asked = patient(&args, cx)?;
     let (tell, told) = channel();
     let (root, wait) = (asked.root.clone(), args.wait);
+    let gateway = asked.config.as_ref().and_then(|config| config.wake.openclaw.clone());
     let worker = std::thread::Builder::new().name("doctor".into()).spawn(move || probe(asked, wait, &tell));
     worker.map_err(|error| Error::new(Kind::Io, "start the probes", "", error))?;
     let mut report = Report { share: seek::shown(root.typed()), sound: true, findings: vec![] };
     if !cx.json {
         cx.out.line(print::line(&format!("share    {}", report.share)));
     }
-    while let Some(finding) = next(&told, report.findings.last(), wait, root.typed()) {
-        report.sound &= finding.grade != Grade::Wrong;
-        if !cx.json {
-            lines(&finding).iter().for_each(|line| cx.out.line(print::line(line)));
-            cx.out.flush();
-        }
-        report.findings.push(finding);
+    // The gateway has nothing to do with the share, which may hang.
+    if let Some(gateway) = gateway {
+        report.add(openclaw::finding(&gateway), cx);
+    }
+    let after = report.findings.len();
+    while let Some(finding) = next(&told, report.findings[after..].last(), wait, root.typed()) {
+        report.add(finding, cx);
         if report.findings.last().is_some_and(|finding| finding.check == "answer") {
             break;
         }
@@ -136,7 +149,7 @@ fn probe(asked: Asked, wait: Duration, tell: &Sender<Finding>) {
         // Not before it is needed: a folder that is not there has no changes.
         watch.get_or_insert_with(|| {
             let (ring, note) = (ring.clone(), note.clone());
-            let places = Places { share: Some(place.path()), state: None, instance: None };
+            let places = Places { share: Some(place.path()), bell: None, instance: None };
             let hint = move |_| {
                 let _ = ring.send(());
             };

@@ -14,7 +14,7 @@ pub const NOT_FOUND: u8 = 3;
 pub const TIMEOUT: u8 = 4;
 /// The message that was waited for ended in another way: failed or expired.
 pub const ENDED: u8 = 5;
-/// `doctor` found something wrong with the share, `log verify` with the log.
+/// `doctor` found something wrong with the share, `log verify` with the log, `init --wake openclaw` with the gateway.
 pub const UNSOUND: u8 = 6;
 /// Not now: somebody holds it, the share is away, a disk is full.
 pub const TRY_LATER: u8 = 75;
@@ -28,7 +28,8 @@ Exit codes:
    3  no such message, recipient, file or key
    4  a wait timed out
    5  the message that was waited for failed or expired
-   6  `doctor` found something wrong with the share, `log verify` with the log
+   6  `doctor` found something wrong with the share, `log verify` with the log,
+      `init --wake openclaw` with the gateway
   75  not now (busy, share away, disk full): the same command may work later
 
 Example:

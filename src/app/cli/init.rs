@@ -2,15 +2,20 @@
 //!
 //! Order: what is asked is checked, the engine makes state folder, key and mailbox, the config is written last: while
 //! it is missing, running init again goes on. A config that is there is left alone without --force; with it, the
-//! former one is kept beside it. The key lies in the state folder and survives both.
+//! former one is kept beside it. The key lies in the state folder and survives both. What wakes the agent can be set up
+//! with it, or later: see `openclaw`.
 
-use std::ffi::OsStr;
+mod asked;
+mod openclaw;
+mod report;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use asked::{Asked, absolute, readable, reference, unmapped};
+use report::{Report, report};
 
-use super::{Cx, exit};
+use super::Cx;
 use crate::app::locate::{self, Place};
 use crate::app::pass::Work;
 use crate::app::print;
@@ -22,27 +27,27 @@ use crate::error::{Error, Kind, Result};
 use crate::model::config::{self, Config, ShareConfig, split_command};
 use crate::model::layout;
 use crate::model::name::Name;
-use crate::model::secret::SecretRef;
 use crate::model::text;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::flock::LocalLock;
 use crate::sys::root::{Choice, Root};
 use crate::sys::share::Share;
-use crate::sys::{dirs, files, login, process, seek};
+use crate::sys::{dirs, files, seek};
 
 /// Set up an instance on this PC and join the share; a second run changes nothing without --force
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     lanpost init --share /mnt/agents --instance lab --agent main\n  \
     lanpost init --share '\\\\nas\\agents' --instance office --user 'NAS\\agents' --password keyring:share-password\n  \
-    lanpost init --share '\\\\nas\\agents' --instance office --wake-command \"python C:\\bots\\wake.py\"")]
+    lanpost init --share '\\\\nas\\agents' --instance office --wake-command \"python C:\\bots\\wake.py\"\n  \
+    lanpost init --wake openclaw --apply")]
 pub struct Args {
     /// The folder that all instances have in common
-    #[arg(long, value_name = "PATH")]
-    share: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "wake")]
+    share: Option<PathBuf>,
     /// The name of this PC's mailbox, unique on the share
-    #[arg(long, value_name = "NAME")]
-    instance: Name,
+    #[arg(long, value_name = "NAME", required_unless_present = "wake")]
+    instance: Option<Name>,
     /// An agent that works behind it; may be given several times
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<Name>,
@@ -61,27 +66,22 @@ pub struct Args {
     /// Write the config anew, take over a name that is in use, move to another share
     #[arg(long)]
     force: bool,
-}
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Report<'a> {
-    /// Whether this run did anything.
-    changed: bool,
-    instance: &'a Name,
-    config: String,
-    state: String,
-    share: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    share_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
+    #[command(flatten)]
+    openclaw: openclaw::Waking,
 }
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let place = locate::place(cx.config.as_deref())?;
+    let (share, instance) = match (args.share, args.instance) {
+        (Some(share), Some(instance)) => (share, instance),
+        // What wakes the agent of an instance that is there.
+        (share, instance) => {
+            let old = locate::read(&place.path)?.ok_or_else(|| openclaw::nothing_set_up(&place))?;
+            (share.unwrap_or(old.share.path), instance.unwrap_or(old.instance))
+        }
+    };
     let command = args.wake_command.as_deref().map(split_command).transpose()?;
-    let share = unmapped(cx, absolute(&args.share));
+    let share = unmapped(cx, absolute(&share));
     if let Some(control) = share.to_str().and_then(|text| text.chars().find(|c| c.is_control())) {
         let cause = format!("its name holds a control character ({control:?}), which no config may hold");
         return Err(Error::usage("use the share", seek::shown(&share), cause).next("rename the folder"));
@@ -91,9 +91,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         typed: share,
         login: args.user.zip(args.password.as_deref().map(reference).transpose()?),
         state: args.state.as_deref().map(absolute).as_deref().map(readable).transpose()?,
-        instance: args.instance,
+        instance,
         agents: args.agents,
         command,
+        openclaw: args.openclaw,
     };
     match (locate::read(&place.path), args.force) {
         (Ok(None), force) => set_up(cx, &place, asked, None, force),
@@ -108,19 +109,6 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         )),
         (Err(error), _) => Err(error),
     }
-}
-
-/// What the arguments say.
-struct Asked {
-    /// As the config can hold it.
-    share: PathBuf,
-    /// As it was typed, which may be no text.
-    typed: PathBuf,
-    login: Option<(String, SecretRef)>,
-    state: Option<PathBuf>,
-    instance: Name,
-    agents: Vec<Name>,
-    command: Option<Vec<String>>,
 }
 
 /// The config is there: all is well if it says what was asked.
@@ -157,8 +145,10 @@ fn leave(cx: &mut Cx, place: &Place, asked: &Asked, old: &Config) -> Result<u8> 
             .next("bring it back (it holds the key), or start anew with --force"));
     }
     // What is said to be set up has a store and a key that can be used.
-    Node::open(Config { state: state.clone(), ..old.clone() }, Arc::new(SystemClock::new()))?;
+    let config = Config { state: state.clone(), ..old.clone() };
+    Node::open(config.clone(), Arc::new(SystemClock::new()))?;
     let key = files::read(&state.join("key.pub"))?;
+    let openclaw = asked.openclaw.join(&config, place, false)?;
     let report = Report {
         changed: false,
         instance: &old.instance,
@@ -167,13 +157,19 @@ fn leave(cx: &mut Cx, place: &Place, asked: &Asked, old: &Config) -> Result<u8> 
         share: old.share.path.display().to_string(),
         share_id: None,
         key: key.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
+        openclaw,
     };
     if cx.json {
         cx.out.json(&report)?;
     } else {
         cx.out.line(format!("already set up: {}", print::line(&report.config)));
+        report
+            .openclaw
+            .iter()
+            .flat_map(openclaw::Report::lines)
+            .for_each(|line| cx.out.line(print::line(&line)));
     }
-    Ok(exit::DONE)
+    Ok(report.code())
 }
 
 /// Refuses to have asked for something else than the config has, naming both.
@@ -231,15 +227,16 @@ fn set_up(cx: &mut Cx, place: &Place, asked: Asked, old: Option<Config>, force: 
         );
     }
     config.state = seek::on_disk(&config.state)?;
-    if let Some(holder) = LocalLock::holder(&config.state).filter(|holder| holder.role == "daemon") {
+    if let Some(holder) = LocalLock::holder(&config.state).filter(|holder| holder.is_daemon()) {
         let cause = format!("its daemon runs (process {})", holder.pid);
         return Err(Error::new(Kind::Busy, "set up", &config.instance, cause).next("stop it first"));
     }
     let made = join(&config, asked.typed, force)?;
     let kept = write(&place.path, &text)?;
+    let openclaw = asked.openclaw.join(&config, place, force)?;
     let notes = place.note.clone().into_iter().chain(made.choice.as_ref().map(Choice::note));
     notes.for_each(|note| cx.note(&note));
-    report(cx, place, &config, made, kept.as_deref())
+    report(cx, place, &config, made, kept.as_deref(), openclaw)
 }
 
 /// The engine's part, given up when the share hangs: running init again goes on.
@@ -270,14 +267,6 @@ fn same(share: &dyn Share, root: &Root, typed: &Path) -> Result<()> {
     Err(Error::usage("name the share", seek::shown(typed), cause).next("rename one of the two"))
 }
 
-/// A path as the config can hold it.
-fn readable(path: &Path) -> Result<PathBuf> {
-    seek::readable(path).ok_or_else(|| {
-        Error::usage("write the config for", seek::shown(path), "it is text in no encoding that is known")
-            .next("rename it")
-    })
-}
-
 /// Writes the config; a former one that says something else is kept beside it.
 fn write(path: &Path, text: &str) -> Result<Option<PathBuf>> {
     let former = files::read(path)?.filter(|former| former != text.as_bytes());
@@ -292,99 +281,10 @@ fn write(path: &Path, text: &str) -> Result<Option<PathBuf>> {
     Ok(kept)
 }
 
-fn report(cx: &mut Cx, place: &Place, config: &Config, made: ops::Init, kept: Option<&Path>) -> Result<u8> {
-    let report = Report {
-        changed: true,
-        instance: &config.instance,
-        config: seek::shown(&place.path),
-        state: seek::shown(&config.state),
-        share: config.share.path.display().to_string(),
-        share_id: Some(made.share),
-        key: Some(made.key),
-    };
-    if cx.json {
-        cx.out.json(&report)?;
-        return Ok(exit::DONE);
-    }
-    let (id, key) =
-        (report.share_id.as_deref().unwrap_or_default(), report.key.as_deref().unwrap_or_default());
-    let joined = if made.first { "new" } else { "joined" };
-    let mut lines = vec![
-        format!("set up {}", report.instance),
-        format!("  config  {}", report.config),
-        format!("  state   {}", report.state),
-        format!("  share   {} ({joined}, id {id})", report.share),
-        format!("  key     {}", fingerprint(key)),
-    ];
-    lines.extend(kept.map(|path| format!("the former config is kept: {}", path.display())));
-    let flag = cx.config.as_ref().map(|_| [OsStr::new("--config"), place.path.as_os_str()]);
-    let words = flag.iter().flatten().copied();
-    let words = [OsStr::new("lanpost")].into_iter().chain(words).chain([OsStr::new("run")]);
-    lines.push(format!("next: {}", process::shell().line(&words.collect::<Vec<_>>())));
-    for line in lines {
-        cx.out.line(print::line(&line));
-    }
-    Ok(exit::DONE)
-}
-
-/// The first 16 digits of a key, for people to compare.
-fn fingerprint(key: &str) -> &str {
-    let digits = key.rsplit(':').next().unwrap_or_default();
-    digits.get(..16).unwrap_or(digits)
-}
-
-/// A path against the current folder; a UNC path or one with a drive is absolute on every system.
-fn absolute(path: &Path) -> PathBuf {
-    let text = path.to_string_lossy();
-    let drive = matches!(text.as_bytes(), [d, b':', b'\\' | b'/', ..] if d.is_ascii_alphabetic());
-    if text.starts_with(r"\\") || drive { path.to_owned() } else { files::absolute(path) }
-}
-
-/// A drive letter of the network as the server that it stands for: a service has none of a person's drives.
-fn unmapped(cx: &mut Cx, path: PathBuf) -> PathBuf {
-    let Some(unc) = login::behind_drive(&path) else { return path };
-    cx.note(&format!(
-        "{} is a drive of your login alone, which a service does not see; the config gets {}",
-        path.display(),
-        unc.display()
-    ));
-    unc
-}
-
-/// Where the password is; a file is named from the current folder here, from the config's there. Parsed here and not by
-/// clap, which repeats what it refuses.
-fn reference(text: &str) -> Result<SecretRef> {
-    match SecretRef::parse(text) {
-        Ok(SecretRef::File(path)) => Ok(SecretRef::File(absolute(&path))),
-        Ok(other) => Ok(other),
-        Err(cause) => Err(Error::usage("take the password from", "--password", cause).next(
-            "store it with `lanpost secret set share-password`, and give --password keyring:share-password",
-        )),
-    }
-}
-
 fn names(names: &[Name]) -> String {
     if names.is_empty() {
         "none".into()
     } else {
         names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unc_path_stays() {
-        assert_eq!(absolute(Path::new(r"\\nas\agents")), Path::new(r"\\nas\agents"));
-        assert_eq!(absolute(Path::new(r"C:\x")), Path::new(r"C:\x"));
-        assert!(absolute(Path::new("share")).is_absolute());
-    }
-
-    #[test]
-    fn a_fingerprint_is_the_beginning_of_the_key() {
-        assert_eq!(fingerprint(&format!("ed25519:{}", "ab".repeat(32))), "abababababababab");
-        assert_eq!(fingerprint("short"), "short");
     }
 }

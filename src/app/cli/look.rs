@@ -10,15 +10,9 @@ use crate::app::pass::Passed;
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::sys::clock;
-use crate::sys::flock::LocalLock;
 
 /// How often a command that waits without a daemon looks at the share.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// Whether a daemon works on the state folder.
-pub fn daemon_runs(node: &Node) -> bool {
-    LocalLock::holder(&node.config.state).is_some_and(|holder| holder.role == "daemon")
-}
 
 /// One pass if no daemon runs, before or after an answer from the local store. Returns what it told, if it failed.
 pub fn refresh(cx: &mut Cx, node: &mut Node, role: &str) -> Option<String> {
@@ -29,7 +23,7 @@ pub fn refresh(cx: &mut Cx, node: &mut Node, role: &str) -> Option<String> {
 
 /// Like [`refresh`], and says why the pass failed instead of telling it.
 fn try_pass(cx: &mut Cx, node: &mut Node, role: &str) -> Option<String> {
-    if daemon_runs(node) {
+    if node.daemon_runs() {
         return None;
     }
     cx.out.flush();
@@ -46,12 +40,23 @@ pub struct Watch {
     version: i64,
     looked: Duration,
     told: Option<String>,
+    /// When its caller stops to wait.
+    until: Option<Duration>,
+    /// How long the last pass took.
+    took: Duration,
 }
 
 impl Watch {
     /// Begins to watch, before the caller's first look at the store. `step` is the time between two glances.
     pub fn new(node: &Node, role: &'static str, step: Duration) -> Result<Watch> {
-        Ok(Watch { role, step, version: node.db.data_version()?, looked: node.clock.now(), told: None })
+        let (version, looked) = (node.db.data_version()?, node.clock.now());
+        Ok(Watch { role, step, version, looked, told: None, until: None, took: Duration::ZERO })
+    }
+
+    /// Its caller waits until then, and a pass `took` so long: none is begun that would end later.
+    #[must_use]
+    pub fn until(self, until: Duration, took: Duration) -> Watch {
+        Watch { until: Some(until), took, ..self }
     }
 
     /// What hinders was told already: it is not told again until it changes.
@@ -64,13 +69,16 @@ impl Watch {
     pub fn step(&mut self, cx: &mut Cx, node: &mut Node) -> Result<bool> {
         clock::pause(self.step);
         let mut passed = false;
-        if node.clock.now().saturating_sub(self.looked) >= EVERY {
+        let now = node.clock.now();
+        let in_time = self.until.is_none_or(|until| now.saturating_add(self.took) <= until);
+        if now.saturating_sub(self.looked) >= EVERY && in_time {
             let cause = try_pass(cx, node, self.role);
             if let Some(cause) = cause.as_ref().filter(|cause| self.told.as_ref() != Some(cause)) {
                 cx.note(cause);
             }
             self.told = cause;
             self.looked = node.clock.now();
+            self.took = self.looked.saturating_sub(now);
             passed = true; // what this process wrote itself is not in `data_version`
         }
         let version = node.db.data_version()?;

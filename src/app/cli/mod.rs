@@ -30,6 +30,7 @@ mod status;
 mod trace;
 mod trust;
 mod wait;
+mod wake;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,6 +74,7 @@ enum Command {
     Reply(reply::Args),
     Release(release::Args),
     Wait(wait::Args),
+    Wake(wake::Args),
     Trace(trace::Args),
     Log(log::Args),
     Peers(peers::Args),
@@ -154,6 +156,7 @@ impl Command {
             Command::Reply(args) => reply::run(args, cx),
             Command::Release(args) => release::run(args, cx),
             Command::Wait(args) => wait::run(args, cx),
+            Command::Wake(args) => wake::run(args, cx),
             Command::Trace(args) => trace::run(args, cx),
             Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
@@ -220,6 +223,10 @@ mod tests {
             "lanpost --json service status --instance lab",
             "lanpost service logs --follow -n 20 --config c",
             "lanpost wait --timeout 5m --from lab --thread t",
+            "lanpost wake test --agent main --json",
+            "lanpost wake hold --for 2h",
+            "lanpost wake resume",
+            "lanpost wake log --limit 50",
             "lanpost exec lab disk path=/home n=3 --timeout 20m --json",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();

@@ -25,16 +25,20 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
     } else if peers.is_empty() {
         cx.out.line("nobody else was seen on the share");
     } else {
-        let heading = ["NAME", "PRESENCE", "TRUST", "SILENT", "HOST", "VERSION", "AGENTS"].map(str::to_owned);
+        let heading =
+            ["NAME", "PRESENCE", "TRUST", "SILENT", "ROUTE", "HOST", "VERSION", "AGENTS"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(heading).chain(peers.iter().map(row)).collect();
-        for line in print::table(&rows, 64, cx.out.columns) {
+        let whole = print::table(&rows, usize::MAX, usize::MAX);
+        // Why a route is not taken is long, and cut only where it would not fit.
+        let fits = !cx.out.terminal || whole.iter().all(|line| print::width(line) <= cx.out.columns);
+        for line in if fits { whole } else { print::table(&rows, 64, cx.out.columns) } {
             cx.out.line(line);
         }
     }
     Ok(exit::DONE)
 }
 
-fn row(peer: &PeerView) -> [String; 7] {
+fn row(peer: &PeerView) -> [String; 8] {
     let agents: Vec<_> = peer.agents.iter().map(Name::as_str).collect();
     let word =
         |text: &Option<String>| print::cut(&print::line(text.as_deref().unwrap_or("-")), 24).into_owned();
@@ -45,6 +49,7 @@ fn row(peer: &PeerView) -> [String; 7] {
         peer.presence.to_string(),
         peer.trust.to_owned(),
         silent.unwrap_or_else(|| "-".into()),
+        print::line(&peer.route.words).into_owned(),
         word(&peer.host),
         word(&peer.version),
         print::line(&agents.join(", ")).into_owned(),

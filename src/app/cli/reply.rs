@@ -42,7 +42,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     }
     let content = args.body.content(cx, node.config.limits.message.0)?;
     let id = answered.as_ref().map_or(args.id.as_str(), |message| message.id.as_str());
-    let reply = ops::reply(&mut node, id, content, agent, args.seal)?;
+    let author = args.speaker.author(&node);
+    let reply = ops::reply(&mut node, id, content, agent, author, args.seal)?;
     if answered.is_some() {
         ops::ack(&mut node, &[id.to_owned()], None)?;
     }

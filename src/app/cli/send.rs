@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{Body, Speaker};
-use super::look::{Watch, daemon_runs};
+use super::look::Watch;
 use super::{Cx, exit, out};
 use crate::app::pass::Passed;
 use crate::app::print;
@@ -30,6 +30,8 @@ const STEP: Duration = Duration::from_millis(20);
 const SCAN: Duration = Duration::from_secs(2);
 /// How long --wait waits if nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// After this it is said what a message waits for.
+const SAID_AFTER: Duration = Duration::from_secs(2);
 
 /// Send a message; returns when it is stored durably on this PC, or with --wait when it has come further
 #[derive(clap::Args, Debug)]
@@ -84,6 +86,9 @@ pub struct Sent {
     /// Why it waits in the spool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spooled: Option<String>,
+    /// By which way it goes though the share is hindered, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
 }
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
@@ -98,6 +103,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         id: args.id,
         create: args.create,
         seal: args.seal,
+        author: args.speaker.author(&node),
         ..Draft::new(args.to, args.body.content(cx, node.config.limits.message.0)?)
     };
     let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
@@ -107,6 +113,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
             "of {to} there is an open slot alone: nobody of that name was seen yet; is it spelt right? (`lanpost peers`)"
         ));
     }
+    let since = node.clock.now();
     let mut sent = dispatch(cx, &mut node, message, "send")?;
     let Some(wanted) = args.wait else {
         show(cx, &sent)?;
@@ -115,8 +122,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     if let Some(cause) = sent.spooled.as_ref().filter(|_| !sent.message.state.reached(wanted)) {
         cx.note(&format!("{} waits in the spool; {cause}", sent.message.id));
     }
-    let mut watch = Watch::new(&node, "send", STEP)?.told(sent.spooled.clone());
-    sent.message = wait(cx, &mut node, &mut watch, sent.message, (wanted, args.timeout.unwrap_or(TIMEOUT)))?;
+    let (until, took) =
+        (since.saturating_add(args.timeout.unwrap_or(TIMEOUT)), node.clock.now().saturating_sub(since));
+    let mut watch = Watch::new(&node, "send", STEP)?.told(sent.spooled.clone()).until(until, took);
+    sent.message = wait(cx, &mut node, &mut watch, sent.message, (wanted, since, until))?;
     sent.spooled = sent.spooled.filter(|_| sent.message.state == State::Queued);
     show(cx, &sent)?;
     verdict(cx, &node, &sent.message, wanted)
@@ -138,7 +147,7 @@ pub fn accept(cx: &mut Cx, node: &mut Node, store: impl Fn(&mut Node) -> Result<
 }
 
 fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
-    if !daemon_runs(node) {
+    if !node.daemon_runs() {
         super::look::refresh(cx, node, "send");
         return Ok(());
     }
@@ -153,7 +162,8 @@ fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
 /// Has a stored message go out: by a pass, unless a daemon runs. Tells how far it came, and what keeps it.
 pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> Result<Sent> {
     cx.out.flush();
-    let passed = if daemon_runs(node) { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
+    let runs = node.daemon_runs();
+    let passed = if runs { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
     let cause = match passed {
         Ok(Passed::Done) => None,
         Ok(Passed::DaemonRuns) => condition::hindrance(&node.db)?,
@@ -161,8 +171,16 @@ pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> R
         Err(error) => Some(error.to_string()),
     };
     let message = ops::state_of(node, &message)?;
-    let spooled = cause.filter(|_| message.state == State::Queued);
-    Ok(Sent { message, spooled })
+    let Some(cause) = cause.filter(|_| message.state == State::Queued) else {
+        return Ok(Sent { message, spooled: None, route: None });
+    };
+    // What keeps the share keeps nothing that goes by another way.
+    let route = match message.to.parse::<Address>() {
+        Ok(to) if runs => Some(ops::route(node, &to.instance, runs)?),
+        _ => None,
+    };
+    let route = route.filter(ops::RouteView::is_open_beside_share).map(|route| route.words);
+    Ok(Sent { message, spooled: Some(cause).filter(|_| route.is_none()), route })
 }
 
 /// Waits until the message has come as far as was wanted, has ended, or the time is over.
@@ -171,15 +189,24 @@ fn wait(
     node: &mut Node,
     watch: &mut Watch,
     first: Message,
-    (wanted, timeout): (State, Duration),
+    (wanted, since, until): (State, Duration, Duration),
 ) -> Result<Message> {
-    let since = node.clock.now();
     let over = |message: &Message| message.state.reached(wanted) || message.state.is_final();
     // The watch began before this look, so nothing falls between the two.
     let mut message = ops::state_of(node, &first)?;
-    while !over(&message) && node.clock.now().saturating_sub(since) < timeout {
+    let mut said: Option<String> = None;
+    while !over(&message) && node.clock.now() < until {
         if watch.step(cx, node)? {
             message = ops::state_of(node, &message)?;
+        }
+        if !over(&message) && node.clock.now().saturating_sub(since) >= SAID_AFTER {
+            // Without the times in it, which pass, it would be said again and again.
+            let waits = ops::waits_for(node, &message)?;
+            if waits.is_some() && waits != said {
+                cx.out.flush();
+                out::note(cx.json, &format!("waits: {}", waits.as_deref().unwrap_or_default()));
+                said = waits;
+            }
         }
     }
     Ok(message)
@@ -205,15 +232,19 @@ fn verdict(cx: &mut Cx, node: &Node, message: &Message, wanted: State) -> Result
 
 /// Prints what became of a message.
 pub fn show(cx: &mut Cx, sent: &Sent) -> Result<()> {
-    let Sent { message, spooled } = sent;
+    let Sent { message, spooled, route } = sent;
     if cx.json {
         return cx.out.json(sent);
     }
-    match spooled {
-        Some(cause) => {
+    match (spooled, route.as_deref().filter(|_| message.state == State::Queued)) {
+        (Some(cause), _) => {
             cx.out.line(format!("queued: {} waits in the spool; {}", message.id, print::line(cause)))
         }
-        None => {
+        (None, Some(route)) => {
+            let (to, route) = (print::line(&message.to), print::line(route));
+            cx.out.line(format!("sent {} to {to}: the daemon hands it over, {route}", message.id));
+        }
+        (None, None) => {
             cx.out.line(format!("sent {} to {} ({})", message.id, print::line(&message.to), message.state))
         }
     }

@@ -40,7 +40,7 @@ pub fn summary(status: &Status) -> String {
 
 fn lines(status: &Status) -> Vec<String> {
     let daemon = match &status.daemon {
-        Some(holder) if holder.role == "daemon" => {
+        Some(holder) if holder.is_daemon() => {
             format!("daemon runs (process {}, since {})", holder.pid, print::local_time(&holder.since))
         }
         Some(holder) => format!("no daemon runs (`{}` works, process {})", holder.role, holder.pid),
@@ -64,6 +64,9 @@ fn lines(status: &Status) -> Vec<String> {
     lines.push(format!("incoming  {}", counted(&status.incoming)));
     lines.push(format!("outgoing  {}; {} in the spool", counted(&status.outgoing), status.spooled));
     lines.push(format!("peers     {}", counted(&status.peers)));
+    if !status.listens.is_empty() {
+        lines.push(format!("listens   at {}", status.listens.join(", ")));
+    }
     if !status.refused.is_empty() {
         let mut causes = BTreeMap::new();
         for refused in &status.refused {
@@ -78,6 +81,7 @@ fn lines(status: &Status) -> Vec<String> {
         ));
     }
     lines.push(format!("log       {}", status.log_head));
+    lines.extend(status.wakes_held.iter().map(|held| format!("held      wakes: {held}")));
     for wake in &status.wakes {
         let agent = if wake.agent.is_empty() { String::new() } else { format!(" of {}", wake.agent) };
         let detail = wake.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();

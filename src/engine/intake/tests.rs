@@ -51,6 +51,35 @@ fn a_bad_line_stops_nothing_after_it() {
 }
 
 #[test]
+fn what_was_handed_over_is_looked_at_no_further_than_to_the_first_refusal() {
+    use crate::model::sign::Signer;
+    use crate::model::trust::{Keys, Pin, Standing};
+
+    let (us, looks) = (lab(), std::cell::Cell::new(0));
+    let key = Signer::new(&[1; 32]).key();
+    let keys = |_: &str| {
+        looks.set(looks.get() + 1);
+        Rc::new(Keys(vec![Pin { key, standing: Standing::Pinned }]))
+    };
+    let via = Via::Direct { peer: "office".into(), lease: 7 };
+    let reading = Reading { via, keys: &keys, ..slot(&us, Still::No) };
+    let line = |n: u64| {
+        let sig = "ab".repeat(64);
+        format!(
+            "{{\"v\":1,\"id\":\"{n}\",\"from\":\"office\",\"to\":\"lab\",\"content\":\"x\",\"seq\":{n},\"lease\":7,\"sig\":\"{sig}\"}}"
+        )
+    };
+    let lines: String = (1..=1000).map(|n| line(n) + "\n").collect();
+    let glued: String = (1..=15).map(line).collect::<String>() + "\n";
+    for bytes in [lines, glued, "{}\n".repeat(1000)] {
+        let outcome = read(&reading, &Cursor::default(), bytes.as_bytes());
+        assert_eq!(outcome.waiting, 0);
+        assert_eq!(outcome.intake.unwrap().quarantined.len(), 1);
+        assert!(looks.take() <= 1);
+    }
+}
+
+#[test]
 fn a_tail_is_waited_for_until_it_settles() {
     let us = lab();
     let bytes = format!("{PLAIN}\n{PLAIN}");

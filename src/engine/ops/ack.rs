@@ -2,13 +2,54 @@
 
 use serde_json::Value;
 
-use super::send::{Draft, send};
+use super::send::{Author, Draft, send};
 use crate::engine::node::Node;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::exec::EXEC;
+use crate::model::id::MessageId;
 use crate::model::name::{Address, Name};
 use crate::model::state::State;
 use crate::store::db::{Message, Way};
+
+/// Marks messages of `from` as [`ack`] does, of which some may not have come yet: its sender is told all the same, and when
+/// they come, they are known as done, and nobody is woken.
+///
+/// # Errors
+/// No instance of that name was ever seen; an id is none in full; and as with [`ack`].
+pub fn ack_from(
+    node: &mut Node,
+    from: &Name,
+    ids: &[String],
+    failed: Option<&str>,
+) -> Result<(Vec<Message>, Vec<MessageId>)> {
+    let deed = "acknowledge mail from";
+    let fold = from.fold();
+    if node.db.peer(&fold)?.is_none() {
+        let error = Error::new(Kind::NotFound, deed, from, "no instance of that name was seen on the share");
+        return Err(error.next("`lanpost peers` lists who was"));
+    }
+    let (mut here, mut ahead) = (vec![], vec![]);
+    for id in ids {
+        let id: MessageId =
+            id.parse().map_err(|why| Error::usage(deed, from, why).next("give the id in full"))?;
+        match node
+            .db
+            .find(id.as_str(), Some(Way::In))?
+            .iter()
+            .any(|known| known.id == id && known.peer == fold)
+        {
+            true => here.push(format!("{fold}:{id}")),
+            false => ahead.push(id),
+        }
+    }
+    let state = if failed.is_some() { State::Failed } else { State::Processed };
+    let now = node.clock.wall_ms();
+    let done = ack(node, &here, failed)?;
+    if node.db.ack_ahead(&fold, &ahead, state, failed, now)? > 0 {
+        node.ring();
+    }
+    Ok((done, ahead))
+}
 
 /// Marks incoming messages processed, or failed for a reason, and owes their senders a receipt. All or none.
 ///
@@ -50,6 +91,7 @@ pub fn reply(
     prefix: &str,
     content: Value,
     agent: Option<Name>,
+    author: Author,
     seal: bool,
 ) -> Result<Message> {
     let message = super::one(node, prefix, None, Way::In)?;
@@ -66,6 +108,7 @@ pub fn reply(
         // Whoever wrote to us may be answered even if it left the share meanwhile.
         create: true,
         seal,
+        author,
         agent: agent.or_else(|| message.to.parse::<Address>().ok().filter(|_| message.way == Way::In)?.agent),
         ..Draft::new(to, content)
     };

@@ -137,9 +137,9 @@ fn about(config: &Config, file: Option<&Path>, clock: &dyn Clock) -> Result<Back
     })
 }
 
-/// Keys and what future versions put beside them; not the store, locks, bells, logs, and what was set aside.
+/// Keys and what future versions put beside them; not the store, locks, logs, and what was set aside.
 fn is_kept(name: &str) -> bool {
-    let working = ["lanpost.db", "daemon.", "bell", "restore."].iter().any(|begin| name.starts_with(begin));
+    let working = ["lanpost.db", "daemon.", "restore."].iter().any(|begin| name.starts_with(begin));
     !working
         && name != CONFIG
         && !name.contains(".log")

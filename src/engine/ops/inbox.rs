@@ -39,7 +39,7 @@ pub fn read(node: &mut Node, prefix: &str) -> Result<Message> {
 /// It is not held.
 pub fn release(node: &mut Node, prefix: &str) -> Result<Message> {
     let message = peek(node, prefix)?;
-    let (wake, now) = (!node.config.wake.command.is_empty(), node.clock.wall_ms());
+    let (wake, now) = (node.config.wake.is_on(), node.clock.wall_ms());
     if !message.held || !node.db.release(&message, wake, now)? {
         return Err(Error::usage("release", &message.id, "it is not held"));
     }

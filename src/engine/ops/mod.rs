@@ -11,12 +11,14 @@ mod inbox;
 mod init;
 mod log;
 mod peers;
+mod routes;
 mod send;
 mod status;
 mod trace;
 mod trust;
+mod wake;
 
-pub use ack::{ack, reply};
+pub use ack::{ack, ack_from, reply};
 pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
 pub use doctor::{Patient, doctor};
 pub use exec::{answer, exec};
@@ -25,8 +27,9 @@ pub use init::{Init, init};
 pub use log::{Verdict, export_log, log, log_head, verify_export, verify_log};
 pub use peers::{PeerView, peers, request_scan, scan_done};
 pub(super) use peers::{answer_scan, scan_wanted};
+pub use routes::{RouteView, route, waits_for};
 pub(super) use send::address;
-pub use send::{Draft, is_unseen, send, send_all};
+pub use send::{Author, Draft, is_unseen, send, send_all};
 pub use status::{ShareView, Status, status};
 pub use trace::{Trace, overdue, state_of, trace};
 pub use trust::{
@@ -34,14 +37,16 @@ pub use trust::{
     trust_pin, trust_revoke, trust_rotate, trust_show,
 };
 pub(super) use trust::{own_key, own_seal, own_seal_key};
+pub use wake::{Resumed, TEST, WakeView, wake_hold, wake_log, wake_resume, wake_test};
 
 use crate::error::{Error, Kind, Result};
+use crate::model::id;
 use crate::model::name::Name;
 use crate::store::db::{Message, Way};
 
 use super::node::Node;
 
-/// The one message whose id begins with `prefix`.
+/// The one message whose id begins with `prefix`, or that is called so here ([`handle`](id::MessageId::handle)).
 ///
 /// # Errors
 /// None, or several: the error lists them. A message that was sent to oneself exists twice under one id; then the
@@ -50,6 +55,12 @@ fn one(node: &Node, prefix: &str, way: Option<Way>, prefer: Way) -> Result<Messa
     let deed = "find the message";
     if prefix.is_empty() {
         return Err(Error::usage(deed, "", "the id is empty").next("`lanpost inbox` lists the ids"));
+    }
+    if let Some(row) = id::row(prefix) {
+        let cause = "no message has that number on this PC";
+        let error = Error::new(Kind::NotFound, deed, prefix, cause);
+        let step = "`lanpost inbox --all` lists the ids; one that looks like a number goes with its peer, as in lab:n1";
+        return node.db.in_row(row, way)?.ok_or_else(|| error.next(step));
     }
     // Two senders may use the same id; `lab:build-42` is the one to or from lab. No id holds a colon.
     let (peer, prefix) = match prefix.split_once(':') {

@@ -1,7 +1,10 @@
 //! Who is on the share, and whether they are there.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
+use super::RouteView;
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::heartbeat::Activity;
@@ -9,6 +12,9 @@ use crate::model::name::Name;
 use crate::model::presence::Presence;
 use crate::model::trust::{Keys, Standing};
 use crate::store::db::Peer;
+
+/// For so long a peer is there whose daemon answered: it is asked every 20 s while its heartbeat stands still.
+const HEARD: Duration = Duration::from_secs(60);
 
 const WANTED: &str = "scan_wanted";
 const DONE: &str = "scan_done";
@@ -34,30 +40,71 @@ pub struct PeerView {
     /// Its public key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// By which route mail for it goes.
+    pub route: RouteView,
     /// `pinned`, `pending` (its key waits for a decision), `changed` (another one than the pinned waits), `revoked`, or
     /// `none`: it has no key.
     pub trust: &'static str,
 }
 
-/// Everybody seen on the share but ourselves, by name.
+/// Everybody seen on the share but ourselves, by name; and those whose gateways the config names.
 pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
-    let now = node.clock.wall_ms();
-    let peers = node.db.peers()?;
+    let (now, runs) = (node.clock.wall_ms(), node.daemon_runs());
+    let mut peers = node.db.peers()?;
+    let unseen = node.config.peers.keys().filter(|fold| node.config.gateway(fold).is_some());
+    let unseen: Vec<Name> = unseen.filter_map(|fold| Name::parse(fold).ok()).collect();
+    for name in unseen {
+        if !peers.iter().any(|peer| peer.name.same_as(&name)) {
+            peers.push(Peer {
+                name,
+                heartbeat: None,
+                stamp: String::new(),
+                len: 0,
+                first_seen: now,
+                changed_at: None,
+                read_at: 0,
+                doubted: false,
+            });
+        }
+    }
+    peers.sort_by_key(|peer| peer.name.fold());
     let others = peers.iter().filter(|peer| !peer.name.same_as(node.instance()));
-    others.map(|peer| Ok(view(peer, &node.db.keys(&peer.name.fold(), now)?, now))).collect()
+    others
+        .map(|peer| {
+            let keys = node.db.keys(&peer.name.fold(), now)?;
+            Ok(view(peer, &keys, super::route(node, &peer.name, runs)?, presence(node, peer, runs)?))
+        })
+        .collect()
 }
 
-fn view(peer: &Peer, keys: &Keys, now: i64) -> PeerView {
+/// Our judgement of a peer, and for how long it has been silent: an answer of its daemon counts as much as a heartbeat on
+/// a share that may be what failed. Only a daemon that `runs` hears such answers.
+pub(super) fn presence(node: &Node, peer: &Peer, runs: bool) -> Result<(Presence, Duration)> {
+    let now = node.clock.wall_ms();
+    let (presence, silent) = (peer.presence(now), peer.silent(now));
+    if !runs || matches!(presence, Presence::Online | Presence::Plain) {
+        return Ok((presence, silent));
+    }
+    let contact = node.db.route(&peer.name.fold())?.and_then(|route| route.contact);
+    let ago = contact.and_then(|at| u64::try_from(now.saturating_sub(at)).ok()).map(Duration::from_millis);
+    Ok(match ago.filter(|ago| *ago < HEARD) {
+        Some(ago) => (Presence::Online, silent.min(ago)),
+        None => (presence, silent),
+    })
+}
+
+fn view(peer: &Peer, keys: &Keys, route: RouteView, (presence, silent): (Presence, Duration)) -> PeerView {
     let waits = keys.0.iter().any(|pin| pin.standing == Standing::Pending);
     let beat = peer.heartbeat.as_ref();
     PeerView {
         name: peer.name.clone(),
-        presence: peer.presence(now),
+        presence,
         agents: beat.map(|beat| beat.agents.clone()).unwrap_or_default(),
         host: beat.map(|beat| beat.host.clone()),
         version: beat.map(|beat| beat.lanpost.clone()),
-        silent: beat.filter(|beat| beat.state == Activity::Online).map(|_| peer.silent(now).as_secs()),
+        silent: beat.filter(|beat| beat.state == Activity::Online).map(|_| silent.as_secs()),
         key: beat.map(|beat| beat.key.clone()),
+        route,
         trust: match (keys.is_bound(), keys.pinned(), waits) {
             (true, _, true) => "changed",
             (_, Some(_), false) => "pinned",

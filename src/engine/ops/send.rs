@@ -17,6 +17,7 @@ use crate::model::seal;
 use crate::model::sign;
 use crate::model::state::State;
 use crate::model::trust::TRUST_REPORT;
+use crate::model::wake::HOUR;
 use crate::store::db::{Accepted, Message, NewMessage, Way};
 use crate::sys::seal as crypt;
 
@@ -25,6 +26,11 @@ const HEADROOM: usize = 64 + envelope::SIGNED;
 
 /// What sealing adds at most, besides the third of base64 and a checksum per 64 KiB: the keys, and an envelope around it.
 const SEALING: usize = 2_048;
+
+/// For so many milliseconds what a wake's command left running may write back, in no wake.
+const AFTERWARDS: i64 = 2 * 60_000;
+/// And for so many an agent that a server woke may pass on what it was woken for.
+const RING: i64 = 10 * 60_000;
 
 /// A message that is to be sent.
 #[derive(Clone, Debug)]
@@ -51,6 +57,22 @@ pub struct Draft {
     pub create: bool,
     /// Nobody but the recipient may read it on its way. The config, and what it answers, may demand it, too.
     pub seal: bool,
+    /// What it comes of.
+    pub author: Author,
+}
+
+/// What a message comes of. Automatic answers are counted from one to the next, so that no exchange of them goes on for
+/// ever; a person's message begins anew, and nothing else does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Author {
+    /// A program, which may be an agent at work: an answer of its own is automatic, and so is whatever it sends to those
+    /// whose mail somebody was woken for lately; `hops` says how lately.
+    #[default]
+    Program,
+    /// An agent at work on this wake: whatever it sends is.
+    Wake(i64),
+    /// Somebody who types, or a program that says that it begins anew.
+    Person,
 }
 
 impl Draft {
@@ -68,6 +90,7 @@ impl Draft {
             id: None,
             create: false,
             seal: false,
+            author: Author::Program,
         }
     }
 }
@@ -103,18 +126,19 @@ pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
 }
 
 /// Whether there is nothing of a recipient but an open slot, which anybody may have made: it neither beat, nor wrote,
-/// nor was seen to read.
+/// nor was seen to read, nor does the config name a gateway of it.
 ///
 /// # Errors
 /// The local store's.
 pub fn is_unseen(node: &Node, message: &Message) -> Result<bool> {
-    let peer = node.db.peer(&message.peer)?;
+    let peer = node.db.peer(&message.peer)?.filter(|_| node.config.gateway(&message.peer).is_none());
     Ok(peer.is_some_and(|peer| peer.heartbeat.is_none() && peer.changed_at.is_none()))
 }
 
 /// Checks a draft and makes the row to store.
 pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage> {
     let wall = node.clock.wall();
+    let hops = hops(node, &draft)?;
     let (to, max) = recipient(node, &draft.to, draft.create)?;
     let from = Address { instance: node.instance().clone(), agent: draft.agent };
     let after = |ttl| wall.checked_add_signed(chrono::TimeDelta::from_std(ttl).ok()?);
@@ -130,6 +154,10 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         return Err(Error::usage("send to", &to, format!("the type {kind:?} is lanpost's own")));
     }
     let id = draft.id.unwrap_or_else(|| node.clock.message_id());
+    if !id.is_tame() {
+        let cause = format!("the id {:?} could be taken for an option or a folder", id.as_str());
+        return Err(Error::usage("send to", &to, cause).next("begin it with a letter, a digit or '_'"));
+    }
     let mut envelope = Envelope {
         v: Some(envelope::VERSION),
         id: Some(id.clone()),
@@ -143,6 +171,7 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         in_reply_to: draft.in_reply_to,
         priority: draft.priority,
         expires,
+        hops,
         sealed: None,
         rest: Map::new(),
     };
@@ -180,6 +209,43 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         return Err(Error::usage("send to", &to, cause).next(next));
     }
     Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state: State::Queued, outcome: None })
+}
+
+/// How many automatic answers a draft is the last of; `None`: it begins something. What it answers counts alone: other
+/// mail of the same wake, which anybody may have written, has no say in it. Of an agent that was woken over HTTP nothing
+/// tells which wake it is at work on; what it sends counts as an answer to the last mail of its recipient, or of anybody,
+/// so that a ring of several ends, too. A command knows its wake: what is sent outside of one is no answer.
+fn hops(node: &Node, draft: &Draft) -> Result<Option<u64>> {
+    let to = draft.to.instance.fold();
+    let answered = match &draft.in_reply_to {
+        Some(answered) => node.db.hops(answered, &to)?,
+        None => None,
+    };
+    let led = match (draft.author, answered) {
+        // A person begins anew, and says so where it answers.
+        (Author::Person, _) => return Ok(draft.in_reply_to.as_ref().map(|_| 0)),
+        (_, Some(answered)) => Some(answered),
+        (Author::Wake(wake), None) => node.db.hops_of_wake(wake, &to)?,
+        (Author::Program, None) => {
+            let now = node.clock.wall_ms();
+            let asks = node.config.wake.asks_a_server();
+            let back = if asks { HOUR } else { AFTERWARDS };
+            let mut led = node.db.hops_of_wakes(Some(&to), now.saturating_sub(back), now)?;
+            if led.is_none() && asks {
+                led = node.db.hops_of_wakes(None, now.saturating_sub(RING), now)?;
+            }
+            // It may be no answer, so nothing is refused: its recipient judges it.
+            return Ok(led.map(|hops| hops.saturating_add(1)));
+        }
+    };
+    let hops = led.map(|hops| hops.saturating_add(1));
+    let most = node.config.wake.hops;
+    if let Some(hops) = hops.filter(|hops| *hops > most) {
+        let cause = format!("{hops} automatic answers led to it; at most {most} are sent (`wake.hops`)");
+        return Err(Error::usage("send to", &draft.to, cause)
+            .next("let a person look at this exchange; what a person types at a terminal begins anew"));
+    }
+    Ok(hops)
 }
 
 /// What stands on the share in place of what a message says.
@@ -265,7 +331,8 @@ fn room(node: &mut Node, fold: &str, more: u64) -> Result<()> {
 fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)> {
     let limit = usize::try_from(node.config.limits.message.0).unwrap_or(usize::MAX);
     let Some(peer) = node.db.peer(&to.instance.fold())? else {
-        if create || to.instance.same_as(node.instance()) {
+        let reached = node.config.gateway(&to.instance.fold()).is_some();
+        if create || reached || to.instance.same_as(node.instance()) {
             return Ok((to.clone(), limit));
         }
         let known: Vec<Name> = node.db.peers()?.into_iter().map(|peer| peer.name).collect();

@@ -36,9 +36,13 @@ pub fn trace(node: &Node, prefix: &str) -> Result<Trace> {
 /// The local store's.
 pub fn overdue(node: &Node, message: &Message) -> Result<Option<String>> {
     let ends = message.expires.as_ref().and_then(|at| at.parse::<DateTime<Utc>>().ok());
-    if message.way != Way::Out || message.state != State::Sent || ends.is_none_or(|at| at > node.clock.wall())
-    {
+    if message.way != Way::Out || ends.is_none_or(|at| at > node.clock.wall()) {
         return Ok(None);
+    }
+    match message.state {
+        State::Sent => {}
+        State::Queued if was_posted(node, message)? => {}
+        _ => return Ok(None),
     }
     let plain = node.db.peer(&message.peer)?.is_none_or(|peer| peer.heartbeat.is_none());
     Ok(Some(match plain {
@@ -51,6 +55,12 @@ pub fn overdue(node: &Node, message: &Message) -> Result<Option<String>> {
             message.to
         ),
     }))
+}
+
+/// Whether it was handed over directly and not answered: it may have been taken.
+fn was_posted(node: &Node, message: &Message) -> Result<bool> {
+    let steps = node.db.transitions(message.way, &message.peer, &message.id)?;
+    Ok(steps.iter().any(|step| step.what == "posted"))
 }
 
 /// How far a message has come by now; for those who wait.

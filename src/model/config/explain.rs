@@ -5,6 +5,12 @@ use std::path::Path;
 use crate::error::Error;
 use crate::model::secret::WAY_OUT;
 
+/// The other keys that name secrets.
+const SECRETS: [&str; 3] = ["wake.openclaw.token", "wake.webhook.bearer", "wake.webhook.hmac"];
+/// What is said where a secret stands in the place of one.
+const WAY_OUT_OF_HOOKS: &str = "take the secret out of the config, store it with `lanpost secret set hook-token`, and \
+                                write 'keyring:hook-token', 'file:PATH' or 'env:VARIABLE' in its place";
+
 /// One line of text for an error of the TOML crate: line, key, what is wrong, what to do.
 pub(super) fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> Error {
     let message = error.message().to_owned();
@@ -26,8 +32,11 @@ pub(super) fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> 
         let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
         cause = format!("line {line}: ");
     }
-    if let Some(key) = key.filter(|_| !message.starts_with("unknown field")) {
-        cause += &format!("`{key}`: ");
+    match key {
+        // The table, which may be what is wrong.
+        Some(key) if message.starts_with("unknown field") => cause += &format!("in [{key}]: "),
+        Some(key) => cause += &format!("`{key}`: "),
+        None => {}
     }
     cause += &message;
     // Keys and messages repeat what the file holds.
@@ -42,10 +51,11 @@ pub(super) fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> 
         line.is_some_and(|(before, after)| before.contains('\\') || after.is_some_and(|a| a.contains('\\')));
     let step = match (key, start) {
         (Some("share.password"), _) => WAY_OUT,
+        (Some(key), _) if SECRETS.contains(&key) => WAY_OUT_OF_HOOKS,
         (None, Some(_)) if backslash => "write Windows paths in single quotes, as in 'C:\\x'",
         // What it would say of instance, share and state is not known.
         (_, None) => &format!("add it, or set up anew: {}", anew(origin)),
-        _ => &format!("fix that line, or set up anew: {}", anew(origin)),
+        _ => "fix that line",
     };
     Error::usage("read the config", origin.display(), cause).next(step)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
@@ -10,6 +11,7 @@ use super::command::check_command;
 use super::value::*;
 use super::{Look, PeerConfig, Peers, ShareConfig, WakeConfig};
 use crate::model::name::Name;
+use crate::model::quiet::{self, Span};
 use crate::model::secret::SecretRef;
 
 /// Agents behind one instance: all their names stand in its heartbeat, of which others read 16 KiB.
@@ -34,6 +36,7 @@ pub(super) fn agents<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D:
 pub(super) fn peers<'de, D: Deserializer<'de>>(from: D) -> Result<Peers, D::Error> {
     let mut peers = Peers::new();
     for (name, peer) in BTreeMap::<Name, PeerConfig>::deserialize(from)? {
+        super::a2a::check(&peer).map_err(|why| D::Error::custom(format!("the peer {name}: {why}")))?;
         if peers.insert(name.fold(), peer).is_some() {
             return Err(D::Error::custom(format!("the peer {name} has two tables")));
         }
@@ -103,9 +106,41 @@ pub(super) fn look<'de, D: Deserializer<'de>>(from: D) -> Result<Look, D::Error>
 
 pub(super) fn wake<'de, D: Deserializer<'de>>(from: D) -> Result<WakeConfig, D::Error> {
     let wake = WakeConfig::deserialize(from)?;
+    let ways = [
+        (!wake.command.is_empty()).then_some("command"),
+        wake.webhook.is_some().then_some("webhook"),
+        wake.openclaw.is_some().then_some("openclaw"),
+    ];
+    if let [one, other, ..] = ways.into_iter().flatten().collect::<Vec<_>>()[..] {
+        return Err(D::Error::custom(format!("both `{one}` and `{other}` would wake; keep one of them")));
+    }
     if wake.retry > wake.retry_max {
         let (retry, max) = (show(wake.retry), show(wake.retry_max));
         return Err(D::Error::custom(format!("retry ({retry}) is longer than retry_max ({max})")));
     }
+    if wake.again > wake.again_max {
+        let (again, max) = (show(wake.again), show(wake.again_max));
+        return Err(D::Error::custom(format!("again ({again}) is longer than again_max ({max})")));
+    }
     Ok(wake)
+}
+
+pub(super) fn spans<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Span>, D::Error> {
+    let spans = Vec::<String>::deserialize(from)?;
+    let spans = spans.iter().map(|span| span.parse().map_err(D::Error::custom));
+    let spans = spans.collect::<Result<Vec<Span>, _>>()?;
+    if quiet::is_all_day(&spans) {
+        let why = "it leaves no minute of the day, so nobody would ever be woken; to wake nobody, leave out the wake \
+                   command, or say `lanpost wake hold`";
+        return Err(D::Error::custom(why));
+    }
+    Ok(spans)
+}
+
+pub(super) fn zone<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Tz>, D::Error> {
+    let name = String::deserialize(from)?;
+    match name.parse() {
+        Ok(zone) => Ok(Some(zone)),
+        Err(_) => Err(D::Error::custom(format!("{name:?} is no time zone like \"Asia/Shanghai\""))),
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::Table;
 
 use super::value::*;
-use super::{Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
+use super::{DirectConfig, Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
 
@@ -41,7 +41,13 @@ pub fn template_after(
     let list = |words: &mut dyn Iterator<Item = &str>| {
         format!("[{}]", words.map(quoted).collect::<Vec<_>>().join(", "))
     };
-    let own: Table = ["peers", "commands"].iter().filter_map(|key| former.remove_entry(*key)).collect();
+    let mut own: Table = ["peers", "commands"].iter().filter_map(|key| former.remove_entry(*key)).collect();
+    let tables = former.get("wake").and_then(toml::Value::as_table).into_iter().flatten();
+    let tables: Table = tables
+        .filter(|(_, value)| is_table(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    own.insert("wake".to_owned(), tables.into());
     let mut out = Lines { text: HEAD.to_owned(), table: String::new(), former };
     out.given("instance", quoted(instance.as_str()), "the name of this PC's mailbox, unique on the share");
     out.given("agents", list(&mut agents.iter().map(Name::as_str)), "the agents that work behind it");
@@ -82,6 +88,37 @@ pub fn template_after(
     out.time("retry_max", wake.retry_max, RETRY, "the longest pause");
     out.ranged("attempts", wake.attempts, COUNT.0, COUNT.1, "tries before the sender is told");
     out.ranged("batch", wake.batch, COUNT.0, COUNT.1, "messages per wake");
+    let what = "the first pause after a wake that was accepted, while nobody reads the mail; it doubles";
+    out.time("again", wake.again, RETRY, what);
+    out.time("again_max", wake.again_max, RETRY, "the longest such pause");
+    out.ranged(
+        "again_attempts",
+        wake.again_attempts,
+        COUNT.0,
+        COUNT.1,
+        "such wakes before the sender is told",
+    );
+    let what = "a command's exit code 0, too, is accepted until the mail is read; true or false";
+    out.default("until_read", wake.until_read, what);
+    out.time("dedupe", wake.dedupe, DEDUPE, "the same words from the same sender wake once in this time");
+    out.ranged("budget", wake.budget, COUNT.0, COUNT.1, "wakes in any hour; what is more waits");
+    out.default("quiet", "[]", "when nobody is woken, as in [\"22:00-07:00\"]");
+    out.default("quiet_urgent", wake.quiet_urgent, "urgent mail wakes then, too; true or false");
+    out.optional("zone", "the time zone of `quiet`, as in \"Asia/Shanghai\"; without it, this PC's");
+    let what = "rounds of answers without a person after which two agents wake each other no more";
+    out.ranged("rounds", wake.rounds, COUNT.0, COUNT.1, what);
+    out.ranged("hops", wake.hops, COUNT.0, COUNT.1, "automatic answers in a row after which none is sent");
+    out.default("text", quoted("full"), "what an agent is told: \"full\", or the \"count\" alone");
+    out.size("text_max", wake.text_max, TEXT, "the longest such text");
+    out.default(
+        "stdin",
+        quoted("json"),
+        "what a command reads: the mail as \"json\", or the \"text\" for agents",
+    );
+    out.note("a table [wake.openclaw] or [wake.webhook] stands for another way to wake: see docs/wake.md");
+    out.note(
+        "tables [[wake.rules]] say which mail wakes now, with the batch, or never: see docs/operations.md",
+    );
 
     let limits = Limits::default();
     out.table("limits");
@@ -130,10 +167,40 @@ pub fn template_after(
     );
     out.note("a peer's own policy counts before this one: the key `policy` of a table `[peers.NAME]`");
     out.note("with `seal` set to true in such a table, mail for that peer is encrypted to it, or not sent");
+
+    let direct = DirectConfig::default();
+    out.table("direct");
+    out.optional(
+        "listen",
+        "where mail is taken from peers' daemons over the network, as \"0.0.0.0:7431\"; unset: nowhere",
+    );
+    out.default(
+        "announce",
+        "[]",
+        "where they find it, as [\"https://10.0.0.5:7431\"]; []: by this PC's addresses",
+    );
+    out.default("tls", direct.tls, "encrypt it, with a certificate that our heartbeat vouches for");
+    out.time(
+        "timeout",
+        direct.timeout,
+        ATTEMPT,
+        "after this an attempt has failed, and the share takes over",
+    );
+    out.note(
+        "`routes` in a table `[peers.NAME]`, set to [\"share\"], keeps mail for that peer off the network",
+    );
+    out.note(
+        "a table `[peers.NAME.a2a]` has it go to that peer's agent through its OpenClaw gateway: docs/a2a.md",
+    );
     let own = own.iter().filter(|(_, table)| table.as_table().is_some_and(|table| !table.is_empty()));
     let own: Table = own.map(|(key, table)| (key.clone(), table.clone())).collect();
     let own = if own.is_empty() { String::new() } else { format!("\n{own}") };
     Ok(out.text + COMMANDS + &own)
+}
+
+/// Whether a value is written under a heading of its own.
+fn is_table(value: &toml::Value) -> bool {
+    value.is_table() || value.as_array().is_some_and(|list| list.first().is_some_and(toml::Value::is_table))
 }
 
 /// What stands above it all.
@@ -179,6 +246,14 @@ impl Lines {
             return self.given(key, former, what);
         }
         let _ = write!(self.text, "# {key}: {what}\n# {key} = {value}\n");
+    }
+
+    /// A key that has no default.
+    fn optional(&mut self, key: &str, what: &str) {
+        match self.former.get(&self.table).and_then(|table| table.get(key)).cloned() {
+            Some(former) => self.given(key, former, what),
+            None => self.note(&format!("{key}: {what}")),
+        }
     }
 
     fn note(&mut self, text: &str) {

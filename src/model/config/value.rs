@@ -21,7 +21,15 @@ pub(super) const INTERVAL: Range = (10, HOUR);
 pub(super) const HEARTBEAT: Range = (SECOND, 300 * SECOND);
 pub(super) const WINDOW: Range = (0, HOUR);
 pub(super) const TIMEOUT: Range = (SECOND, 24 * HOUR);
+/// How long the answer of a server is waited for.
+pub(super) const ANSWER: Range = (SECOND, 600 * SECOND);
+pub(super) const ATTEMPT: Range = (100, 60 * SECOND);
+/// An agent's turn may be a long one.
+pub(super) const PATIENCE: Range = (60 * SECOND, 24 * HOUR);
 pub(super) const RETRY: Range = (100, 24 * HOUR);
+pub(super) const DEDUPE: Range = (0, 24 * HOUR);
+/// What fits into an environment variable on every system.
+pub(super) const TEXT: Range = (KIB, 24 * KIB);
 pub(super) const AGE: Range = (60 * SECOND, 30 * 24 * HOUR);
 pub(super) const MESSAGE: Range = (KIB, 64 * MIB);
 pub(super) const SEGMENT: Range = (64 * KIB, 1024 * MIB);

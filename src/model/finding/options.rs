@@ -11,7 +11,9 @@ pub fn options(mount: &Mount) -> Vec<Finding> {
     };
     if mount.has("ro") {
         found.push(
-            wrong("mounted read-only (ro)").means("nothing can be sent or received").next("mount it with rw"),
+            wrong("mounted read-only (ro)")
+                .means("by the share, nothing can be sent or acknowledged")
+                .next("mount it with rw"),
         );
     }
     if found.is_empty()

@@ -22,6 +22,8 @@ use super::{Damage, Encoding, decode, utf8};
 
 /// The fewest characters of UTF-16 without BOM and NULs that are believed.
 const ENOUGH: usize = 4;
+/// How much of another reading a note shows, in characters.
+const SHOWN: usize = 40;
 
 /// A text, and what it was taken for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,8 +96,13 @@ fn as_it_is(text: &str) -> Document {
         (len > 1 && odd_looking && wide.chars().all(chinese)).then(|| wide.into_owned())
     };
     let other = [Encoding::Utf16Le, Encoding::Utf16Be].into_iter().find_map(everyday);
-    let note = other
-        .map(|other| format!("it was taken for UTF-8; if it is {other:?} in UTF-16, write it with a BOM"));
+    let note = other.map(|other| {
+        let shown = match other.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{}…", &other[..end]),
+            None => other,
+        };
+        format!("it was taken for UTF-8; if it is {shown:?} in UTF-16, write it with a BOM")
+    });
     Document { text: text.to_owned(), encoding: Encoding::Utf8, note }
 }
 

@@ -11,7 +11,7 @@ use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Origin, Way};
 use super::quarantine::{self, Quarantined};
 use super::refusals::{self, Refusal};
-use super::{Db, peers, recall, receipts, retention};
+use super::{Db, forgotten, peers, recall, receipts, retention, waiting};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -36,8 +36,35 @@ pub enum Via {
         /// The lease in the file's name.
         lease: u64,
     },
+    /// The same lines, handed over by its daemon.
+    Direct {
+        /// The writer, folded.
+        peer: String,
+        /// The lease of the lane that they belong to.
+        lease: u64,
+    },
+    /// As the answer to lines that we handed over.
+    Answer {
+        /// The writer, folded.
+        peer: String,
+    },
+    /// As what a peer's agent answered to mail that went through its gateway.
+    Gateway {
+        /// The peer, folded.
+        peer: String,
+    },
     /// Through our open slot.
     Slot,
+}
+
+impl Via {
+    /// The lane that it is a line of: its writer, and the lease.
+    pub fn lane(&self) -> Option<(&str, u64)> {
+        match self {
+            Via::Lane { peer, lease } | Via::Direct { peer, lease } => Some((peer, *lease)),
+            Via::Answer { .. } | Via::Gateway { .. } | Via::Slot => None,
+        }
+    }
 }
 
 /// One message as it was read.
@@ -114,6 +141,15 @@ pub struct Taken {
     pub receipts: usize,
 }
 
+/// What became of lines that were handed over.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// What they came to; `None` if they were not taken, since others that come before them are missing.
+    pub taken: Option<Taken>,
+    /// What their sender is answered.
+    pub answer: Receipt,
+}
+
 /// What became of one message.
 enum Fate {
     New,
@@ -138,64 +174,99 @@ impl Db {
     /// Takes in everything one read yielded, and moves the cursor, in one transaction.
     pub fn take_in(&mut self, intake: &Intake, now: i64) -> Result<Taken> {
         self.write("take mail into", |tx| {
-            let mut taken = Taken::default();
-            if intake.restarted && intake.via == Via::Slot {
-                tx.execute("DELETE FROM slot_line", [])?;
-            }
-            for arrival in &intake.arrivals {
-                let (counted, missed) = match &intake.via {
-                    Via::Lane { peer, lease } => {
-                        let bare = arrival.envelope.kind == RECEIPT;
-                        count_in(tx, peer, *lease, arrival.envelope.seq.unwrap_or_default(), bare)?
-                    }
-                    Via::Slot => (false, false),
-                };
-                match (arrival.envelope.kind.as_str(), &intake.via) {
-                    (RECEIPT, Via::Lane { peer, .. }) => {
-                        if let Some(receipt) = Receipt::from_content(&arrival.envelope.content) {
-                            receipts::apply(tx, peer, &receipt, now)?;
-                        }
-                        taken.receipts += 1;
-                    }
-                    _ if arrival.policy == Policy::Deny => deny(tx, intake, arrival, now)?,
-                    _ => match deliver(tx, intake, arrival, (counted, missed), now)? {
-                        Fate::New => taken.new += 1,
-                        Fate::Known => taken.known += 1,
-                        Fate::Conflict => {
-                            let (peer, source) = (arrival.peer.clone(), intake.source.clone());
-                            let reason = Cause::SameId.reason().to_owned();
-                            let text = arrival.text.as_bytes();
-                            let aside = Quarantined::new(&source, arrival.at, text, reason, None);
-                            quarantine::set_aside(tx, &[aside], intake.room, now)?;
-                            refusals::refuse(tx, &Refusal { peer, cause: Cause::SameId, source }, now)?;
-                        }
-                    },
-                }
-            }
-            for Refused { id, seq, reason } in &intake.refused {
-                if let Via::Lane { peer, lease } = &intake.via {
-                    count_in(tx, peer, *lease, *seq, false)?;
-                    let sql =
-                        "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2)";
-                    let arrived: bool =
-                        tx.prepare_cached(sql)?.query_row(params![peer, id.as_str()], |row| row.get(0))?;
-                    if arrived || retention::is_known(tx, peer, id)? {
-                        // It was good when it came first: sealed to a key that was lost since, say.
-                        receipts::owe(tx, peer, id.as_str(), State::Delivered.as_str(), now, None)?;
-                        continue;
-                    }
-                    let (state, reason) = (State::Failed.as_str(), format!("{REFUSED}{reason}"));
-                    receipts::owe(tx, peer, id.as_str(), state, now, Some(&reason))?;
-                }
-            }
-            quarantine::set_aside(tx, &intake.quarantined, intake.room, now)?;
-            for refusal in &intake.refusals {
-                refusals::refuse(tx, refusal, now)?;
-            }
+            let taken = take(tx, intake, now)?;
             cursors::store(tx, &intake.lane, &intake.cursor)?;
             Ok(taken)
         })
     }
+
+    /// Takes in lines that were handed over, if none is missing before them, and makes the answer, of at most `most`
+    /// bytes, in one transaction.
+    pub fn take_handed(&mut self, intake: &Intake, most: usize, now: i64) -> Result<Handed> {
+        let (peer, lease) = intake.via.lane().unwrap_or_default();
+        self.write("take what was handed over into", |tx| {
+            let sql = "SELECT seq FROM lane_in WHERE peer = ?1 AND lease = ?2";
+            let highest =
+                tx.prepare_cached(sql)?.query_row(params![peer, lease as i64], |row| row.get::<_, i64>(0));
+            let mut highest = highest.optional()?.unwrap_or(0) as u64;
+            let arrived = intake.arrivals.iter().filter_map(|arrival| arrival.envelope.seq);
+            let mut numbers: Vec<u64> =
+                arrived.chain(intake.refused.iter().map(|refused| refused.seq)).collect();
+            numbers.sort_unstable();
+            let follows = |seq: u64| {
+                let follows = seq - 1 <= highest;
+                highest = highest.max(seq);
+                follows
+            };
+            let taken = match numbers.into_iter().all(follows) {
+                true => Some(take(tx, intake, now)?),
+                false => None,
+            };
+            Ok(Handed { taken, answer: receipts::answer(tx, peer, lease, most)? })
+        })
+    }
+}
+
+/// Takes in what was read.
+pub(super) fn take(tx: &Transaction, intake: &Intake, now: i64) -> rusqlite::Result<Taken> {
+    let mut taken = Taken::default();
+    if intake.restarted && intake.via == Via::Slot {
+        tx.execute("DELETE FROM slot_line", [])?;
+    }
+    for arrival in &intake.arrivals {
+        let (counted, missed) = match intake.via.lane() {
+            Some((peer, lease)) => {
+                let bare = arrival.envelope.kind == RECEIPT;
+                count_in(tx, peer, lease, arrival.envelope.seq.unwrap_or_default(), bare)?
+            }
+            None => (false, false),
+        };
+        match (arrival.envelope.kind.as_str(), intake.via.lane()) {
+            (RECEIPT, Some((peer, _))) => {
+                if let Some(receipt) = Receipt::from_content(&arrival.envelope.content) {
+                    receipts::apply(tx, peer, &receipt, now)?;
+                    let sure = arrival.verdict == Verdict::Verified;
+                    if let (Some(lanes), Some(id), true) = (&receipt.restored, &arrival.envelope.id, sure) {
+                        forgotten::hand_over_again(tx, peer, id, lanes, now)?;
+                    }
+                }
+                taken.receipts += 1;
+            }
+            _ if arrival.policy == Policy::Deny => deny(tx, intake, arrival, now)?,
+            _ => match deliver(tx, intake, arrival, (counted, missed), now)? {
+                Fate::New => taken.new += 1,
+                Fate::Known => taken.known += 1,
+                Fate::Conflict => {
+                    let (peer, source) = (arrival.peer.clone(), intake.source.clone());
+                    let reason = Cause::SameId.reason().to_owned();
+                    let text = arrival.text.as_bytes();
+                    let aside = Quarantined::new(&source, arrival.at, text, reason, None);
+                    quarantine::set_aside(tx, &[aside], intake.room, now)?;
+                    refusals::refuse(tx, &Refusal { peer, cause: Cause::SameId, source }, now)?;
+                }
+            },
+        }
+    }
+    for Refused { id, seq, reason } in &intake.refused {
+        if let Some((peer, lease)) = intake.via.lane() {
+            count_in(tx, peer, lease, *seq, false)?;
+            let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2)";
+            let arrived: bool =
+                tx.prepare_cached(sql)?.query_row(params![peer, id.as_str()], |row| row.get(0))?;
+            if arrived || retention::is_known(tx, peer, id)? {
+                // It was good when it came first: sealed to a key that was lost since, say.
+                receipts::owe(tx, peer, id.as_str(), State::Delivered.as_str(), now, None)?;
+                continue;
+            }
+            let (state, reason) = (State::Failed.as_str(), format!("{REFUSED}{reason}"));
+            receipts::owe(tx, peer, id.as_str(), state, now, Some(&reason))?;
+        }
+    }
+    quarantine::set_aside(tx, &intake.quarantined, intake.room, now)?;
+    for refusal in &intake.refusals {
+        refusals::refuse(tx, refusal, now)?;
+    }
+    Ok(taken)
 }
 
 /// Denied mail leaves a count, and for whom it is sure to be from, the reason.
@@ -218,10 +289,11 @@ fn deliver(
 ) -> rusqlite::Result<Fate> {
     let envelope = arrival.envelope.clone();
     let id = match &envelope.id {
-        Some(id) => id.clone(),
+        Some(id) => id.clone().tame(&arrival.peer),
         None => derived_id(tx, &intake.mailbox, &arrival.text)?,
     };
     let peer = arrival.peer.clone();
+    let envelope = Envelope { hops: hops(tx, arrival)?, ..envelope };
     // What its sender was told of it before this state folder was restored, still holds.
     let told = recall::told(tx, &peer, &id)?;
     let (state, outcome) = match &told {
@@ -232,10 +304,7 @@ fn deliver(
     let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
     // What a person released before the restore is done with.
     let held = arrival.policy == Policy::Hold && told.is_none();
-    let lane = match &intake.via {
-        Via::Lane { lease, .. } => arrival.envelope.seq.map(|seq| (*lease, seq)),
-        Via::Slot => None,
-    };
+    let lane = intake.via.lane().and_then(|(_, lease)| Some((lease, arrival.envelope.seq?)));
     let origin = Origin { verdict: Some(arrival.verdict), held, lane };
     let known = retention::is_known(tx, &message.peer, &id)? || !missed && is_past(tx, intake, arrival)?;
     let n = if known { None } else { message.insert_from(tx, now, &origin)? };
@@ -244,7 +313,7 @@ fn deliver(
             return Ok(Fate::Conflict);
         }
         // Its writer was not told, or did not hear it.
-        if !counted && matches!(intake.via, Via::Lane { .. }) {
+        if !counted && intake.via.lane().is_some() {
             let sql =
                 "SELECT state FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2 AND state = 'expired'";
             let expired = tx.prepare_cached(sql)?.exists(params![arrival.peer, id.as_str()])?;
@@ -257,13 +326,15 @@ fn deliver(
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
     }
-    if arrival.wake && state == State::Delivered && !held {
-        tx.prepare_cached("UPDATE message SET wake = 'due' WHERE n = ?1")?.execute([n])?;
-    }
+    let due = arrival.wake && state == State::Delivered && !held;
+    tx.prepare_cached("UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL) WHERE n = ?1")?
+        .execute(params![n, waiting::digest(&message.envelope).as_slice(), due])?;
     peers::wrote(tx, &arrival.peer, now)?;
     let route = match &intake.via {
         Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),
-        Via::Slot => "from the open slot".to_owned(),
+        Via::Direct { lease, .. } => format!("directly, under lease {lease}"),
+        Via::Gateway { .. } => "as the answer of its agent, by a2a".to_owned(),
+        Via::Slot | Via::Answer { .. } => "from the open slot".to_owned(),
     };
     let told_before = if told.is_some() { ", as its sender was told before" } else { "" };
     let on_hold = if held { ", held" } else { "" };
@@ -276,15 +347,27 @@ fn deliver(
     Ok(Fate::New)
 }
 
+/// How many automatic answers led to a message. Whoever does not count, or may not be who it says, answers what we know
+/// the number of.
+fn hops(tx: &Transaction, arrival: &Arrival) -> rusqlite::Result<Option<u64>> {
+    let envelope = &arrival.envelope;
+    let claimed = envelope.hops.filter(|_| arrival.verdict == Verdict::Verified);
+    let (None, Some(answered)) = (claimed, &envelope.in_reply_to) else { return Ok(claimed) };
+    let sql = "SELECT coalesce(hops, 0) + 1 FROM message WHERE way = 'out' AND peer = ?1 AND id = ?2";
+    let hops =
+        tx.prepare_cached(sql)?.query_row([&arrival.peer, answered.as_str()], |row| row.get::<_, i64>(0));
+    Ok(hops.optional()?.map(i64::unsigned_abs))
+}
+
 /// Whether the lane's mail has aged past this message, by its number and by its sender's clock: its id may be forgotten
 /// by now. (By its number alone a sender whose state was restored from an old backup would be taken for a replay.)
 fn is_past(tx: &Transaction, intake: &Intake, arrival: &Arrival) -> rusqlite::Result<bool> {
-    let (Via::Lane { peer, lease }, Some(seq)) = (&intake.via, arrival.envelope.seq) else {
+    let (Some((peer, lease)), Some(seq)) = (intake.via.lane(), arrival.envelope.seq) else {
         return Ok(false);
     };
     let written = arrival.envelope.timestamp.as_deref().and_then(retention::written_at);
     let sql = "SELECT EXISTS (SELECT 1 FROM lane_in WHERE peer = ?1 AND lease = ?2 AND floor >= ?3 AND floor_at >= ?4)";
-    tx.prepare_cached(sql)?.query_row(params![peer, *lease as i64, seq as i64, written], |row| row.get(0))
+    tx.prepare_cached(sql)?.query_row(params![peer, lease as i64, seq as i64, written], |row| row.get(0))
 }
 
 /// Whether the message that has this id is this one: written again, perhaps under another number.

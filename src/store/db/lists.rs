@@ -69,6 +69,17 @@ impl Db {
         })
     }
 
+    /// The message in this row; receipts are none.
+    pub fn in_row(&self, n: i64, way: Option<Way>) -> Result<Option<Message>> {
+        self.query("read", |c| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM message WHERE n = ?1 AND kind != ?2 AND (?3 IS NULL OR way = ?3)"
+            );
+            let way = way.map(Way::as_str);
+            c.prepare_cached(&sql)?.query_row(params![n, RECEIPT, way], Message::from_row).optional()
+        })
+    }
+
     /// One message.
     pub fn message(&self, way: Way, peer: &str, id: &MessageId) -> Result<Option<Message>> {
         self.query("read", |c| {
@@ -82,6 +93,17 @@ impl Db {
     pub fn is_sealed(&self, id: &MessageId) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1 AND sealed IS NOT NULL)";
         self.query("read", |c| c.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)))
+    }
+
+    /// Automatic answers that led to the message of this id, that with `peer` rather than another of the same id; `None`
+    /// if there is no such message.
+    pub fn hops(&self, id: &MessageId, peer: &str) -> Result<Option<u64>> {
+        let sql =
+            "SELECT coalesce(hops, 0) FROM message WHERE id = ?1 ORDER BY peer = ?2 DESC, 1 DESC LIMIT 1";
+        self.query("read", |c| {
+            c.prepare_cached(sql)?.query_row([id.as_str(), peer], |row| row.get::<_, i64>(0)).optional()
+        })
+        .map(|hops| hops.map(i64::unsigned_abs))
     }
 
     /// The bytes a message of the open slot was written in.

@@ -9,6 +9,7 @@ use crate::model::id::MessageId;
 use crate::model::state::State;
 use crate::model::text::{Encoding, mojibake};
 use crate::model::trust::Verdict;
+use crate::model::wake::told::Mark;
 
 /// Whether a message came or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,10 +71,13 @@ pub struct Message {
     /// Not worth delivering after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// How many automatic answers led to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hops: Option<u64>,
     /// Why it failed or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
-    /// `due`, `woken` or `failed`.
+    /// `due`, `accepted`, `woken`, `failed` or `stopped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wake: Option<String>,
     /// How sure it is who wrote it; none for what was written here.
@@ -96,12 +100,22 @@ pub struct Message {
 /// The columns that [`Message::from_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, content, timestamp, state, at, priority, \
                                   thread, in_reply_to, expires, outcome, wake, encoding, rest, verdict, held, \
-                                  sealed IS NOT NULL";
+                                  sealed IS NOT NULL, hops";
 
 /// How many they are: a query's own columns follow.
-pub(super) const WIDTH: usize = 22;
+pub(super) const WIDTH: usize = 23;
 
 impl Message {
+    /// What it is called where others must not speak ([`MessageId::handle`]).
+    pub fn handle(&self) -> String {
+        self.id.handle(self.n)
+    }
+
+    /// It as texts of ours name it.
+    pub fn mark(&self) -> Mark<'_> {
+        Mark { id: self.handle(), from: &self.from, verified: self.verdict == Some(Verdict::Verified) }
+    }
+
     /// What the content likely said before somebody, or we, decoded it wrongly; only where the evidence is strong.
     /// Takes time: what is only counted or woken for need not be asked.
     pub fn likely(&self) -> Option<Value> {
@@ -150,6 +164,7 @@ impl Message {
             verdict: row.get::<_, Option<String>>(19)?.and_then(|word| Verdict::parse(&word)),
             held: row.get(20)?,
             sealed: row.get(21)?,
+            hops: row.get::<_, Option<i64>>(22)?.map(i64::unsigned_abs),
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
@@ -171,6 +186,7 @@ impl Message {
             in_reply_to: self.in_reply_to.clone(),
             priority: self.priority,
             expires: self.expires.as_deref().and_then(|text| text.parse().ok()),
+            hops: self.hops,
             sealed,
             rest: self.rest.clone(),
         }
@@ -239,6 +255,7 @@ impl NewMessage {
             thread: e.thread.clone(),
             in_reply_to: e.in_reply_to.clone(),
             expires: e.expires.map(format_time),
+            hops: e.hops,
             outcome: self.outcome.clone(),
             wake: None,
             encoding: None,
@@ -264,9 +281,10 @@ impl NewMessage {
         let e = &self.envelope;
         let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
         let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
-                   priority, expires, rest, at, state, outcome, verdict, held, lease, seq, sealed)
+                   priority, expires, rest, at, state, outcome, verdict, held, lease, seq, sealed,
+                   hops)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                   ?21)
+                   ?21, ?22)
                    ON CONFLICT (id, peer, way) DO NOTHING";
         let inserted = tx.prepare_cached(sql)?.execute(params![
             self.way.as_str(),
@@ -290,6 +308,7 @@ impl NewMessage {
             from.lane.map(|(lease, _)| lease as i64),
             from.lane.map(|(_, seq)| seq as i64),
             e.sealed,
+            e.hops.map(|hops| hops as i64),
         ])?;
         Ok((inserted == 1).then(|| tx.last_insert_rowid()))
     }

@@ -7,11 +7,11 @@ use super::{Db, audit};
 use crate::error::{Error, Kind, Result};
 
 /// The version that this lanpost makes.
-pub(super) const SCHEMA: i64 = 5;
+pub(super) const SCHEMA: i64 = 6;
 
 /// What leads from each version to the next, from 1 on.
 const STEPS: [fn(&Transaction) -> rusqlite::Result<()>; SCHEMA as usize - 1] =
-    [since_2, since_3, since_4, since_5];
+    [since_2, since_3, since_4, since_5, since_6];
 
 /// Makes the tables, or what is missing of them.
 ///
@@ -103,6 +103,47 @@ fn since_5(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch("ALTER TABLE message ADD COLUMN sealed TEXT; ALTER TABLE pin ADD COLUMN seal TEXT;")
 }
 
+/// What the wake policy has to remember, and by which route mail goes.
+fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "ALTER TABLE message ADD COLUMN hops INTEGER;
+         ALTER TABLE message ADD COLUMN wake_at INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE message ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE message ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE message ADD COLUMN misses INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE message ADD COLUMN digest BLOB;
+         DROP INDEX message_wake;
+         CREATE INDEX message_wake ON message (recipient, sender, state, wake_at, priority, verdict, n)
+            WHERE wake = 'due';
+         CREATE INDEX message_again ON message (wake_at) WHERE wake = 'accepted';
+         CREATE INDEX message_unwoken ON message (wake, wake_at, n)
+            WHERE state = 'delivered' AND wake IN ('failed', 'unread');
+         ALTER TABLE wake ADD COLUMN reason TEXT;
+         ALTER TABLE wake ADD COLUMN not_before INTEGER;
+         ALTER TABLE wake ADD COLUMN sender TEXT NOT NULL DEFAULT '';
+         ALTER TABLE wake ADD COLUMN verified INTEGER NOT NULL DEFAULT 1;
+         ALTER TABLE wake ADD COLUMN reached INTEGER NOT NULL DEFAULT 1;
+         DROP INDEX wake_agent;
+         CREATE INDEX wake_agent ON wake (agent, sender, n);
+         CREATE INDEX wake_time ON wake (at);
+         CREATE TABLE woken (digest BLOB PRIMARY KEY, message INTEGER NOT NULL, at INTEGER NOT NULL)
+            STRICT, WITHOUT ROWID;
+         CREATE INDEX woken_at ON woken (at);
+         CREATE TABLE route (peer TEXT PRIMARY KEY, via TEXT NOT NULL, url TEXT, since INTEGER NOT NULL, why TEXT,
+            failures INTEGER NOT NULL, until INTEGER, contact INTEGER) STRICT, WITHOUT ROWID;
+         ALTER TABLE message ADD COLUMN detour INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE message ADD COLUMN posted INTEGER NOT NULL DEFAULT 0;
+         CREATE TABLE gateway (peer TEXT PRIMARY KEY, usable INTEGER NOT NULL, after_direct INTEGER NOT NULL,
+            url TEXT NOT NULL, since INTEGER NOT NULL, why TEXT, failures INTEGER NOT NULL, until INTEGER, pause TEXT)
+            STRICT, WITHOUT ROWID;
+         CREATE TABLE a2a (n INTEGER PRIMARY KEY, peer TEXT NOT NULL, thread TEXT NOT NULL, task TEXT,
+            at INTEGER NOT NULL) STRICT;
+         CREATE INDEX a2a_peer ON a2a (peer, thread);
+         CREATE TABLE a2a_thread (peer TEXT NOT NULL, thread TEXT NOT NULL, generation INTEGER NOT NULL,
+            at INTEGER NOT NULL, PRIMARY KEY (peer, thread)) STRICT, WITHOUT ROWID;",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -110,6 +151,19 @@ mod tests {
     use super::*;
     use crate::store::db::Way;
 
+    /// What version 6 added.
+    const TO_5: &str =
+        "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;
+        DROP INDEX message_unwoken;
+        CREATE INDEX message_wake ON message (recipient, state, priority, n) WHERE wake = 'due';
+        ALTER TABLE message DROP COLUMN hops; ALTER TABLE message DROP COLUMN wake_at;
+        ALTER TABLE message DROP COLUMN accepted; ALTER TABLE message DROP COLUMN digest;
+        ALTER TABLE message DROP COLUMN failures; ALTER TABLE message DROP COLUMN misses;
+        ALTER TABLE wake DROP COLUMN reason; ALTER TABLE wake DROP COLUMN not_before;
+        ALTER TABLE wake DROP COLUMN verified; ALTER TABLE wake DROP COLUMN reached;
+        DROP INDEX wake_agent; ALTER TABLE wake DROP COLUMN sender; CREATE INDEX wake_agent ON wake (agent, n);
+        DROP TABLE gateway; DROP TABLE a2a; DROP TABLE a2a_thread; ALTER TABLE message DROP COLUMN detour;
+        ALTER TABLE message DROP COLUMN posted;";
     /// What version 5 added.
     const TO_4: &str = "ALTER TABLE message DROP COLUMN sealed; ALTER TABLE pin DROP COLUMN seal;";
     /// The log as version 3 had it.
@@ -131,9 +185,9 @@ mod tests {
     #[test]
     fn a_newer_store_is_refused_and_an_older_one_brought_up_to_date() {
         let steps = [
-            (1, [TO_4, TO_3, TO_2, TO_1].concat()),
-            (2, [TO_4, TO_3, TO_2].concat()),
-            (3, [TO_4, TO_3].concat()),
+            (1, [TO_5, TO_4, TO_3, TO_2, TO_1].concat()),
+            (2, [TO_5, TO_4, TO_3, TO_2].concat()),
+            (3, [TO_5, TO_4, TO_3].concat()),
         ];
         for (version, back) in steps {
             let folder = tempfile::tempdir().unwrap();
@@ -150,7 +204,7 @@ mod tests {
             assert_eq!(db.log_head().unwrap().n, 4, "and a word about it");
             db.age_rows(0, 0, 0, 0).unwrap();
             old.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 6"));
+            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 7"));
         }
     }
 

@@ -7,10 +7,13 @@
 //! Questions asked at every step name their partial index (`INDEXED BY`): without statistics SQLite would scan the
 //! whole history, and with it an index that goes missing is an error, not a slow daemon.
 
+mod a2a;
 mod audit;
 mod backup;
 mod cursors;
+mod direct;
 mod exec;
+mod forgotten;
 mod inbox;
 mod lists;
 mod message;
@@ -24,17 +27,23 @@ mod receipts;
 mod refusals;
 mod reports;
 mod retention;
+mod routes;
+mod unwoken;
+mod waiting;
 mod wakes;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
+pub use a2a::Errand;
 pub use audit::{LogFilter, Snapshot, Transition};
 pub use backup::{Backup, RECALL, Restored};
 pub use cursors::{Cursor, GUARD};
-pub use inbox::{Arrival, Intake, Refused, Taken, Via};
+pub use direct::Portion;
+pub use inbox::{Arrival, Handed, Intake, Refused, Taken, Via};
 pub use lists::Filter;
 pub use message::{Message, NewMessage, Way};
 pub use outbox::{Accepted, LaneOut, Outgoing, Position};
@@ -43,7 +52,8 @@ pub use pins::{How, PinView};
 pub use quarantine::Quarantined;
 pub use recall::Recalled;
 pub use refusals::{Refusal, Refused as RefusedCount};
-pub use wakes::{Due, Ended, Wake};
+pub use waiting::{Due, Head, Pile, Sorted};
+pub use wakes::{Ended, Failures, Retry, Wake};
 
 use crate::error::{Error, Kind, Result};
 use crate::sys::files;
@@ -105,6 +115,10 @@ impl Db {
 
     fn set_up(mut self) -> Result<Db> {
         self.connection.set_prepared_statement_cache_capacity(64);
+        // A plan does not depend on what is bound: otherwise SQLite plans most of our statements anew each time, to see
+        // whether the values fit a partial index.
+        let plans = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        plans.map_err(|error| failed("open", &self.path, error))?;
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;";
         self.connection.execute_batch(pragmas).map_err(|error| failed("open", &self.path, error))?;
         migrate::bring_up_to_date(&mut self)?;
@@ -229,6 +243,8 @@ fn failed(deed: &str, path: &Path, error: rusqlite::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     #[test]
@@ -241,6 +257,22 @@ mod tests {
         let noise = folder.path().join("noise.db");
         crate::sys::files::replace(&noise, &[7; 4096]).unwrap();
         assert_eq!(Db::open(&noise).unwrap_err().kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+        let mut db = Db::in_memory().unwrap();
+        // The index holds a part of the rows, by a column that is compared with what is bound.
+        let sql = "CREATE TABLE t (a, b); CREATE INDEX i ON t (b) WHERE a = 'x'";
+        db.write("try", |tx| tx.execute_batch(sql)).unwrap();
+        let plans = db.query("try", |c| {
+            let mut statement = c.prepare("SELECT count(*) FROM t WHERE a = ?1 AND b = ?2")?;
+            for bound in ["x", "y", "x"] {
+                statement.query_row([bound, bound], |row| row.get::<_, i64>(0))?;
+            }
+            Ok(statement.get_status(StatementStatus::RePrepare))
+        });
+        assert_eq!(plans.unwrap(), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 
+use super::a2a::{ANY_LEFT, LEFT};
 use super::audit::log;
 use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way};
 use super::reports::{self, End};
@@ -84,12 +85,17 @@ impl Db {
         })
     }
 
-    /// The peers for whom something waits: mail, a resend, a receipt.
+    /// The peers for whom something waits that is not their gateways': mail, a resend, a receipt.
     pub fn waiting_peers(&self) -> Result<Vec<String>> {
         self.query("read", |c| {
-            let sql = "SELECT peer FROM message INDEXED BY message_queue WHERE way = 'out' AND (state = 'queued' OR resend)
-                       UNION SELECT peer FROM receipt_due UNION SELECT peer FROM lane_in WHERE due";
-            c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+            let queue =
+                "FROM message INDEXED BY message_queue WHERE way = 'out' AND (state = 'queued' OR resend)";
+            let sql = format!(
+                "SELECT peer FROM (SELECT DISTINCT peer {queue}) q
+                 WHERE {ANY_LEFT} OR EXISTS (SELECT 1 {queue} AND peer = q.peer AND {LEFT})
+                 UNION SELECT peer FROM receipt_due UNION SELECT peer FROM lane_in WHERE due"
+            );
+            c.prepare_cached(&sql)?.query_map([], |row| row.get(0))?.collect()
         })
     }
 
@@ -97,7 +103,7 @@ impl Db {
     pub fn expire_queued(&mut self, now: i64) -> Result<usize> {
         let late: Vec<(String, String)> = self.query("read", |c| {
             let sql = "SELECT peer, id FROM message INDEXED BY message_expires
-                       WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL AND expires <= ?1";
+                       WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL AND expires <= ?1 AND posted = 0";
             c.prepare_cached(sql)?.query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })?;
         if late.is_empty() {
@@ -151,7 +157,9 @@ impl Db {
             }
             let mut next = next_seq(tx, peer, lease)?;
             let mut batch = Vec::new();
-            for Waiting { message, numbered, again, size, sealed } in waiting(tx, peer, (lines, bytes), false)? {
+            for Waiting { message, numbered, again, size, sealed } in
+                waiting(tx, peer, (lines, bytes), false)?
+            {
                 // The content is most of a line, so that few lines have to be made to be measured.
                 let envelope = message.to_envelope(next, sealed);
                 let line = if size * 2 + 1_024 < max { 0 } else { envelope.to_line().len() + SIGNED };
@@ -168,12 +176,13 @@ impl Db {
                         next - 1
                     }
                 };
-                batch.push(Outgoing { n: message.n, envelope: Envelope { seq: Some(seq), ..envelope }, again });
+                batch.push(Outgoing {
+                    n: message.n,
+                    envelope: Envelope { seq: Some(seq), ..envelope },
+                    again,
+                });
             }
-            let sql = "INSERT INTO lane_out VALUES (?1, ?2, ?3, 0, 0, 0) ON CONFLICT (peer) DO UPDATE SET
-                       segment = iif(lease = excluded.lease, segment, 0), size = iif(lease = excluded.lease, size, 0),
-                       lease = excluded.lease, next_seq = excluded.next_seq";
-            tx.prepare_cached(sql)?.execute(params![peer, lease as i64, next as i64])?;
+            numbered(tx, peer, lease, next)?;
             Ok(batch)
         })
     }
@@ -350,7 +359,15 @@ fn log_resend(
     Ok(rows.len())
 }
 
-fn next_seq(tx: &Transaction, peer: &str, lease: u64) -> rusqlite::Result<u64> {
+/// Remembers the next number of our lane to `peer` under `lease`.
+pub(super) fn numbered(tx: &Transaction, peer: &str, lease: u64, next: u64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO lane_out VALUES (?1, ?2, ?3, 0, 0, 0) ON CONFLICT (peer) DO UPDATE SET
+               segment = iif(lease = excluded.lease, segment, 0), size = iif(lease = excluded.lease, size, 0),
+               lease = excluded.lease, next_seq = excluded.next_seq";
+    tx.prepare_cached(sql)?.execute(params![peer, lease as i64, next as i64]).map(drop)
+}
+
+pub(super) fn next_seq(tx: &Transaction, peer: &str, lease: u64) -> rusqlite::Result<u64> {
     let sql = "SELECT next_seq FROM lane_out WHERE peer = ?1 AND lease = ?2";
     let next = tx.prepare_cached(sql)?.query_row(params![peer, lease as i64], |row| row.get::<_, i64>(0));
     Ok(next.optional()?.map_or(1, |next| next as u64))
@@ -360,7 +377,8 @@ fn next_seq(tx: &Transaction, peer: &str, lease: u64) -> rusqlite::Result<u64> {
 /// when what it acknowledges comes again; to press it would keep two idle peers writing for ever.
 fn is_missed(envelope: &Envelope) -> bool {
     envelope.kind != RECEIPT
-        || Receipt::from_content(&envelope.content).is_some_and(|receipt| !receipt.items.is_empty())
+        || Receipt::from_content(&envelope.content)
+            .is_some_and(|receipt| !receipt.items.is_empty() || receipt.restored.is_some())
 }
 
 struct Waiting {
@@ -380,7 +398,7 @@ fn waiting(
     let sql = format!(
         "SELECT {COLUMNS}, lease, seq, resend, coalesce(length(sealed), length(content)), sealed
          FROM message INDEXED BY message_queue WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1
-         AND (NOT ?3 OR sealed IS NULL) ORDER BY n LIMIT ?2"
+         AND (NOT ?3 OR sealed IS NULL) AND {LEFT} ORDER BY n LIMIT ?2"
     );
     let mut statement = c.prepare_cached(&sql)?;
     let rows = statement.query_map(params![peer, lines as i64, plain], |row| {

@@ -119,6 +119,16 @@ impl Db {
         })
     }
 
+    /// Has the next change of a peer's heartbeat read, whatever its length: it may not be where that said any more.
+    pub fn doubt_peer(&mut self, fold: &str) -> Result<()> {
+        if self.peer(fold)?.is_none_or(|peer| peer.doubted) {
+            return Ok(());
+        }
+        self.write("note the peer in", |tx| {
+            tx.execute("UPDATE peer SET doubted = 1 WHERE fold = ?1", [fold]).map(drop)
+        })
+    }
+
     /// When mail of `peer` last came in that is still here. Cost: a look at all mail.
     pub fn heard(&self, peer: &str) -> Result<Option<i64>> {
         let sql = "SELECT max(at) FROM message WHERE way = 'in' AND peer = ?1";

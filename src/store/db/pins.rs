@@ -75,6 +75,12 @@ impl Db {
         self.query("read", |c| keys(c, fold, now))
     }
 
+    /// Whether any name has a key that counts.
+    pub fn knows_anybody(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pin WHERE state = 'pinned')";
+        self.query("read", |c| c.prepare_cached(sql)?.query_row([], |row| row.get(0)))
+    }
+
     /// Every key that is known, by name, the pinned one of each first.
     pub fn pins(&self) -> Result<Vec<PinView>> {
         self.query("read", |c| {

@@ -3,6 +3,9 @@
 //! Mail of ours that stands there was sent: it is `sent` here, too, under its lease and number, so that the receipts
 //! for it, which are read again, move it on, and nothing is written twice. What we told senders of their mail holds:
 //! the mail, which is read again, enters the inbox in that state, and nobody is woken for it.
+//!
+//! The same is done with mail that an agent got by another way than through this lanpost, and acknowledged before a copy
+//! of it came ([`Db::ack_ahead`]).
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -46,6 +49,48 @@ impl Db {
                 }
             }
             Ok(recalled)
+        })
+    }
+
+    /// Remembers that mail of `peer` which has not come yet is done with, and owes its sender the receipt; returns how much
+    /// of it is news. What is here by now is left alone.
+    pub fn ack_ahead(
+        &mut self,
+        peer: &str,
+        ids: &[MessageId],
+        state: State,
+        outcome: Option<&str>,
+        now: i64,
+    ) -> Result<usize> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        self.write("mark mail in", |tx| {
+            let mut news = 0;
+            for id in ids {
+                let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2)";
+                let here: bool = tx.prepare_cached(sql)?.query_row([peer, id.as_str()], |row| row.get(0))?;
+                if here || told(tx, peer, id)?.is_some_and(|(before, _)| !before.may_become(state)) {
+                    continue;
+                }
+                let sql = "INSERT OR REPLACE INTO told VALUES (?1, ?2, ?3, ?4, ?5)";
+                tx.prepare_cached(sql)?.execute(params![peer, id.as_str(), state.as_str(), outcome, now])?;
+                let sql = "SELECT EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND heartbeat IS NOT NULL)";
+                if tx.prepare_cached(sql)?.query_row([peer], |row| row.get(0))? {
+                    receipts::owe(tx, peer, id.as_str(), state.as_str(), now, outcome)?;
+                }
+                log(
+                    tx,
+                    now,
+                    Way::In,
+                    peer,
+                    id.as_str(),
+                    state.as_str(),
+                    Some("acknowledged before it came"),
+                )?;
+                news += 1;
+            }
+            Ok(news)
         })
     }
 

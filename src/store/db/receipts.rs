@@ -39,7 +39,7 @@ pub(super) fn collect(tx: &Transaction, peer: &str, most: usize) -> rusqlite::Re
     let room = most.saturating_sub(ENVELOPE);
     let (items, all) = items(tx, peer, room / 4 * 3)?;
     if !all {
-        return Ok(vec![Receipt { delivered: None, items }]);
+        return Ok(vec![Receipt { items, ..Receipt::default() }]);
     }
     let sql = "SELECT lease, seq, missing FROM lane_in WHERE peer = ?1 AND due ORDER BY lease";
     let delivered: Vec<Delivered> = tx
@@ -57,7 +57,7 @@ pub(super) fn collect(tx: &Transaction, peer: &str, most: usize) -> rusqlite::Re
     tx.prepare_cached("UPDATE lane_in SET due = 0, untold = 0 WHERE peer = ?1 AND due")?.execute([peer])?;
     let mut receipts: Vec<Receipt> = delivered
         .into_iter()
-        .map(|delivered| Receipt { delivered: Some(delivered), items: vec![] })
+        .map(|delivered| Receipt { delivered: Some(delivered), ..Receipt::default() })
         .collect();
     if !items.is_empty() && receipts.is_empty() {
         receipts.push(Receipt::default());
@@ -73,33 +73,67 @@ pub(super) fn collect(tx: &Transaction, peer: &str, most: usize) -> rusqlite::Re
     Ok(receipts)
 }
 
+/// The answer to lines of a lane that were handed over: how far it was taken in, and what of it never entered the inbox.
+/// The latter stays owed, since the answer may get lost; what it says of the lane is said again when its lines come again.
+pub(super) fn answer(tx: &Transaction, peer: &str, lease: u64, most: usize) -> rusqlite::Result<Receipt> {
+    let room = most.saturating_sub(ENVELOPE);
+    let (items, all) = owed(tx, peer, room / 4 * 3, true)?;
+    let items = items.into_iter().map(|(_, item)| item).collect();
+    if !all {
+        return Ok(Receipt { items, ..Receipt::default() });
+    }
+    let sql = "SELECT seq, missing FROM lane_in WHERE peer = ?1 AND lease = ?2";
+    let stands = tx.prepare_cached(sql)?.query_row(params![peer, lease as i64], |row| {
+        Ok((row.get::<_, i64>(0)? as u64, row.get::<_, String>(1)?))
+    });
+    let (up_to, missing) = stands.optional()?.unwrap_or_default();
+    let missing = serde_json::from_str(&missing).unwrap_or_default();
+    let delivered = Delivered { lease, up_to, missing }.within(room / 4 / DIGITS);
+    let sql = "UPDATE lane_in SET due = 0, untold = 0 WHERE peer = ?1 AND lease = ?2 AND (due OR untold > 0)";
+    tx.prepare_cached(sql)?.execute(params![peer, lease as i64])?;
+    Ok(Receipt { delivered: Some(delivered), items, restored: None })
+}
+
 /// Takes the oldest items that are owed to `peer` and fit into `room` bytes, one at least; and whether these are all.
 fn items(tx: &Transaction, peer: &str, room: usize) -> rusqlite::Result<(Vec<Item>, bool)> {
+    let (owed, all) = owed(tx, peer, room, false)?;
+    let mut delete = tx.prepare_cached("DELETE FROM receipt_due WHERE n = ?1")?;
+    for (n, _) in &owed {
+        delete.execute([n])?;
+    }
+    Ok((owed.into_iter().map(|(_, item)| item).collect(), all))
+}
+
+/// The oldest items that are owed to `peer` and fit into `room` bytes, one at least, with the numbers of their rows; and
+/// whether these are all. `undelivered`: only of messages that never entered the inbox.
+fn owed(
+    tx: &Transaction,
+    peer: &str,
+    room: usize,
+    undelivered: bool,
+) -> rusqlite::Result<(Vec<(i64, Item)>, bool)> {
     let sql = "SELECT n, id, state, at, reason, reason IS NOT NULL AND EXISTS (SELECT 1 FROM message
                WHERE way = 'in' AND message.peer = ?1 AND message.id = receipt_due.id AND sealed IS NOT NULL)
                FROM receipt_due WHERE peer = ?1 ORDER BY n";
     let mut statement = tx.prepare_cached(sql)?;
     let mut rows = statement.query([peer])?;
-    let (mut items, mut taken, mut size, mut all) = (vec![], vec![], 0, true);
+    let (mut owed, mut size) = (vec![], 0);
     while let Some(row) = rows.next()? {
-        if let Ok(id) = row.get::<_, String>(1)?.parse() {
-            let (state, at) = (row.get(2)?, super::message::rfc3339(row.get(3)?));
-            let item = Item { id, state, at, reason: row.get(4)?, sealed: None, private: row.get(5)? };
-            let item = item.within(room);
-            size += item.size();
-            if items.len() == MAX_ITEMS || (size > room && !items.is_empty()) {
-                all = false;
-                break;
-            }
-            items.push(item);
+        // An id is one, since it was when it came in.
+        let Ok(id) = row.get::<_, String>(1)?.parse() else { continue };
+        let (state, at) = (row.get(2)?, super::message::rfc3339(row.get(3)?));
+        let item = Item { id, state, at, reason: row.get(4)?, sealed: None, private: row.get(5)? };
+        if undelivered && !item.is_undelivered() {
+            continue;
         }
-        taken.push(row.get::<_, i64>(0)?);
+        let item = item.within(room);
+        size += item.size();
+        if owed.len() == MAX_ITEMS || (size > room && !owed.is_empty()) {
+            return Ok((owed, false));
+        }
+        owed.push((row.get(0)?, item));
     }
-    let mut delete = tx.prepare_cached("DELETE FROM receipt_due WHERE n = ?1")?;
-    for n in taken {
-        delete.execute([n])?;
-    }
-    Ok((items, all))
+    Ok((owed, true))
 }
 
 /// Applies what `peer` told us of our messages to it. A late or doubled receipt changes nothing.
@@ -136,7 +170,7 @@ fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::
         }
         Some(state) => advance(tx, Way::Out, peer, id, state, reason, &detail, now).map(drop),
         None if item.state == WAKE_FAILED => match log_once(tx, now, peer, id, "wake-failed", &detail)? {
-            true => reports::tell(tx, peer, id, Cause::WakeFailed, said, now),
+            true => reports::tell(tx, peer, id, Cause::of_unwoken(said), said, now),
             false => Ok(()),
         },
         None => Ok(()),
@@ -180,7 +214,8 @@ fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64
         } else if kind == RECEIPT {
             tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n])?;
         } else {
-            tx.prepare_cached("UPDATE message SET state = 'delivered' WHERE n = ?1")?.execute([n])?;
+            tx.prepare_cached("UPDATE message SET state = 'delivered', resend = 0 WHERE n = ?1")?
+                .execute([n])?;
             log(tx, now, Way::Out, peer, &id, State::Delivered.as_str(), None)?;
         }
     }

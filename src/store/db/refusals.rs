@@ -133,6 +133,7 @@ fn tell(tx: &Transaction, refusal: &Refusal, now: i64) -> rusqlite::Result<()> {
         in_reply_to: None,
         priority: Priority::Normal,
         expires: None,
+        hops: None,
         sealed: None,
         rest: serde_json::Map::new(),
     };

@@ -1,6 +1,6 @@
 //! Ending our own messages: the state, the log, and the report to whoever sent it, in the caller's transaction.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::log;
 use super::message::{COLUMNS, Message, NewMessage, Way, rfc3339};
@@ -66,8 +66,36 @@ pub(super) fn tell(
     if message.kind == RECEIPT || message.kind == REPORT {
         return Ok(());
     }
+    put(tx, &message, &from, cause, reason, now)
+}
+
+/// The same on a message to us, for its recipient.
+pub(super) fn tell_recipient(
+    tx: &Transaction,
+    n: i64,
+    cause: Cause,
+    reason: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let sql = format!("SELECT {COLUMNS} FROM message WHERE n = ?1");
+    let message = tx.prepare_cached(&sql)?.query_row([n], Message::from_row)?;
+    let own = "SELECT value FROM meta WHERE key = 'instance'";
+    let own: Option<String> = tx.prepare_cached(own)?.query_row([], |row| row.get(0)).optional()?;
+    // A line by hand may leave out whom it is for.
+    let us = message.to.parse::<Address>().ok().or_else(|| own?.parse().ok());
+    us.map_or(Ok(()), |us| put(tx, &message, &us, cause, reason, now))
+}
+
+fn put(
+    tx: &Transaction,
+    message: &Message,
+    from: &Address,
+    cause: Cause,
+    reason: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
     let undelivered =
-        Undelivered { id: &message.id, from: &from, to: &message.to, thread: message.thread.as_deref() };
+        Undelivered { id: &message.id, from, to: &message.to, thread: message.thread.as_deref() };
     let envelope = report(&undelivered, cause, reason, rfc3339(now));
     let Some(id) = envelope.id.clone() else { return Ok(()) };
     let (peer, state) = (from.instance.fold(), State::Delivered);

@@ -68,7 +68,7 @@ impl Db {
     pub fn age_rows(&mut self, wakes: i64, quarantine: i64, events: i64, now: i64) -> Result<bool> {
         // The newest result of each agent decides about its next wake, so that and what follows it stay.
         let old = "SELECT n FROM wake w WHERE state != 'running' AND ended < ?1 AND n <
-                   (SELECT l.n FROM wake l WHERE l.agent = w.agent AND l.state IN ('done', 'failed')
+                   (SELECT l.n FROM wake l WHERE l.agent = w.agent AND l.state IN ('done', 'accepted', 'failed')
                     ORDER BY l.n DESC LIMIT 1) ORDER BY n LIMIT ?2";
         let any: bool = self.query("read", |c| {
             let sql = format!(
@@ -96,6 +96,7 @@ impl Db {
                 gone += tx.execute(&sql, params![before, BATCH])?;
             }
             tx.execute("DELETE FROM told WHERE at < ?1", [now.saturating_sub(KNOWN)])?;
+            tx.execute("DELETE FROM a2a_thread WHERE at < ?1", [now.saturating_sub(KNOWN)])?;
             let old =
                 "n IN (SELECT n FROM log INDEXED BY log_event WHERE way = 'event' AND at < ?1 LIMIT ?2)";
             gone += audit::age(tx, old, params![events, BATCH])?;
@@ -191,6 +192,12 @@ impl Db {
 pub(super) fn is_known(tx: &Transaction, peer: &str, id: &MessageId) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM known WHERE key = ?1)";
     tx.prepare_cached(sql)?.query_row([key(peer, id.as_str())], |row| row.get(0))
+}
+
+/// Remembers the id of something that came.
+pub(super) fn know(tx: &Transaction, peer: &str, id: &MessageId, at: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO known VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET at = excluded.at";
+    tx.prepare_cached(sql)?.execute(params![key(peer, id.as_str()), at]).map(drop)
 }
 
 fn forget(tx: &Transaction, n: i64, way: &str, peer: &str, id: &str, at: i64) -> rusqlite::Result<()> {

@@ -26,19 +26,29 @@ CREATE TABLE message (
     resend      INTEGER NOT NULL DEFAULT 0,         -- out: the recipient misses it, or was silent for too long
     tries       INTEGER NOT NULL DEFAULT 0,         -- out: how often it was written
     overdue_at  INTEGER,                            -- out: unacknowledged by then, it is written again
-    wake        TEXT,                               -- in: NULL none, 'due', 'woken', 'failed'
+    wake        TEXT,                               -- in: NULL none, else a word of waiting.rs
     encoding    TEXT,                               -- in: how the line was written, when it came through the open slot
     raw         BLOB,                               -- in: its bytes, when it came through the open slot
     verdict     TEXT,                               -- in: 'verified' or 'unverified'; NULL for our own reports
     held        INTEGER NOT NULL DEFAULT 0,         -- in: waits for a person to release it
     sealed      TEXT,                               -- out: what goes on the share in its place; in: '' if it came sealed
+    hops        INTEGER,                            -- automatic answers that led to it
+    wake_at     INTEGER NOT NULL DEFAULT 0,         -- in: nobody is woken for it before
+    accepted    INTEGER NOT NULL DEFAULT 0,         -- in: wakes that were accepted, and after which nobody read it
+    failures    INTEGER NOT NULL DEFAULT 0,         -- in: wakes for it that failed for now since one worked,
+    misses      INTEGER NOT NULL DEFAULT 0,         -- and those that never reached the other side
+    digest      BLOB,                               -- in: what it says and to whom, for finding the same again
+    detour      INTEGER NOT NULL DEFAULT 0,         -- out: not by its recipient's gateway, but by the other routes
+    posted      INTEGER NOT NULL DEFAULT 0,         -- out: 1 it is being handed over directly, 2 without an answer
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
 CREATE INDEX message_queue   ON message (peer, n)         WHERE way = 'out' AND (state = 'queued' OR resend);
 CREATE INDEX message_unacked ON message (peer, lease, seq) WHERE way = 'out' AND state = 'sent';
 CREATE INDEX message_overdue ON message (peer, overdue_at) WHERE way = 'out' AND state = 'sent' AND overdue_at IS NOT NULL;
-CREATE INDEX message_wake    ON message (recipient, state, priority, n) WHERE wake = 'due';
+CREATE INDEX message_wake    ON message (recipient, sender, state, wake_at, priority, verdict, n) WHERE wake = 'due';
+CREATE INDEX message_again   ON message (wake_at)         WHERE wake = 'accepted';
+CREATE INDEX message_unwoken ON message (wake, wake_at, n) WHERE state = 'delivered' AND wake IN ('failed', 'unread');
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);
 CREATE INDEX message_held    ON message (n)               WHERE held;
@@ -99,6 +109,46 @@ CREATE TABLE lane_out (     -- where our lane to each peer stands
     opened   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE route (        -- by which route mail for a peer goes, as the daemon that runs found out
+    peer     TEXT PRIMARY KEY,          -- folded
+    via      TEXT NOT NULL,             -- a word of model/route
+    url      TEXT,                      -- where the direct one leads to
+    since    INTEGER NOT NULL,
+    why      TEXT,                      -- what stands against the direct one
+    failures INTEGER NOT NULL,
+    until    INTEGER,                   -- when that is tried again
+    contact  INTEGER                    -- when the peer's daemon last answered, give or take a few seconds
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gateway (      -- peers whose agents are spoken to by a2a, as the daemon that runs found out
+    peer     TEXT PRIMARY KEY,          -- folded
+    usable   INTEGER NOT NULL,
+    after_direct INTEGER NOT NULL,      -- only while the direct route is no choice
+    url      TEXT NOT NULL,             -- scheme, host and port
+    since    INTEGER NOT NULL,
+    why      TEXT,                      -- what stands against it
+    failures INTEGER NOT NULL,
+    until    INTEGER,                   -- when it is tried again, or asked for something
+    pause    TEXT                       -- why not before
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE a2a (          -- mail that was handed to a gateway, and has no end yet
+    n      INTEGER PRIMARY KEY,         -- the message
+    peer   TEXT NOT NULL,
+    thread TEXT NOT NULL,               -- its own, or its id if it has none
+    task   TEXT,                        -- what to ask for it by; NULL: its request is on its way, or was when all ended
+    at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX a2a_peer ON a2a (peer, thread);
+
+CREATE TABLE a2a_thread (   -- how many contexts of a thread were given up
+    peer       TEXT NOT NULL,
+    thread     TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (peer, thread)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE peer (
     fold       TEXT PRIMARY KEY,
     name       TEXT NOT NULL,
@@ -116,15 +166,28 @@ CREATE TABLE wake (
     agent   TEXT NOT NULL,              -- '' is the instance itself
     at      INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
-    state   TEXT NOT NULL,              -- running, done, retry, failed, interrupted
+    state   TEXT NOT NULL,              -- running, done, accepted, retry, failed, interrupted
     ended   INTEGER,
-    detail  TEXT
+    detail  TEXT,
+    reason  TEXT,                       -- why it was made
+    not_before INTEGER,                 -- the other side wants no further attempt before
+    sender  TEXT NOT NULL DEFAULT '',   -- whose mail it was for (model/wake); '' is everybody's
+    verified INTEGER NOT NULL DEFAULT 1, -- some of its mail was by who it says it is by
+    reached INTEGER NOT NULL DEFAULT 1  -- the other side may have heard of it
 ) STRICT;
-CREATE INDEX wake_agent ON wake (agent, n);
+CREATE INDEX wake_agent ON wake (agent, sender, n);
+CREATE INDEX wake_time ON wake (at);
 CREATE INDEX wake_running ON wake (n) WHERE state = 'running';
 CREATE TABLE wake_message (wake INTEGER NOT NULL, message INTEGER NOT NULL, PRIMARY KEY (wake, message))
     STRICT, WITHOUT ROWID;
 CREATE INDEX wake_message_message ON wake_message (message);
+
+CREATE TABLE woken (        -- what agents were woken for lately, so that the same again wakes nobody
+    digest  BLOB PRIMARY KEY,
+    message INTEGER NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX woken_at ON woken (at);
 
 CREATE TABLE quarantine (
     n        INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -7,6 +7,7 @@ pub mod faulty;
 pub mod hanging;
 pub mod pair;
 pub mod process;
+pub mod server;
 
 pub use counting::Verb;
 pub use faulty::Fault;

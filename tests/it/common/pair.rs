@@ -62,6 +62,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         plain: Default::default(),
         peers: Default::default(),
         commands: Default::default(),
+        direct: Default::default(),
     }
 }
 
@@ -268,9 +269,15 @@ impl Site {
 
     /// The last wake that was ordered ends.
     pub fn answer_wake(&mut self, outcome: Outcome) {
+        self.answer_wake_after(outcome, None);
+    }
+
+    /// The same, and the other side wants to be left alone for some time.
+    pub fn answer_wake_after(&mut self, outcome: Outcome, retry_after: Option<Duration>) {
         let order = self.wakes.last().unwrap();
         let detail = format!("{outcome:?}").to_lowercase();
-        self.ended.push(WakeResult { wake: order.wake, agent: order.agent.clone(), outcome, detail });
+        let (wake, reached, said) = (order.wake, true, String::new());
+        self.ended.push(WakeResult { wake, outcome, reached, retry_after, detail, said });
         self.rest = Duration::ZERO;
     }
 

@@ -222,7 +222,12 @@ impl Pc {
 
     /// Starts the daemon and waits until its engine is at work.
     pub fn daemon(&self) -> Daemon {
-        let mut daemon = self.spawn_daemon();
+        self.daemon_under(&[])
+    }
+
+    /// The same, started by another program: `RUNNER… lanpost run`.
+    pub fn daemon_under(&self, runner: &[&str]) -> Daemon {
+        let mut daemon = self.spawn_daemon_under(runner);
         until(&format!("the daemon of {}", self.name), || {
             if let Some(code) = daemon.ended() {
                 panic!("the daemon of {} ended with {code:?}:\n{}", self.name, daemon.log());
@@ -234,8 +239,12 @@ impl Pc {
 
     /// Starts the daemon, and doesn't wait for it.
     pub fn spawn_daemon(&self) -> Daemon {
+        self.spawn_daemon_under(&[])
+    }
+
+    fn spawn_daemon_under(&self, runner: &[&str]) -> Daemon {
         let log = self.home.join("daemon.log");
-        let mut command = self.command(&["run"]);
+        let mut command = under(runner, self.command(&["run"]));
         command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
         Daemon { child: Guard(command.spawn().unwrap()), log }
     }
@@ -274,6 +283,21 @@ impl Pc {
     pub fn send(&self, to: &str, text: &str) -> String {
         text_of(&self.json(&["send", to, text]), "id")
     }
+}
+
+/// `command`, started by another program that becomes it.
+fn under(runner: &[&str], command: Command) -> Command {
+    let [program, args @ ..] = runner else { return command };
+    let mut outer = Command::new(program);
+    outer.args(args).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    outer.current_dir(command.get_current_dir().unwrap_or(Path::new("."))).stdin(Stdio::null());
+    outer
 }
 
 /// The elements of an array.

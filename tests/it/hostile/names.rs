@@ -99,7 +99,8 @@ fn no_field_of_a_message_becomes_a_path() {
     pair.run(Duration::from_secs(130));
     // Answers to all of them: those whose sender is a name are sent, the others refused in words.
     for message in pair.b.inbox() {
-        let _ = ops::reply(pair.b.node_mut(), message.id.as_str(), json!("?"), None, false);
+        let _ =
+            ops::reply(pair.b.node_mut(), message.id.as_str(), json!("?"), None, ops::Author::Program, false);
     }
     pair.run(Duration::from_secs(130));
     let folders = ["bell", "clock"];

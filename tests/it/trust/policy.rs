@@ -13,7 +13,7 @@ fn with(site: &mut Site, peer: Option<Policy>, plain: Policy) {
     site.configure(|config| {
         config.wake.command = vec!["agent".into()];
         config.plain.policy = plain;
-        config.peers.insert("a".into(), PeerConfig { policy: peer, seal: false });
+        config.peers.insert("a".into(), PeerConfig { policy: peer, ..PeerConfig::default() });
     });
 }
 

@@ -6,7 +6,7 @@ use lanpost::model::layout;
 
 use super::World;
 use super::mishap::End;
-use crate::forger::{FORGER, MARK};
+use crate::forger::{FORGER, MARK, PUT_BACK};
 use crate::server::Eye;
 
 impl World {
@@ -35,6 +35,7 @@ impl World {
         drop(server);
         if let Some(what) = done {
             self.log.count(what);
+            self.robbed |= what == PUT_BACK;
             self.note(&format!("FORGER: {what}"));
             self.tell();
         }

@@ -85,6 +85,7 @@ impl World {
                     self.note("RESTORED FROM A BACKUP");
                     self.server.lock().unwrap().restore(&snapshot);
                     self.restored = true;
+                    self.robbed = true;
                 }
             },
             6 if plan.swaps => {
@@ -146,22 +147,24 @@ impl World {
             self.bury(node);
             return Ok(());
         };
-        // What was accepted since the backup and never written is nobody's any more.
+        // What was accepted since the backup and never written to the share is nobody's any more.
         let mut at = 0;
         let sites = &self.sites;
         self.sent.retain(|one| {
             at += usize::from(one.from == node);
-            let was_sent =
-                || sites[node].borrow().journey(&one.message).iter().any(|step| step.starts_with("sent"));
+            let is_there = |step: &String| step.starts_with("sent") && !step.contains("directly");
+            let was_sent = || sites[node].borrow().journey(&one.message).iter().any(is_there);
             one.from != node || at <= accepted || was_sent()
         });
+        // What it told them directly, it is not told of again by anybody.
+        let is_remembered = |state: Option<State>| state >= Some(State::Read) && !self.plan.direct;
         let mut known = HashSet::new();
         for one in self.sent.iter_mut() {
             let Ok(sender) = self.sites[one.from].try_borrow() else { continue };
             let state = sender.state_of(&one.message).map(|message| message.state);
             if one.from == node {
                 one.seen = State::Queued;
-            } else if one.to == Some(node) && state >= Some(State::Read) {
+            } else if one.to == Some(node) && is_remembered(state) {
                 known.insert((self.names[one.from].fold(), one.message.id.to_string()));
             }
         }
@@ -208,6 +211,7 @@ impl World {
         server.remove(STRANGER, &path);
         drop(server);
         self.log.count("a lane's file that somebody deletes");
+        self.robbed = true;
         self.note(&format!("DELETED {path}"));
     }
 

@@ -55,7 +55,8 @@ impl World {
             let hints = self.hints.iter().filter(|(_, node, _)| self.is_free(*node));
             let hint = hints.map(|(at, ..)| *at).min();
             let over = self.ends.iter().map(|(at, _)| *at).min();
-            let first = [next.map(|(at, _)| at), hint, over].into_iter().flatten().min();
+            let parcel = self.network.next(|node| self.is_free(node));
+            let first = [next.map(|(at, _)| at), hint, over, parcel].into_iter().flatten().min();
             let Some(at) = first.filter(|at| *at <= end) else {
                 self.reach(end);
                 return Ok(());
@@ -65,6 +66,8 @@ impl World {
                 self.end_mishaps();
             } else if hint.is_some_and(|hint| hint <= at) {
                 self.deliver_hints();
+            } else if parcel.is_some_and(|parcel| parcel <= at) {
+                self.carry()?;
             } else if let Some((_, node)) = next {
                 self.turn(node)?;
             }
@@ -117,6 +120,8 @@ impl World {
             self.site_mut(node).crash(again);
         }
         self.tell();
+        self.collect(node);
+        self.write_back(node)?;
         self.holds_no_lock(node)
     }
 

@@ -141,7 +141,7 @@ impl Target {
             config: path.clone(),
             state: config.state.clone(),
             account,
-            wakes: !config.wake.command.is_empty(),
+            wakes: config.wake.is_on(),
             now,
         })
     }

@@ -66,7 +66,7 @@ pub fn run(cx: &mut Cx, target: &Target) -> Result<u8> {
 fn report(cx: &Cx, target: &Target, condition: Condition) -> Report {
     let config = target.config.as_ref();
     let holder = config.and_then(|(config, _)| LocalLock::holder(&config.state));
-    let daemon = holder.filter(|holder| holder.role == "daemon" && condition.running);
+    let daemon = holder.filter(|holder| holder.is_daemon() && condition.running);
     let log = config.map(|(config, _)| log::path(&config.state));
     let told = |node| ops::status(&node).map(|it| status::summary(&it));
     let instance = config.map(|_| cx.open().and_then(told).unwrap_or_else(|error| error.to_string()));

@@ -83,6 +83,12 @@ fn chinese_in_utf16_without_bom_is_read_or_doubted() {
 }
 
 #[test]
+fn a_note_shows_little_of_a_long_text() {
+    let note = decode_document("z".repeat(100_000).as_bytes()).unwrap().note.unwrap();
+    assert!(note.contains("空…") && note.len() < 300, "{note}");
+}
+
+#[test]
 fn utf8_that_was_cut_is_never_gbk() {
     let text = "我们已经完成了测试，请回复";
     for cut in 1..text.len() {

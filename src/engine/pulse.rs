@@ -1,7 +1,8 @@
-//! Whether the engine's thread lives, seen from outside.
+//! Whether a thread lives, seen from outside.
 //!
-//! It lives while it rests no longer than it meant to, while a call on the share is in flight (which may hang for hours,
-//! and restarting the daemon would not mend it), and for a while after it last began something.
+//! The engine's lives while it rests no longer than it meant to, while a call on the share is in flight (which may hang for hours,
+//! and restarting the daemon would not mend it), and for a while after it last began something. The courier's makes no such calls:
+//! when it does not come round in time, the engine sends what it would.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
