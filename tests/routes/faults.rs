@@ -30,6 +30,10 @@ fn nothing_is_lost_or_doubled_and_order_stays_through_twenty_faults() {
     let [office, lab] = &pcs;
     let both = [(office, lab), (lab, office)];
     let mut senders = both.map(|(pc, peer)| Sender::on(pc, &peer.name));
+    // What a round's first switch is told by went directly before it, also in the first round.
+    both.iter().for_each(|(pc, peer)| await_direct(pc, peer));
+    meanwhile(&mut senders, 1, || ());
+    both.iter().for_each(|(pc, _)| await_delivered(pc));
     let mut rounds = vec![];
     for fault in FAULTS.iter().cycle().take(ROUNDS) {
         rounds.push((*fault, senders.each_ref().map(|sender| sender.sent)));
