@@ -7,6 +7,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures time and makes files")]
 
+#[path = "figures/agent.rs"]
+mod agent;
 #[path = "figures/backlog.rs"]
 mod backlog;
 #[path = "../tests/it/common/counting.rs"]

@@ -12,6 +12,7 @@ use lanpost::model::id::MessageId;
 use lanpost::store::db::Way;
 use lanpost::sys::share::Share;
 
+use crate::agent::Agent;
 use crate::raw::{self, Bell, Watched};
 use crate::stage::{Stage, letter, name, until};
 use crate::table::{Table, aim, ms, percentile};
@@ -22,7 +23,8 @@ use crate::{Outcome, peers};
 pub struct Gaps(Duration, Duration);
 
 impl Gaps {
-    fn pause(self, n: usize) {
+    /// Pauses before the sample of this number.
+    pub fn pause(self, n: usize) {
         let part = (n as f64 * 0.618_034).fract();
         std::thread::sleep(self.0 + (self.1 - self.0).mul_f64(part));
     }
@@ -88,7 +90,7 @@ fn limits(stage: &Stage, bell: &Bell, samples: usize) -> Outcome<Limits> {
         found.event.push(watched.event(&line)?);
         let start = Instant::now();
         let mut child = raw::start(&command)?;
-        bell.wait()?;
+        bell.heard()?;
         found.spawn.push(start.elapsed());
         child.wait()?;
     }
@@ -102,7 +104,7 @@ fn limits(stage: &Stage, bell: &Bell, samples: usize) -> Outcome<Limits> {
         let start = watched.append(&line)?;
         heard.recv()?;
         let mut child = raw::start(&command)?;
-        bell.wait()?;
+        bell.heard()?;
         found.chain.push(start.elapsed());
         child.wait()?;
     }
@@ -129,7 +131,7 @@ fn notified(bell: &Bell, samples: usize) -> Outcome<(Vec<Duration>, Vec<Duration
         lane.append(&line)?;
         until("the row", Duration::from_micros(50), || Ok(lab.db.message(Way::In, "pc", &id)?.is_some()))?;
         rows.push(start.elapsed());
-        bell.wait()?;
+        bell.heard()?;
         woken(&lab, "pc", &id)?;
         TALK.pause(n);
     }
@@ -145,11 +147,11 @@ fn polled(bell: &Bell, talk: usize, quiet: usize) -> Outcome<(Vec<Duration>, Vec
     Ok((talking, wakes(&mut office, &lab, bell, quiet, QUIET)?))
 }
 
-/// Two instances with `more` in both configs; lab's agent is the probe that rings `bell`.
-pub fn pair(stage: &Stage, bell: &Bell, notify: bool, more: &str) -> Outcome<(Node, Node)> {
+/// Two instances with `more` in both configs; `agent` is lab's.
+pub fn pair(stage: &Stage, agent: &dyn Agent, notify: bool, more: &str) -> Outcome<(Node, Node)> {
     let look = format!("[look]\nnotify = {notify}\n{more}");
-    let command = serde_json::to_string(&bell.command()?)?;
-    let wake = format!("[wake]\nwindow = \"0s\"\ndedupe = \"0s\"\nbudget = 1000\ncommand = {command}\n");
+    let way = agent.config()?;
+    let wake = format!("[wake]\nwindow = \"0s\"\ndedupe = \"0s\"\nbudget = 1000\n{way}\n");
     Ok((stage.join("office", &look)?, stage.join("lab", &(look.clone() + &wake))?))
 }
 
@@ -157,7 +159,7 @@ pub fn pair(stage: &Stage, bell: &Bell, notify: bool, more: &str) -> Outcome<(No
 pub fn wakes(
     office: &mut Node,
     lab: &Node,
-    bell: &Bell,
+    agent: &dyn Agent,
     samples: usize,
     gaps: Gaps,
 ) -> Outcome<Vec<Duration>> {
@@ -172,7 +174,7 @@ pub fn wakes(
         let draft = letter("lab");
         let start = Instant::now();
         let message = ops::send(office, draft)?;
-        bell.wait()?;
+        agent.wait()?;
         times.push(start.elapsed());
         woken(lab, "office", &message.id)?;
     }
@@ -182,7 +184,8 @@ pub fn wakes(
 /// Waits until lab's daemon knows that the wake ended: one is in flight at a time.
 fn woken(lab: &Node, peer: &str, id: &MessageId) -> Outcome<()> {
     until("the end of the wake", Duration::from_millis(2), || {
-        Ok(lab.db.message(Way::In, peer, id)?.is_some_and(|message| message.wake.as_deref() == Some("woken")))
+        let wake = lab.db.message(Way::In, peer, id)?.and_then(|message| message.wake);
+        Ok(matches!(wake.as_deref(), Some("woken" | "accepted")))
     })
 }
 

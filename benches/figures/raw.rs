@@ -52,7 +52,7 @@ impl Bell {
     }
 
     /// Waits for one ring.
-    pub fn wait(&self) -> Outcome<()> {
+    pub fn heard(&self) -> Outcome<()> {
         loop {
             match self.0.recv(&mut [0]) {
                 // A machine that was frozen for a moment ends the call so.

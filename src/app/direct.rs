@@ -30,6 +30,8 @@ pub const WAITING: usize = 16;
 pub enum Call {
     /// Something may wait to be handed over.
     Look,
+    /// A command of this PC changed something: the waker is to look, too, when nothing waits to be handed over any more.
+    Bell,
     /// Where mail is taken directly, or why nowhere, is another than it was.
     Listens(Listening),
     /// There was no room for all where it is.
@@ -54,6 +56,7 @@ pub fn see_to_peers(
     log: &Log,
 ) -> Result<()> {
     let (mut ended, mut heard): (Vec<PostResult>, Vec<EnvoyResult>) = (vec![], vec![]);
+    let mut rung = false;
     loop {
         let speak = match envoy.step(&mut heard) {
             Ok(step) => {
@@ -90,10 +93,14 @@ pub fn see_to_peers(
             }
             Err(error) => return Err(error),
         };
+        if std::mem::take(&mut rung) {
+            let _ = waker.send(Nudge::Look);
+        }
         let mut next = calls.recv_timeout(rest.min(speak));
         loop {
             match next {
                 Ok(Call::Look) => {}
+                Ok(Call::Bell) => rung = true,
                 Ok(Call::Ended(result)) => ended.push(result),
                 Ok(Call::Heard(result)) => heard.push(result),
                 Ok(Call::Listens(listening)) => noted(courier.listens(&listening), log)?,
@@ -141,11 +148,9 @@ pub fn take_in(
 
 /// Takes lines in and answers their sender; without an answer it hears that the store failed.
 fn answer(reception: &mut Reception, knock: Knock, waker: &Sender<Nudge>, log: &Log) -> Result<()> {
-    match reception.take(&knock.from, knock.lease, &knock.lines) {
-        Ok(Received { reply, new, refused }) => {
-            if new > 0 {
-                let _ = waker.send(Nudge::Look);
-            }
+    let mut arrived = || drop(waker.send(Nudge::Look));
+    match reception.take(&knock.from, knock.lease, &knock.lines, &mut arrived) {
+        Ok(Received { reply, refused }) => {
             refused.iter().for_each(|refused| log.problem(refused));
             // Who went away meanwhile sends them again.
             let _ = knock.answer.send(reply);

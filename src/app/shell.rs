@@ -219,8 +219,7 @@ impl Shell {
     fn arm(&self, old: Option<Watch>, armed: &UnboundedSender<Option<Watch>>) {
         let (root, mut places, reached) = (self.root.clone(), self.places.clone(), self.reached.clone());
         let (log, armed) = (self.log.clone(), armed.clone());
-        let (to_engine, to_waker) = (self.to_engine.clone(), self.to_waker.clone());
-        let to_courier = self.to_courier.clone();
+        let (to_engine, to_courier) = (self.to_engine.clone(), self.to_courier.clone());
         let unarmed = armed.clone();
         let body = move || {
             drop(old);
@@ -253,9 +252,8 @@ impl Shell {
             let ring = to_engine.clone();
             let hint = move |seen| {
                 if seen == Seen::Local {
-                    // Who waits for it first: to be handed over, to wake for, and what goes by the share.
-                    let _ = to_courier.send(Call::Look);
-                    let _ = to_waker.send(Nudge::Look);
+                    // What is to be handed over is in the greatest hurry; the waker hears of it from the courier.
+                    let _ = to_courier.send(Call::Bell);
                 }
                 to_engine.tell(Signal::Seen(seen));
             };

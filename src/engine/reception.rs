@@ -45,19 +45,17 @@ pub enum Reply {
 pub struct Received {
     /// The answer.
     pub reply: Reply,
-    /// How many messages are new in the inbox.
-    pub new: usize,
     /// Something in the name of a peer was refused, in words for the log.
     pub refused: Option<String>,
 }
 
 impl Received {
     fn refused(status: u16, why: impl Into<String>) -> Received {
-        Received { reply: Reply::Refused(status, why.into()), new: 0, refused: None }
+        Received { reply: Reply::Refused(status, why.into()), refused: None }
     }
 
     fn later(status: u16, why: impl Into<String>) -> Received {
-        Received { reply: Reply::Later(status, LATER, why.into()), new: 0, refused: None }
+        Received { reply: Reply::Later(status, LATER, why.into()), refused: None }
     }
 }
 
@@ -79,11 +77,18 @@ impl Reception {
         Ok(Reception { node, signer, identities, quotas: Quotas::default() })
     }
 
-    /// Takes lines of the lane of `from` under `lease`, or says why not.
+    /// Takes lines of the lane of `from` under `lease`, or says why not. `arrived` is called as soon as new mail is in the
+    /// inbox: whoever waits for it need not wait for the answer.
     ///
     /// # Errors
-    /// The local store's: then nothing was taken.
-    pub fn take(&mut self, from: &Name, lease: u64, lines: &[u8]) -> Result<Received> {
+    /// The local store's: then nothing was taken, or, if mail arrived, its sender hands it over again.
+    pub fn take(
+        &mut self,
+        from: &Name,
+        lease: u64,
+        lines: &[u8],
+        arrived: &mut dyn FnMut(),
+    ) -> Result<Received> {
         let (now, wall, fold) = (self.node.clock.now(), self.node.clock.wall_ms(), from.fold());
         if self.node.db.keys(&fold, wall)?.pinned().is_none() || from.same_as(self.node.instance()) {
             return Ok(Received::refused(401, format!("no key is pinned here for {from}")));
@@ -118,12 +123,15 @@ impl Reception {
         let most = theirs.unwrap_or(u64::MAX).min(self.node.config.limits.message.0);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let Handed { taken, answer } = self.node.db.take_handed(&intake, most, wall)?;
+        if taken.as_ref().is_some_and(|taken| taken.new > 0) {
+            arrived();
+        }
         let slip = Slips::new(&self.node, from)?.wrap(answer).envelope.to_signed_plain_line(&self.signer);
         let Some(taken) = taken else {
-            return Ok(Received { reply: Reply::Gap(slip), new: 0, refused: None });
+            return Ok(Received { reply: Reply::Gap(slip), refused: None });
         };
         self.quotas.took(&quota, intake.arrivals.len() - taken.receipts, lines.len(), now);
-        Ok(Received { reply: Reply::Taken(slip), new: taken.new, refused: None })
+        Ok(Received { reply: Reply::Taken(slip), refused: None })
     }
 
     /// The lines as an intake; `None` if something is left over.

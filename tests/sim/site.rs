@@ -511,7 +511,7 @@ impl Site {
         self.clock.reach(now);
         let Some((_, reception)) = &mut self.post else { return Ok(None) };
         let life = self.life.clone();
-        let taken = life::play(&life, || reception.take(from, lease, lines));
+        let taken = life::play(&life, || reception.take(from, lease, lines, &mut || ()));
         if life.is_over() {
             return Ok(None);
         }

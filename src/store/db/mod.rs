@@ -1,8 +1,9 @@
 //! The local store: one SQLite database per instance, the hub of everything.
 //!
 //! Writers: the daemon's engine and any number of CLI processes; each write is one IMMEDIATE transaction, durable
-//! when it returns (WAL, synchronous=FULL: one fsync a commit). A crash leaves a committed state, always: the cursor
-//! moves in the transaction that takes in the lines, a message changes state in the one that logs the transition.
+//! when it returns (WAL, synchronous=FULL: one fsync a commit), but for one that says it is not (`write_soon`). A crash
+//! leaves a committed state, always: the cursor moves in the transaction that takes in the lines, a message changes state in
+//! the one that logs the transition.
 //!
 //! Questions asked at every step name their partial index (`INDEXED BY`): without statistics SQLite would scan the
 //! whole history, and with it an index that goes missing is an error, not a slow daemon.
@@ -198,6 +199,23 @@ impl Db {
 
     fn write<T>(&mut self, deed: &str, write: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
         self.write_if(deed, |tx| Ok((write(tx)?, true)))
+    }
+
+    /// One transaction that is kept whatever becomes of this process, and lost if the PC's power fails before the next one is
+    /// durable: nothing waits for the disk. For what a power cut may take back, since it is done again then.
+    fn write_soon<T>(
+        &mut self,
+        deed: &str,
+        write: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.synchronous(deed, "NORMAL")?;
+        let written = self.write(deed, write);
+        self.synchronous(deed, "FULL")?;
+        written
+    }
+
+    fn synchronous(&self, deed: &str, how: &str) -> Result<()> {
+        self.query(deed, |c| c.pragma_update(None, "synchronous", how))
     }
 
     /// One transaction, which is undone if the write says that it is not to be kept.

@@ -83,7 +83,8 @@ pub struct Wake {
 }
 
 impl Db {
-    /// Notes that an attempt begins; returns its number.
+    /// Notes that an attempt begins; returns its number. Costs no fsync: if the PC's power fails right now, the mail is due
+    /// again, and the attempt gets the same number, by which a server knows it.
     pub fn begin_wake(
         &mut self,
         agent: &str,
@@ -93,7 +94,7 @@ impl Db {
         reason: &str,
         now: i64,
     ) -> Result<i64> {
-        self.write("note the wake in", |tx| {
+        self.write_soon("note the wake in", |tx| {
             let sql = "INSERT INTO wake (agent, sender, at, attempt, state, reason, verified)
                        VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6)";
             let verified = messages.iter().any(|message| message.verdict == Some(Verdict::Verified));
