@@ -33,6 +33,18 @@ fn mounted(kind: &str, options: &str) -> Mounted {
     Mounted { announcer: mount.announcer, mount, deaf: vec![] }
 }
 
+/// A daemon that watched its own store would be woken by each of its own writes.
+#[test]
+fn what_is_written_to_the_store_rings_no_bell() {
+    let mut pair = Pair::new();
+    let bells = pair.a.node().hang_bell().unwrap();
+    pair.a.node().ring();
+    pair.a.send("b", &["x".to_owned()]);
+    pair.run(SECOND * 10);
+    let hung: Vec<_> = std::fs::read_dir(bells).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(hung, ["bell"]);
+}
+
 #[test]
 fn other_peoples_slots_do_not_vouch_for_a_mailbox_whose_watcher_died() {
     let mut pair = Pair::new();
