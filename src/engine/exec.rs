@@ -182,7 +182,7 @@ impl Runner {
         let outcome = answer.outcome();
         let content = serde_json::to_value(&answer).unwrap_or(Value::Null);
         let reply = question.from.parse::<Address>().ok().map(|to| {
-            let thread = question.thread.clone().unwrap_or_else(|| question.id.to_string());
+            let thread = question.conversation().to_owned();
             Draft {
                 kind: Some(RESULT.into()),
                 thread: Some(thread),

@@ -31,6 +31,7 @@ mod sealed;
 mod secret;
 mod service;
 mod share_suite;
+mod threads;
 mod trust;
 mod waking;
 mod watching;

@@ -78,12 +78,12 @@ fn longest(rows: &[[String; 6]]) -> usize {
 }
 
 fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
-    let length = short(messages);
+    let length = short(messages.iter());
     messages.iter().map(move |message| {
         let id = message.id.as_str();
         [
             id.get(..length).unwrap_or(id).to_owned(),
-            if message.held { "held".to_owned() } else { message.state.to_string() },
+            state(message),
             sender(message),
             print::cut(&print::line(&message.kind), CELL).into_owned(),
             print::local_time(&message.at),
@@ -92,15 +92,20 @@ fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
     })
 }
 
+/// How far a message has come, or what keeps it.
+pub fn state(message: &Message) -> String {
+    if message.held { "held".to_owned() } else { message.state.to_string() }
+}
+
 /// The sender; one that no key proves is followed by a question mark.
-fn sender(message: &Message) -> String {
+pub fn sender(message: &Message) -> String {
     let doubt = if message.verdict == Some(Verdict::Unverified) { " ?" } else { "" };
     format!("{}{doubt}", print::cut(&print::sender(&message.from), CELL - doubt.len()))
 }
 
 /// How long ids must be so that no two of the list look alike.
-fn short(messages: &[Message]) -> usize {
-    let mut ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
+pub fn short<'a>(messages: impl Iterator<Item = &'a Message>) -> usize {
+    let mut ids: Vec<&str> = messages.map(|message| message.id.as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
     distinct(&ids)

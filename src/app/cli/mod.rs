@@ -27,6 +27,7 @@ mod secret;
 mod send;
 mod service;
 mod status;
+mod thread;
 mod trace;
 mod trust;
 mod wait;
@@ -76,6 +77,7 @@ enum Command {
     Wait(wait::Args),
     Wake(wake::Args),
     Trace(trace::Args),
+    Thread(thread::Args),
     Log(log::Args),
     Peers(peers::Args),
     Trust(trust::Args),
@@ -158,6 +160,7 @@ impl Command {
             Command::Wait(args) => wait::run(args, cx),
             Command::Wake(args) => wake::run(args, cx),
             Command::Trace(args) => trace::run(args, cx),
+            Command::Thread(args) => thread::run(args, cx),
             Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Trust(args) => trust::run(args, cx),
@@ -222,6 +225,7 @@ mod tests {
             "lanpost service install --user --now --print --account me",
             "lanpost --json service status --instance lab",
             "lanpost service logs --follow -n 20 --config c",
+            "lanpost thread 01 --limit 5 --json",
             "lanpost wait --timeout 5m --from lab --thread t",
             "lanpost wake test --agent main --json",
             "lanpost wake hold --for 2h",

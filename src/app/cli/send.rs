@@ -47,7 +47,7 @@ pub struct Args {
     /// What kind of message it is [default: message]
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// The conversation it belongs to
+    /// The conversation it belongs to [default: that of the message it answers]
     #[arg(long)]
     thread: Option<String>,
     /// The message it answers: its id, or a prefix that only it has

@@ -101,9 +101,8 @@ pub fn reply(
         Error::usage("reply to", &message.id, format!("its writer cannot be addressed: {cause}"))
             .next("send to the instance you believe it came from")
     })?;
-    let thread = message.thread.clone().unwrap_or_else(|| message.id.to_string());
     let draft = Draft {
-        thread: Some(thread),
+        thread: Some(message.conversation().to_owned()),
         in_reply_to: Some(message.id.clone()),
         // Whoever wrote to us may be answered even if it left the share meanwhile.
         create: true,

@@ -14,6 +14,7 @@ mod peers;
 mod routes;
 mod send;
 mod status;
+mod thread;
 mod trace;
 mod trust;
 mod wake;
@@ -31,6 +32,7 @@ pub use routes::{RouteView, route, waits_for};
 pub(super) use send::address;
 pub use send::{Author, Draft, is_unseen, send, send_all};
 pub use status::{ShareView, Status, status};
+pub use thread::{Conversation, Post, thread};
 pub use trace::{Trace, overdue, state_of, trace};
 pub use trust::{
     Exported, Imported, TrustView, trust_accept, trust_export, trust_forget, trust_import, trust_list,

@@ -43,7 +43,7 @@ pub struct Draft {
     pub kind: Option<String>,
     /// The agent that speaks; the instance itself if none.
     pub agent: Option<Name>,
-    /// The conversation it belongs to.
+    /// The conversation it belongs to; that of what it answers, if none is given.
     pub thread: Option<String>,
     /// The message it answers.
     pub in_reply_to: Option<MessageId>,
@@ -158,6 +158,11 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         let cause = format!("the id {:?} could be taken for an option or a folder", id.as_str());
         return Err(Error::usage("send to", &to, cause).next("begin it with a letter, a digit or '_'"));
     }
+    // An answer goes on where what it answers stands.
+    let thread = match (draft.thread, &draft.in_reply_to) {
+        (None, Some(answered)) => node.db.thread_of(answered, &to.instance.fold())?,
+        (thread, _) => thread,
+    };
     let mut envelope = Envelope {
         v: Some(envelope::VERSION),
         id: Some(id.clone()),
@@ -167,7 +172,7 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         kind,
         content: draft.content,
         seq: None,
-        thread: draft.thread.map(|thread| word("thread", thread)).transpose()?,
+        thread: thread.map(|thread| word("thread", thread)).transpose()?,
         in_reply_to: draft.in_reply_to,
         priority: draft.priority,
         expires,

@@ -42,11 +42,6 @@ pub struct Errand {
     pub at: i64,
 }
 
-/// The conversation of a message: its thread, or one that it begins.
-fn thread(message: &Message) -> &str {
-    message.thread.as_deref().unwrap_or(message.id.as_str())
-}
-
 impl Db {
     /// How it stands with the gateway of a peer, by its folded name.
     pub fn gateway(&self, peer: &str) -> Result<Option<Gateway>> {
@@ -107,7 +102,7 @@ impl Db {
     /// Notes that a message is about to be handed over; returns the generation of its thread's context. `None`: it is not
     /// to be, since it ended meanwhile.
     pub fn begin_errand(&mut self, message: &Message, now: i64) -> Result<Option<u64>> {
-        let (peer, thread) = (&message.peer, thread(message));
+        let (peer, thread) = (&message.peer, message.conversation());
         self.write("note the route in", |tx| {
             let sql = "INSERT INTO a2a SELECT n, peer, ?2, NULL, ?3 FROM message
                        WHERE n = ?1 AND way = 'out' AND state = 'queued' AND NOT detour";
@@ -175,7 +170,7 @@ impl Db {
         self.query("read", |c| {
             let sql = "SELECT m.id FROM a2a JOIN message m USING (n) WHERE a2a.peer = ?1 AND a2a.thread = ?2
                        AND EXISTS (SELECT 1 FROM message WHERE n = ?3 AND NOT detour) LIMIT 1";
-            let given = params![message.peer, thread(message), message.n];
+            let given = params![message.peer, message.conversation(), message.n];
             let id = c.prepare_cached(sql)?.query_row(given, |row| row.get::<_, String>(0)).optional()?;
             Ok(id.and_then(|id| id.parse().ok()))
         })

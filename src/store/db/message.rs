@@ -111,6 +111,11 @@ impl Message {
         self.id.handle(self.n)
     }
 
+    /// The conversation that an answer to it goes on with: its own, or one that it begins.
+    pub fn conversation(&self) -> &str {
+        self.thread.as_deref().unwrap_or(self.id.as_str())
+    }
+
     /// It as texts of ours name it.
     pub fn mark(&self) -> Mark<'_> {
         Mark { id: self.handle(), from: &self.from, verified: self.verdict == Some(Verdict::Verified) }

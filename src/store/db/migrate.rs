@@ -7,11 +7,11 @@ use super::{Db, audit};
 use crate::error::{Error, Kind, Result};
 
 /// The version that this lanpost makes.
-pub(super) const SCHEMA: i64 = 6;
+pub(super) const SCHEMA: i64 = 7;
 
 /// What leads from each version to the next, from 1 on.
 const STEPS: [fn(&Transaction) -> rusqlite::Result<()>; SCHEMA as usize - 1] =
-    [since_2, since_3, since_4, since_5, since_6];
+    [since_2, since_3, since_4, since_5, since_6, since_7];
 
 /// Makes the tables, or what is missing of them.
 ///
@@ -144,6 +144,14 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
     )
 }
 
+/// Conversations can be looked up.
+fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "CREATE INDEX message_thread ON message (thread, n) WHERE thread IS NOT NULL;
+         CREATE INDEX message_answers ON message (in_reply_to, n) WHERE in_reply_to IS NOT NULL;",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -151,6 +159,8 @@ mod tests {
     use super::*;
     use crate::store::db::Way;
 
+    /// What version 7 added.
+    const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_answers;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;
@@ -185,9 +195,9 @@ mod tests {
     #[test]
     fn a_newer_store_is_refused_and_an_older_one_brought_up_to_date() {
         let steps = [
-            (1, [TO_5, TO_4, TO_3, TO_2, TO_1].concat()),
-            (2, [TO_5, TO_4, TO_3, TO_2].concat()),
-            (3, [TO_5, TO_4, TO_3].concat()),
+            (1, [TO_6, TO_5, TO_4, TO_3, TO_2, TO_1].concat()),
+            (2, [TO_6, TO_5, TO_4, TO_3, TO_2].concat()),
+            (3, [TO_6, TO_5, TO_4, TO_3].concat()),
         ];
         for (version, back) in steps {
             let folder = tempfile::tempdir().unwrap();
@@ -204,7 +214,7 @@ mod tests {
             assert_eq!(db.log_head().unwrap().n, 4, "and a word about it");
             db.age_rows(0, 0, 0, 0).unwrap();
             old.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 7"));
+            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 8"));
         }
     }
 

@@ -29,6 +29,7 @@ mod refusals;
 mod reports;
 mod retention;
 mod routes;
+mod thread;
 mod unwoken;
 mod waiting;
 mod wakes;

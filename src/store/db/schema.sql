@@ -52,6 +52,8 @@ CREATE INDEX message_unwoken ON message (wake, wake_at, n) WHERE state = 'delive
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);
 CREATE INDEX message_held    ON message (n)               WHERE held;
+CREATE INDEX message_thread  ON message (thread, n)       WHERE thread IS NOT NULL;
+CREATE INDEX message_answers ON message (in_reply_to, n)  WHERE in_reply_to IS NOT NULL;
 
 CREATE TABLE known (        -- incoming messages that aged out, so that they stay known: a hash of peer and id
     key BLOB PRIMARY KEY,
