@@ -25,6 +25,7 @@ pub fn beat(share: &dyn Share, peer: &Name, beat: u64) -> Outcome<()> {
         timestamp: TIME.into(),
         interval: 15,
         agents: vec![],
+        roles: vec![],
         lease: 1,
         key: format!("ed25519:{}", "0".repeat(64)),
         succeeds: vec![],
@@ -58,6 +59,7 @@ pub fn line(from: &Name, to: &Name, id: &MessageId, seq: u64, content: &str) -> 
         priority: Priority::Normal,
         expires: None,
         hops: None,
+        broadcast: None,
         sealed: None,
         rest: serde_json::Map::new(),
     };

@@ -31,6 +31,7 @@ fn envelope(n: usize) -> Envelope {
         priority: Priority::Normal,
         expires: None,
         hops: None,
+        broadcast: None,
         sealed: None,
         rest: Map::new(),
     }

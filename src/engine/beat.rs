@@ -68,6 +68,7 @@ pub fn write(
         timestamp: format_time(node.clock.wall()),
         interval: node.config.look.heartbeat.as_secs().max(1),
         agents: node.config.agents.clone(),
+        roles: node.config.roles.clone(),
         lease,
         key: signer.key().to_string(),
         succeeds: key::past(&node.config.state)?,

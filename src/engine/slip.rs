@@ -51,6 +51,7 @@ impl Slips {
             priority: Priority::Normal,
             expires: None,
             hops: None,
+            broadcast: None,
             sealed: None,
             rest: Map::new(),
         };

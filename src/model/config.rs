@@ -1,7 +1,7 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
-//! Grammar: `instance`, `agents`, `state`, then `trust`, the tables `share`, `look`, `wake`, `limits`,
-//! `keep`, `log`, `plain`, `direct`, one `peers.NAME` for each peer with whom something is agreed, and
+//! Grammar: `instance`, `agents`, `roles`, `state`, then `trust`, the tables `share`, `look`, `wake`, `limits`,
+//! `keep`, `log`, `plain`, `direct`, `groups`, one `peers.NAME` for each peer with whom something is agreed, and
 //! one `commands.NAME` for each command that is offered; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
@@ -14,6 +14,7 @@ mod command;
 mod direct;
 mod explain;
 mod fields;
+mod groups;
 mod openclaw;
 mod remote;
 mod rewrite;
@@ -33,6 +34,7 @@ use crate::error::Result;
 use crate::model::direct::Endpoint;
 use crate::model::exec::RemoteCommand;
 use crate::model::name::Name;
+use crate::model::role::Role;
 use crate::model::route::{self, Route};
 use crate::model::secret::SecretRef;
 use crate::model::trust::{Policy, Trust, Verdict};
@@ -41,6 +43,7 @@ use crate::model::wake::{Class, rules};
 pub use a2a::A2aConfig;
 pub use command::split_command;
 pub use direct::DirectConfig;
+pub use groups::{GroupConfig, Groups};
 pub use openclaw::{HOOKS, HookMode, MAPPING, OpenClawConfig, PORT, hooks_path};
 pub use rewrite::with_openclaw;
 pub use template::{template, template_after};
@@ -48,7 +51,7 @@ pub use value::{Size, parse_duration};
 pub use wake::{Feed, Telling, WakeConfig};
 pub use webhook::WebhookConfig;
 
-use explain::explain;
+use explain::{explain, unfit};
 use fields::*;
 use value::*;
 
@@ -64,6 +67,9 @@ pub struct Config {
     /// Who works behind it.
     #[serde(default, deserialize_with = "agents")]
     pub agents: Vec<Name>,
+    /// What it and they are there for.
+    #[serde(default, deserialize_with = "groups::roles")]
+    pub roles: Vec<Role>,
     /// The state folder: database and keys, on a local disk.
     #[serde(deserialize_with = "path")]
     pub state: PathBuf,
@@ -97,6 +103,9 @@ pub struct Config {
     /// What is agreed with single peers.
     #[serde(default, deserialize_with = "peers")]
     pub peers: Peers,
+    /// Several at once, under one name.
+    #[serde(default, deserialize_with = "groups::groups")]
+    pub groups: Groups,
     /// What peers may have run here, by name.
     #[serde(default, deserialize_with = "remote::commands")]
     pub commands: BTreeMap<String, RemoteCommand>,
@@ -274,6 +283,9 @@ pub struct Limits {
     /// Bytes of unreadable lines that are kept.
     #[serde(deserialize_with = "size::<_, { SPOOL_BYTES.0 }, { SPOOL_BYTES.1 }>")]
     pub quarantine: Size,
+    /// Whom one broadcast goes to at most.
+    #[serde(deserialize_with = "number::<_, _, { MEMBERS.0 }, { MEMBERS.1 }>")]
+    pub members: usize,
 }
 
 impl Default for Limits {
@@ -288,6 +300,7 @@ impl Default for Limits {
             sender_bytes: Size(1024 * MIB),
             sender_unread: Size(256 * MIB),
             quarantine: Size(64 * MIB),
+            members: 100,
         }
     }
 }
@@ -369,6 +382,7 @@ impl Config {
 pub fn parse(text: &str, origin: &Path) -> Result<Config> {
     let mut config: Config = toml::from_str(text).map_err(|error| explain(error, text, origin))?;
     config.file = origin.to_owned();
+    groups::check(&config).map_err(|why| unfit(&why, origin))?;
     let folder = origin.parent().unwrap_or(Path::new(""));
     let webhook = config.wake.webhook.as_mut().map(|hook| [&mut hook.bearer, &mut hook.hmac]);
     let token = config.wake.openclaw.as_mut().map(|gateway| &mut gateway.token);

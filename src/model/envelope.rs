@@ -3,7 +3,7 @@
 //! ```text
 //! plain    := {"from", "to", "timestamp", "type", "content", …}
 //! envelope := plain + {"v": 1, "id", "seq", "lease", "sig"} + as needed {"thread", "in_reply_to", "priority", "expires",
-//!             "hops"}
+//!             "hops", "broadcast"}
 //! ```
 //! `lease` is the number in the lane's file name, so that a signed line is good in its own lane alone. It and `sig` are
 //! the reader's matter before it reads the rest ([`super::sign`]); an [`Envelope`] that was read keeps them in `rest`.
@@ -18,6 +18,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::group::{self, Broadcast};
 use super::id::MessageId;
 use super::name::Address;
 use super::seal;
@@ -84,7 +85,7 @@ pub struct Envelope {
     pub id: Option<MessageId>,
     /// Who wrote it, as written: `instance` or `instance/agent`, or any name a stranger gave itself.
     pub from: String,
-    /// Whom it is for; `None` when a plain writer left it out.
+    /// Whom it is for; `None` when a plain writer left it out, or meant several.
     pub to: Option<Address>,
     /// When it was written, on the sender's clock, as written (RFC 3339).
     pub timestamp: Option<String>,
@@ -104,6 +105,8 @@ pub struct Envelope {
     pub expires: Option<DateTime<Utc>>,
     /// How many automatic answers led to it; 0 in a person's answer, `None` where nobody counted.
     pub hops: Option<u64>,
+    /// Of which broadcast it is a copy.
+    pub broadcast: Option<Broadcast>,
     /// What stands on the share in place of type, content and all that tells of them, if it is sealed; empty in a
     /// message that came and was opened.
     pub sealed: Option<String>,
@@ -143,6 +146,10 @@ impl Envelope {
             Some(_) => Value::Null,
             None => map.remove("content").ok_or_else(|| Reject::new("no \"content\""))?,
         };
+        let meant = map.get("to").and_then(Value::as_str).and_then(Broadcast::meant);
+        if meant.is_some() {
+            map.remove("to");
+        }
         Ok(Envelope {
             v: take_number(&mut map, "v")?,
             id: take_id(&mut map, "id")?,
@@ -155,6 +162,7 @@ impl Envelope {
             priority: take_priority(&mut map),
             expires: take_time(&mut map, "expires")?,
             hops: take_hops(&mut map),
+            broadcast: Broadcast::take(&mut map).or(meant),
             sealed: sealed.as_ref().and_then(Value::as_str).map(str::to_owned),
             from,
             content,
@@ -226,6 +234,7 @@ impl Envelope {
             ("priority", priority),
             ("expires", self.expires.map(|at| Value::from(format_time(at)))),
             ("hops", self.hops.map(Value::from)),
+            (group::FIELD, self.broadcast.as_ref().map(Broadcast::to_value)),
         ]
     }
 

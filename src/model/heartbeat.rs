@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::direct::Announcement;
 use super::name::Name;
+use super::role::{self, Role};
 use super::sign::{self, Key, Signer};
 
 /// The version of the heartbeat this crate writes.
@@ -43,6 +44,9 @@ pub struct Heartbeat {
     /// The agents behind the instance.
     #[serde(default)]
     pub agents: Vec<Name>,
+    /// What it and they are there for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "role::lenient")]
+    pub roles: Vec<Role>,
     /// The lease it writes under.
     pub lease: u64,
     /// Its public key, `ed25519:<64 hex>`. Without one it is nobody's, and believed of a name without a pinned key alone.
@@ -194,6 +198,7 @@ mod tests {
             timestamp: "2026-02-14T10:40:00.000Z".into(),
             interval: 15,
             agents: vec![],
+            roles: vec![],
             lease: 1,
             key: key.to_string(),
             succeeds: vec![],

@@ -21,8 +21,8 @@ pub const MAX_BYTES: usize = 64;
 /// Suffixes of our own files; a name that ends in one could pose as such a file.
 const SUFFIXES: [&str; 4] = [".json", ".jsonl", ".lock", ".tmp"];
 
-/// Means every mailbox one day.
-const RESERVED: &str = "all";
+/// Means every mailbox.
+const RESERVED: &str = super::group::ALL;
 
 /// A valid name of an instance or an agent, in NFC, its case as it was given.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -191,6 +191,14 @@ pub struct Address {
     pub instance: Name,
     /// Who behind it; nobody in particular if `None`.
     pub agent: Option<Name>,
+}
+
+impl Address {
+    /// Whether both are the same one, however they are written.
+    pub fn same_as(&self, other: &Address) -> bool {
+        let agent = |address: &Address| address.agent.as_ref().map(Name::fold);
+        self.instance.same_as(&other.instance) && agent(self) == agent(other)
+    }
 }
 
 impl FromStr for Address {

@@ -103,6 +103,7 @@ pub fn report(message: &Undelivered, cause: Cause, reason: &str, timestamp: Stri
         priority: Priority::Normal,
         expires: None,
         hops: None,
+        broadcast: None,
         sealed: None,
         rest: serde_json::Map::new(),
     }

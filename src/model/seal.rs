@@ -30,7 +30,8 @@ const BOUND: [&str; 4] = ["id", "from", "to", "timestamp"];
 /// What stands outside alone: it is the lane's.
 const OUTSIDE: [&str; 4] = ["v", "seq", LEASE, sign::FIELD];
 /// What stands inside alone: it tells of the content.
-const INSIDE: [&str; 7] = ["type", "content", "thread", "in_reply_to", "priority", "expires", "hops"];
+const INSIDE: [&str; 8] =
+    ["type", "content", "thread", "in_reply_to", "priority", "expires", "hops", super::group::FIELD];
 
 /// Characters of a sealing key: `age1`, 52 of data, 6 of checksum.
 const LENGTH: usize = 62;

@@ -24,6 +24,9 @@ use super::name::Address;
 use super::report::NOT_WOKEN;
 use super::retry;
 
+/// Automatic answers that may lead to a broadcast: somebody asks, somebody answers, and that one tells all. Each answer to
+/// a broadcast could be one to everybody, and there would be as many as there are members to the power of that.
+pub const BROADCASTS: u64 = 2;
 /// The time in which the budget counts, in milliseconds.
 pub const HOUR: i64 = 3_600_000;
 /// The longest pause that another side is granted, however long a one it asks for.
@@ -73,6 +76,8 @@ pub struct Letter {
     pub urgent: bool,
     /// Automatic answers that led to it.
     pub hops: u64,
+    /// It went to several.
+    pub broadcast: bool,
     /// It was woken for before, and nobody read it.
     pub again: bool,
     /// When somebody was last woken for the same words.
@@ -97,7 +102,7 @@ pub fn judge(config: &WakeConfig, letter: &Letter, now: i64) -> Verdict {
     if letter.class == Class::Never {
         return Verdict::Never;
     }
-    if let Some(why) = circles(config, letter.hops) {
+    if let Some(why) = circles(config, letter) {
         return Verdict::Stopped(why);
     }
     let urgency = match (letter.urgent, letter.class) {
@@ -114,7 +119,11 @@ pub fn judge(config: &WakeConfig, letter: &Letter, now: i64) -> Verdict {
 }
 
 /// Why an exchange is taken for one in circles, if it is.
-fn circles(config: &WakeConfig, hops: u64) -> Option<String> {
+fn circles(config: &WakeConfig, letter: &Letter) -> Option<String> {
+    let hops = letter.hops;
+    if letter.broadcast && hops > BROADCASTS {
+        return Some(format!("{NOT_WOKEN}{hops} automatic answers led to it, and it went to several"));
+    }
     // A round is there and back.
     if hops >= config.rounds.saturating_mul(2) {
         let advice = "what a person types at a terminal begins anew";

@@ -861,3 +861,60 @@ fn wrong_usage_is_said_as_json_if_asked() {
 fn draft(to: &str, text: &str) -> lanpost::engine::ops::Draft {
     lanpost::engine::ops::Draft::new(to.parse().unwrap(), text)
 }
+
+// groups
+
+#[test]
+fn several_get_it_and_each_is_told_of() {
+    let lan = Lan::new();
+    let (office, lab, den) = (lan.join("office"), lan.join("lab"), lan.join("den"));
+    lan.join("typo");
+    fs::remove_file(lan.share().join("status/typo.json")).unwrap();
+    fs::write(lan.share().join("messages/to-typo.jsonl"), "").unwrap();
+    let text = fs::read_to_string(&office.config).unwrap();
+    fs::write(&office.config, text.clone() + "\n[groups]\nteam = [\"lab\", \"den/eve\"]\n").unwrap();
+
+    let said = office.ok(&["send", "all", "noon", "--id", "notice-1"]);
+    assert!(said.contains("sent notice-1 to all: 2 members") && said.contains("left out: typo: "), "{said}");
+    let sent = office.json(&["send", "Team", "noon", "--type", "task"]);
+    let id = text_of(&sent["broadcast"], "id");
+    assert_eq!((&sent["broadcast"]["group"], sent["members"].as_array().unwrap().len()), (&json!("team"), 2));
+    let (at_lab, at_den) = (lab.inbox(), den.inbox());
+    assert_eq!((at_lab.len(), text_of(&at_den[1], "to").as_str()), (2, "den/eve"));
+    assert_eq!(at_lab[1]["broadcast"], json!({"group": "team", "id": id}));
+    let shown = lab.ok(&["read", &text_of(&at_lab[1], "id")]);
+    assert!(shown.contains("Group:    team\n"), "{shown}");
+
+    lab.ok(&["reply", &text_of(&at_lab[1], "id"), "done", "--ack"]);
+    let traced = office.json(&["trace", &id]);
+    let states: Vec<_> =
+        traced["members"].as_array().unwrap().iter().map(|copy| text_of(copy, "state")).collect();
+    assert_eq!(states, ["processed", "delivered"]);
+    let shown = office.ok(&["trace", &id]);
+    assert!(shown.contains("broadcast") && shown.contains("den/eve  delivered"), "{shown}");
+    assert_eq!(office.json(&["inbox", "--thread", &id]).as_array().unwrap().len(), 1);
+    assert_eq!(den.inbox().len(), 2, "an answer is for the sender alone");
+
+    let waited = office.run(&["send", "team", "again", "--wait", "processed", "--timeout", "1s"]);
+    waited.exits(4).says(&["2 of 2 are not processed", "lanpost trace"]);
+    office.run(&["send", "team", "x", "--wait", "sent"]).exits(0);
+    office.run(&["send", "@nobody", "x"]).exits(3).says(&["role"]);
+    office.run(&["send", "teem", "x"]).exits(3).says(&["did you mean team"]);
+    office.run(&["send", "lab", "x", "--self"]).exits(2).says(&["--self is for several"]);
+    fs::write(&office.config, text + "\n[groups]\noffice = [\"lab\"]\n").unwrap();
+    office.run(&["send", "lab", "x"]).exits(2).says(&["office is an instance, too"]);
+}
+
+#[test]
+fn roles_are_shown_and_sent_to() {
+    let lan = Lan::new();
+    let (office, lab) = (lan.join("office"), lan.join("lab"));
+    let text = fs::read_to_string(&lab.config).unwrap();
+    fs::write(&lab.config, format!("roles = [\"builder\"]\n{text}")).unwrap();
+    lab.daemon().stop();
+    let peers = office.json(&["peers"]);
+    assert_eq!(peers[0]["roles"], json!(["builder"]));
+    assert!(office.ok(&["peers"]).contains("builder"));
+    office.ok(&["send", "@builder", "go", "--wait", "sent"]);
+    assert_eq!(text_of(&lab.inbox()[0], "content"), "go");
+}

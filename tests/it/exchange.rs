@@ -1577,6 +1577,7 @@ mod costs {
             timestamp: "2026-01-01T00:00:00.000Z".into(),
             interval: 15,
             agents: vec![],
+            roles: vec![],
             lease: 1,
             key: String::new(),
             succeeds: vec![],

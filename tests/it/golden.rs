@@ -7,6 +7,7 @@ use std::path::Path;
 
 use chrono::DateTime;
 use lanpost::model::envelope::{Envelope, Priority};
+use lanpost::model::group::Broadcast;
 use lanpost::model::heartbeat::{self, Activity, Heartbeat, Proof, Succession};
 use lanpost::model::id::MessageId;
 use lanpost::model::identity::Identity;
@@ -62,6 +63,7 @@ fn envelope() -> Envelope {
         priority: Priority::Urgent,
         expires: Some(DateTime::from_timestamp_millis(1_771_065_600_123).unwrap()),
         hops: None,
+        broadcast: None,
         sealed: None,
         rest: Map::from_iter([("x-colour".to_owned(), json!("red"))]),
     }
@@ -82,6 +84,7 @@ fn smallest() -> Envelope {
         priority: Priority::Normal,
         expires: None,
         hops: None,
+        broadcast: None,
         sealed: None,
         rest: Map::new(),
     }
@@ -93,6 +96,29 @@ fn an_envelope_in_a_lane() {
     assert_eq!(read("envelope.jsonl"), envelope());
     written("envelope-smallest.jsonl", &smallest().to_line());
     assert_eq!(read("envelope-smallest.jsonl"), smallest());
+}
+
+#[test]
+fn a_copy_of_a_broadcast() {
+    let broadcast = id("01942a3f-0c00-7000-8000-000000000003");
+    let copy = Envelope {
+        thread: Some(broadcast.to_string()),
+        broadcast: Some(Broadcast { group: "@builder".into(), id: Some(broadcast) }),
+        ..smallest()
+    };
+    written("envelope-broadcast.jsonl", &copy.to_line());
+    assert_eq!(read("envelope-broadcast.jsonl"), copy);
+    // What a person writes by hand means the slot that it stands in.
+    let plain = read("plain-to-all.jsonl");
+    assert_eq!((plain.to, plain.broadcast.unwrap().group.as_str()), (None, "all"));
+}
+
+#[test]
+fn a_heartbeat_with_roles() {
+    let roles = ["builder", "小明/审查"].map(|role| role.parse().unwrap()).into();
+    let beat = Heartbeat { roles, ..heartbeat() };
+    written("heartbeat-roles.json", &beat.to_bytes());
+    assert_eq!(Heartbeat::parse(&golden("heartbeat-roles.json")), Some(beat));
 }
 
 #[test]
@@ -171,6 +197,7 @@ fn heartbeat() -> Heartbeat {
         timestamp: "2026-02-14T10:40:00.000Z".into(),
         interval: 15,
         agents: vec![name("builder"), name("小明")],
+        roles: vec![],
         lease: 7,
         key: "ed25519:00ff".into(),
         succeeds: vec![],

@@ -16,6 +16,7 @@ mod exchange;
 mod exec;
 mod faults;
 mod golden;
+mod groups;
 mod hooks;
 mod hostile;
 mod hung;

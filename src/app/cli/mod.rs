@@ -198,6 +198,8 @@ mod tests {
             "lanpost init --share /mnt/x --instance lab --agent a --agent b --wake-command [\"x\"] --state s --force",
             "lanpost send lab - --type t --thread u --reply-to 01 --priority urgent --ttl 2h --id a.1 --wait processed --timeout 30s",
             "lanpost send lab/main hi --json-content --create --as main --json --config c",
+            "lanpost send @builder hi --self --wait delivered",
+            "lanpost send ALL hi --id notice-7",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
             "lanpost inbox --quarantine",
             "lanpost inbox --held --json",

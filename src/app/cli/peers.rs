@@ -25,8 +25,8 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
     } else if peers.is_empty() {
         cx.out.line("nobody else was seen on the share");
     } else {
-        let heading =
-            ["NAME", "PRESENCE", "TRUST", "SILENT", "ROUTE", "HOST", "VERSION", "AGENTS"].map(str::to_owned);
+        let heading = ["NAME", "PRESENCE", "TRUST", "SILENT", "ROUTE", "HOST", "VERSION", "AGENTS", "ROLES"]
+            .map(str::to_owned);
         let rows: Vec<_> = std::iter::once(heading).chain(peers.iter().map(row)).collect();
         let whole = print::table(&rows, usize::MAX, usize::MAX);
         // Why a route is not taken is long, and cut only where it would not fit.
@@ -38,8 +38,9 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-fn row(peer: &PeerView) -> [String; 8] {
+fn row(peer: &PeerView) -> [String; 9] {
     let agents: Vec<_> = peer.agents.iter().map(Name::as_str).collect();
+    let roles: Vec<_> = peer.roles.iter().map(ToString::to_string).collect();
     let word =
         |text: &Option<String>| print::cut(&print::line(text.as_deref().unwrap_or("-")), 24).into_owned();
     let silent =
@@ -53,5 +54,6 @@ fn row(peer: &PeerView) -> [String; 8] {
         word(&peer.host),
         word(&peer.version),
         print::line(&agents.join(", ")).into_owned(),
+        print::line(&roles.join(", ")).into_owned(),
     ]
 }

@@ -84,6 +84,9 @@ fn show(cx: &mut Cx, message: &Message) {
         header("Sealed", "on the share nobody but its recipient can read it");
     }
     header("To", &message.to);
+    if let Some(broadcast) = &message.broadcast {
+        header("Group", &broadcast.group);
+    }
     header("Date", if message.timestamp.is_empty() { &message.at } else { &message.timestamp });
     header("Type", &message.kind);
     if message.priority != Priority::Normal {

@@ -3,6 +3,8 @@
 //! Invariants: once the message is stored the exit code is 0, share or no share, so that nobody sends it again;
 //! only --wait asks for more. Without a daemon one engine pass carries it; with one, it is told.
 
+pub mod several;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,10 +16,11 @@ use crate::app::pass::Passed;
 use crate::app::print;
 use crate::engine::condition;
 use crate::engine::node::Node;
-use crate::engine::ops::{self, Draft};
+use crate::engine::ops::{self, Call, Draft};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
 use crate::model::envelope::Priority;
+use crate::model::group::Recipient;
 use crate::model::id::MessageId;
 use crate::model::name::Address;
 use crate::model::state::State;
@@ -38,10 +41,15 @@ const SAID_AFTER: Duration = Duration::from_secs(2);
 #[command(after_help = "Examples:\n  \
     lanpost send lab \"the build is green\"\n  \
     lanpost send lab/reviewer - --type task --wait processed --timeout 10m < task.md\n  \
+    lanpost send all \"the share is down at noon\"\n  \
+    lanpost send '@builder' \"release 1.2 is tagged\" --wait delivered\n  \
     lanpost send lab '{\"job\": 7}' --json-content --id nightly-2026-02-14 --json")]
 pub struct Args {
-    /// Whom it is for: INSTANCE or INSTANCE/AGENT
-    to: Address,
+    /// Whom it is for: INSTANCE, INSTANCE/AGENT, a GROUP of the config, '@ROLE' (in quotes for PowerShell), or all
+    to: Recipient,
+    /// Of several, send a copy to the one who speaks, too
+    #[arg(long = "self")]
+    own: bool,
     #[command(flatten)]
     body: Body,
     /// What kind of message it is [default: message]
@@ -93,19 +101,32 @@ pub struct Sent {
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
-    let draft = Draft {
-        kind: args.kind,
-        agent: args.speaker.resolve(&node)?,
-        thread: args.thread,
-        in_reply_to: args.reply_to.map(|prefix| Ok(ops::trace(&node, &prefix)?.message.id)).transpose()?,
+    let agent = args.speaker.resolve(&node)?;
+    let in_reply_to = args.reply_to.map(|prefix| Ok(ops::trace(&node, &prefix)?.message.id)).transpose()?;
+    let author = args.speaker.author(&node);
+    let content = args.body.content(cx, node.config.limits.message.0)?;
+    let draft = |to: Address| Draft {
+        kind: args.kind.clone(),
+        agent: agent.clone(),
+        thread: args.thread.clone(),
+        in_reply_to: in_reply_to.clone(),
         priority: args.priority,
         ttl: args.ttl,
-        id: args.id,
+        id: args.id.clone(),
         create: args.create,
         seal: args.seal,
-        author: args.speaker.author(&node),
-        ..Draft::new(args.to, args.body.content(cx, node.config.limits.message.0)?)
+        author,
+        ..Draft::new(to, content.clone())
     };
+    let to = match (ops::group(&node, &args.to), args.to) {
+        (Some(group), _) => {
+            let call = Call { group, id: args.id.clone(), own: args.own };
+            return several::run(cx, &mut node, &call, &draft, (args.wait, args.timeout));
+        }
+        (None, Recipient::Named(to)) if !args.own => to,
+        (None, to) => return Err(Error::usage("send to", to, "it is one, and --self is for several")),
+    };
+    let draft = draft(to);
     let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
     if !args.create && ops::is_unseen(&node, &message)? {
         let to = print::line(&message.to).into_owned();
@@ -132,7 +153,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 }
 
 /// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.
-pub fn accept(cx: &mut Cx, node: &mut Node, store: impl Fn(&mut Node) -> Result<Message>) -> Result<Message> {
+pub fn accept<T>(cx: &mut Cx, node: &mut Node, store: impl Fn(&mut Node) -> Result<T>) -> Result<T> {
     match store(node) {
         Err(unknown) if unknown.is_unknown() => {
             scan(cx, node)?;
@@ -159,17 +180,22 @@ fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
     Ok(())
 }
 
-/// Has a stored message go out: by a pass, unless a daemon runs. Tells how far it came, and what keeps it.
-pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> Result<Sent> {
+/// Has what is stored go out: by a pass, unless a daemon runs. Returns what keeps it.
+fn carry(cx: &mut Cx, node: &mut Node, role: &str) -> Result<Option<String>> {
     cx.out.flush();
-    let runs = node.daemon_runs();
-    let passed = if runs { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
-    let cause = match passed {
+    let passed = if node.daemon_runs() { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
+    Ok(match passed {
         Ok(Passed::Done) => None,
         Ok(Passed::DaemonRuns) => condition::hindrance(&node.db)?,
         // It is stored, so this is no failure of `send`, whatever it is.
         Err(error) => Some(error.to_string()),
-    };
+    })
+}
+
+/// Has a stored message go out: by a pass, unless a daemon runs. Tells how far it came, and what keeps it.
+pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> Result<Sent> {
+    let runs = node.daemon_runs();
+    let cause = carry(cx, node, role)?;
     let message = ops::state_of(node, &message)?;
     let Some(cause) = cause.filter(|_| message.state == State::Queued) else {
         return Ok(Sent { message, spooled: None, route: None });

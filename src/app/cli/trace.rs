@@ -1,26 +1,34 @@
-//! `lanpost trace`: a message's journey, on either side. Exit codes: 0, 2 (several ids begin so), 3 (none does).
+//! `lanpost trace`: a message's journey, on either side, or the copies of a broadcast. Exit codes: 0, 2 (several ids begin so), 3 (none does).
 
 use chrono::DateTime;
 
 use super::look::refresh;
+use super::send::several;
 use super::{Cx, exit};
 use crate::app::print;
 use crate::engine::ops;
 use crate::error::Result;
 
-/// Show everything that happened to a message, with times; sent or received
+/// Show everything that happened to a message, with times, sent or received; of a broadcast, how far each copy has come
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     lanpost trace 018f2b3c-4d5e\n  \
     lanpost trace 018f2b3c-4d5e --json | jq -r '.transitions[] | \"\\(.at) \\(.what)\"'")]
 pub struct Args {
-    /// Its id, or a prefix that only it has
+    /// Its id, or a prefix that only it has; or the id of a broadcast
     id: String,
 }
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
     refresh(cx, &mut node, "trace");
+    if let Some(found) = ops::find_broadcast(&node, &args.id)? {
+        match cx.json {
+            true => cx.out.json(&found)?,
+            false => several::tell(cx, &found, "broadcast"),
+        }
+        return Ok(exit::DONE);
+    }
     let trace = ops::trace(&node, &args.id)?;
     if cx.json {
         cx.out.json(&trace)?;

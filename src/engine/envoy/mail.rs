@@ -53,6 +53,7 @@ pub(super) fn answer(node: &mut Node, peer: &str, message: &Message, words: &str
         priority: Priority::Normal,
         expires: None,
         hops: None,
+        broadcast: None,
         sealed: None,
         rest: serde_json::Map::new(),
     };

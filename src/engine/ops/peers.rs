@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::model::heartbeat::Activity;
 use crate::model::name::Name;
 use crate::model::presence::Presence;
+use crate::model::role::Role;
 use crate::model::trust::{Keys, Standing};
 use crate::store::db::Peer;
 
@@ -28,6 +29,9 @@ pub struct PeerView {
     pub presence: Presence,
     /// The agents behind it.
     pub agents: Vec<Name>,
+    /// What it and they are there for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
     /// The PC it runs on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -50,6 +54,19 @@ pub struct PeerView {
 /// Everybody seen on the share but ourselves, by name; and those whose gateways the config names.
 pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
     let (now, runs) = (node.clock.wall_ms(), node.daemon_runs());
+    let peers = known(node)?;
+    let others = peers.iter().filter(|peer| !peer.name.same_as(node.instance()));
+    others
+        .map(|peer| {
+            let keys = node.db.keys(&peer.name.fold(), now)?;
+            Ok(view(peer, &keys, super::route(node, &peer.name, runs)?, presence(node, peer, runs)?))
+        })
+        .collect()
+}
+
+/// Everybody seen on the share, ourselves, too, by name; and those whose gateways the config names.
+pub(super) fn known(node: &Node) -> Result<Vec<Peer>> {
+    let now = node.clock.wall_ms();
     let mut peers = node.db.peers()?;
     let unseen = node.config.peers.keys().filter(|fold| node.config.gateway(fold).is_some());
     let unseen: Vec<Name> = unseen.filter_map(|fold| Name::parse(fold).ok()).collect();
@@ -68,13 +85,7 @@ pub fn peers(node: &Node) -> Result<Vec<PeerView>> {
         }
     }
     peers.sort_by_key(|peer| peer.name.fold());
-    let others = peers.iter().filter(|peer| !peer.name.same_as(node.instance()));
-    others
-        .map(|peer| {
-            let keys = node.db.keys(&peer.name.fold(), now)?;
-            Ok(view(peer, &keys, super::route(node, &peer.name, runs)?, presence(node, peer, runs)?))
-        })
-        .collect()
+    Ok(peers)
 }
 
 /// Our judgement of a peer, and for how long it has been silent: an answer of its daemon counts as much as a heartbeat on
@@ -100,6 +111,7 @@ fn view(peer: &Peer, keys: &Keys, route: RouteView, (presence, silent): (Presenc
         name: peer.name.clone(),
         presence,
         agents: beat.map(|beat| beat.agents.clone()).unwrap_or_default(),
+        roles: beat.map(|beat| beat.roles.clone()).unwrap_or_default(),
         host: beat.map(|beat| beat.host.clone()),
         version: beat.map(|beat| beat.lanpost.clone()),
         silent: beat.filter(|beat| beat.state == Activity::Online).map(|_| silent.as_secs()),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::{self, Envelope, Priority};
+use crate::model::group::Broadcast;
 use crate::model::id::MessageId;
 use crate::model::json;
 use crate::model::name::{self, Address, Name};
@@ -17,7 +18,7 @@ use crate::model::seal;
 use crate::model::sign;
 use crate::model::state::State;
 use crate::model::trust::TRUST_REPORT;
-use crate::model::wake::HOUR;
+use crate::model::wake::{BROADCASTS, HOUR};
 use crate::store::db::{Accepted, Message, NewMessage, Way};
 use crate::sys::seal as crypt;
 
@@ -59,6 +60,8 @@ pub struct Draft {
     pub seal: bool,
     /// What it comes of.
     pub author: Author,
+    /// Of which broadcast it is a copy ([`broadcast`](super::broadcast())).
+    pub broadcast: Option<Broadcast>,
 }
 
 /// What a message comes of. Automatic answers are counted from one to the next, so that no exchange of them goes on for
@@ -91,6 +94,7 @@ impl Draft {
             create: false,
             seal: false,
             author: Author::Program,
+            broadcast: None,
         }
     }
 }
@@ -177,6 +181,7 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         priority: draft.priority,
         expires,
         hops,
+        broadcast: draft.broadcast,
         sealed: None,
         rest: Map::new(),
     };
@@ -216,11 +221,29 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
     Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state: State::Queued, outcome: None })
 }
 
+/// Whether a draft is a broadcast that another one led to, for all that is known: answers to it would be, too, without end.
+fn repeats_broadcast(node: &Node, draft: &Draft) -> Result<bool> {
+    if draft.broadcast.is_none() || draft.author == Author::Person {
+        return Ok(false);
+    }
+    match (&draft.in_reply_to, draft.author) {
+        (Some(answered), _) => node.db.is_broadcast(answered),
+        (None, Author::Wake(wake)) => node.db.woke_for_broadcast(wake),
+        (None, _) => Ok(false),
+    }
+}
+
 /// How many automatic answers a draft is the last of; `None`: it begins something. What it answers counts alone: other
 /// mail of the same wake, which anybody may have written, has no say in it. Of an agent that was woken over HTTP nothing
 /// tells which wake it is at work on; what it sends counts as an answer to the last mail of its recipient, or of anybody,
 /// so that a ring of several ends, too. A command knows its wake: what is sent outside of one is no answer.
 fn hops(node: &Node, draft: &Draft) -> Result<Option<u64>> {
+    if repeats_broadcast(node, draft)? {
+        let cause = "a broadcast led to it, and everybody's answer to everybody would never end";
+        return Err(Error::usage("send to", &draft.to, cause).next(
+            "answer its sender alone: `lanpost reply ID TEXT`; what a person types at a terminal goes to all",
+        ));
+    }
     let to = draft.to.instance.fold();
     let answered = match &draft.in_reply_to {
         Some(answered) => node.db.hops(answered, &to)?,
@@ -244,9 +267,12 @@ fn hops(node: &Node, draft: &Draft) -> Result<Option<u64>> {
         }
     };
     let hops = led.map(|hops| hops.saturating_add(1));
-    let most = node.config.wake.hops;
+    let (most, limit) = match draft.broadcast {
+        Some(_) if BROADCASTS < node.config.wake.hops => (BROADCASTS, "sent to several"),
+        _ => (node.config.wake.hops, "sent (`wake.hops`)"),
+    };
     if let Some(hops) = hops.filter(|hops| *hops > most) {
-        let cause = format!("{hops} automatic answers led to it; at most {most} are sent (`wake.hops`)");
+        let cause = format!("{hops} automatic answers led to it; at most {most} are {limit}");
         return Err(Error::usage("send to", &draft.to, cause)
             .next("let a person look at this exchange; what a person types at a terminal begins anew"));
     }
@@ -298,7 +324,7 @@ const MEASURED: i64 = 256;
 /// What waits for a peer that is not online must not grow for ever, nor what lies unread in an open slot. Measuring costs
 /// a look at all of it, so that is done now and then, at the limit each time; the limit of bytes is kept to within
 /// [`MEASURED`] messages.
-fn room(node: &mut Node, fold: &str, more: u64) -> Result<()> {
+pub(super) fn room(node: &mut Node, fold: &str, more: u64) -> Result<()> {
     let peer = node.db.peer(fold)?;
     let presence = peer.as_ref().map_or(Presence::Plain, |peer| peer.presence(node.clock.wall_ms()));
     if presence == Presence::Online {
@@ -340,7 +366,8 @@ fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)
         if create || reached || to.instance.same_as(node.instance()) {
             return Ok((to.clone(), limit));
         }
-        let known: Vec<Name> = node.db.peers()?.into_iter().map(|peer| peer.name).collect();
+        let mut known: Vec<Name> = node.db.peers()?.into_iter().map(|peer| peer.name).collect();
+        known.extend(node.config.groups.values().map(|group| group.name.clone()));
         let near = name::near(to.instance.as_str(), known.iter().map(Name::as_str));
         let cause = "no instance of that name was seen on the share";
         return Err(Error::new(Kind::NotFound, "send to", to, cause).next(match near.as_slice() {

@@ -116,6 +116,7 @@ pub fn wake_test(node: &Node, agent: Option<&Name>) -> WakeOrder {
         in_reply_to: None,
         expires: None,
         hops: None,
+        broadcast: None,
         outcome: None,
         wake: None,
         verdict: None,

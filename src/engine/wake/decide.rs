@@ -140,6 +140,7 @@ impl Common {
                 class: node.config.wakes(&peer, &head.sender, &head.kind),
                 urgent: head.urgent && known,
                 hops: head.hops,
+                broadcast: head.broadcast,
                 again: head.accepted > 0,
                 twin: head.twin,
             };
@@ -266,6 +267,7 @@ fn text(node: &Node, messages: &[Message], telling: Telling) -> String {
             mark: message.mark(),
             kind: &message.kind,
             thread: message.thread.as_deref(),
+            group: message.broadcast.as_ref().map(|broadcast| broadcast.group.as_str()),
             answers: message.in_reply_to.as_ref().map(MessageId::as_str),
             urgent: message.priority == Priority::Urgent,
             body,

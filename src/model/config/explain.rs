@@ -60,6 +60,11 @@ pub(super) fn explain(mut error: toml::de::Error, text: &str, origin: &Path) -> 
     Error::usage("read the config", origin.display(), cause).next(step)
 }
 
+/// The same of values that do not fit together, each of which is right by itself.
+pub(super) fn unfit(why: &str, origin: &Path) -> Error {
+    Error::usage("read the config", origin.display(), why).next("change one of them")
+}
+
 fn anew(origin: &Path) -> String {
     format!(
         "`lanpost --config \"{}\" init --force --share PATH --instance NAME --state DIR` with the former values",

@@ -41,7 +41,8 @@ pub fn template_after(
     let list = |words: &mut dyn Iterator<Item = &str>| {
         format!("[{}]", words.map(quoted).collect::<Vec<_>>().join(", "))
     };
-    let mut own: Table = ["peers", "commands"].iter().filter_map(|key| former.remove_entry(*key)).collect();
+    let mut own: Table =
+        ["peers", "groups", "commands"].iter().filter_map(|key| former.remove_entry(*key)).collect();
     let tables = former.get("wake").and_then(toml::Value::as_table).into_iter().flatten();
     let tables: Table = tables
         .filter(|(_, value)| is_table(value))
@@ -51,6 +52,11 @@ pub fn template_after(
     let mut out = Lines { text: HEAD.to_owned(), table: String::new(), former };
     out.given("instance", quoted(instance.as_str()), "the name of this PC's mailbox, unique on the share");
     out.given("agents", list(&mut agents.iter().map(Name::as_str)), "the agents that work behind it");
+    out.default(
+        "roles",
+        "[]",
+        "what it and they are there for, as [\"builder\", \"main/reviewer\"]; peers send to @builder",
+    );
     out.given("state", path(state)?, "the folder of the local database and keys; never on the share");
     out.default(
         "trust",
@@ -133,6 +139,13 @@ pub fn template_after(
     let what = "bytes of one sender's mail that lie unread here before more is taken in";
     out.size("sender_unread", limits.sender_unread, SPOOL_BYTES, what);
     out.size("quarantine", limits.quarantine, SPOOL_BYTES, "bytes of unreadable lines that are kept");
+    out.ranged(
+        "members",
+        limits.members,
+        MEMBERS.0,
+        MEMBERS.1,
+        "instances and agents that one broadcast goes to",
+    );
 
     let keep = Keep::default();
     out.table("keep");
@@ -195,7 +208,7 @@ pub fn template_after(
     let own = own.iter().filter(|(_, table)| table.as_table().is_some_and(|table| !table.is_empty()));
     let own: Table = own.map(|(key, table)| (key.clone(), table.clone())).collect();
     let own = if own.is_empty() { String::new() } else { format!("\n{own}") };
-    Ok(out.text + COMMANDS + &own)
+    Ok(out.text + COMMANDS + GROUPS + &own)
 }
 
 /// Whether a value is written under a heading of its own.
@@ -208,6 +221,12 @@ const HEAD: &str = "\
 # lanpost: the config of one instance. Relative paths start at the folder of this file.
 # Defaults are commented out: take the `# ` away to change one. Secrets are named here, and
 # kept elsewhere: see `lanpost secret --help`.
+";
+
+/// How several get one name.
+const GROUPS: &str = "
+# [groups] gives several one name, for `lanpost send builders TEXT`
+# builders = [\"lab\", \"desk/main\"]
 ";
 
 /// How a command is offered to peers; none is unless somebody writes it.

@@ -35,6 +35,7 @@ pub(super) const MESSAGE: Range = (KIB, 64 * MIB);
 pub(super) const SEGMENT: Range = (64 * KIB, 1024 * MIB);
 pub(super) const COUNT: Range = (1, 1000);
 pub(super) const PEERS: Range = (10, 100_000);
+pub(super) const MEMBERS: Range = (2, 1_000);
 pub(super) const LANES: Range = (100, 1_000_000);
 pub(super) const MESSAGES: Range = (100, 100_000_000);
 /// A day to a year, which has 365.25 days.

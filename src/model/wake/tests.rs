@@ -7,7 +7,7 @@ use super::*;
 const NOW: i64 = 100 * HOUR;
 
 fn letter() -> Letter {
-    Letter { class: Class::Batch, urgent: false, hops: 0, again: false, twin: None }
+    Letter { class: Class::Batch, urgent: false, hops: 0, broadcast: false, again: false, twin: None }
 }
 
 fn wait(config: &WakeConfig, urgency: Urgency, moment: &Moment) -> i64 {
@@ -131,6 +131,19 @@ fn an_exchange_in_circles_ends() {
     let long = WakeConfig { rounds: 1_000, hops: 4, ..config };
     assert_eq!(hops(&long, 4), Verdict::Wake(Urgency::Urgent));
     assert!(matches!(hops(&long, 5), Verdict::Stopped(_)));
+}
+
+#[test]
+fn answers_to_all_by_all_end() {
+    let config = WakeConfig::default();
+    let to_all = |hops| judge(&config, &Letter { broadcast: true, hops, ..letter() }, NOW);
+    assert_eq!(to_all(BROADCASTS), Verdict::Wake(Urgency::Batch));
+    let Verdict::Stopped(why) = to_all(BROADCASTS + 1) else { panic!("it wakes") };
+    assert!(why.starts_with(NOT_WOKEN) && why.contains("to several"), "{why}");
+    assert_eq!(
+        judge(&config, &Letter { hops: BROADCASTS + 1, ..letter() }, NOW),
+        Verdict::Wake(Urgency::Batch)
+    );
 }
 
 proptest! {

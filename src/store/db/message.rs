@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::model::envelope::{Envelope, Priority, format_time};
+use crate::model::group::Broadcast;
 use crate::model::id::MessageId;
 use crate::model::state::State;
 use crate::model::text::{Encoding, mojibake};
@@ -74,6 +75,9 @@ pub struct Message {
     /// How many automatic answers led to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hops: Option<u64>,
+    /// Of which broadcast it is a copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<Broadcast>,
     /// Why it failed or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
@@ -100,10 +104,10 @@ pub struct Message {
 /// The columns that [`Message::from_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, content, timestamp, state, at, priority, \
                                   thread, in_reply_to, expires, outcome, wake, encoding, rest, verdict, held, \
-                                  sealed IS NOT NULL, hops";
+                                  sealed IS NOT NULL, hops, audience, broadcast";
 
 /// How many they are: a query's own columns follow.
-pub(super) const WIDTH: usize = 23;
+pub(super) const WIDTH: usize = 25;
 
 impl Message {
     /// What it is called where others must not speak ([`MessageId::handle`]).
@@ -170,6 +174,13 @@ impl Message {
             held: row.get(20)?,
             sealed: row.get(21)?,
             hops: row.get::<_, Option<i64>>(22)?.map(i64::unsigned_abs),
+            broadcast: match row.get::<_, Option<String>>(23)? {
+                Some(group) => {
+                    let id: Option<String> = row.get(24)?;
+                    Some(Broadcast { group, id: id.and_then(|id| id.parse().ok()) })
+                }
+                None => None,
+            },
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
@@ -192,6 +203,7 @@ impl Message {
             priority: self.priority,
             expires: self.expires.as_deref().and_then(|text| text.parse().ok()),
             hops: self.hops,
+            broadcast: self.broadcast.clone(),
             sealed,
             rest: self.rest.clone(),
         }
@@ -261,6 +273,7 @@ impl NewMessage {
             in_reply_to: e.in_reply_to.clone(),
             expires: e.expires.map(format_time),
             hops: e.hops,
+            broadcast: e.broadcast.clone(),
             outcome: self.outcome.clone(),
             wake: None,
             encoding: None,
@@ -287,9 +300,9 @@ impl NewMessage {
         let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
         let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
                    priority, expires, rest, at, state, outcome, verdict, held, lease, seq, sealed,
-                   hops)
+                   hops, audience, broadcast)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                   ?21, ?22)
+                   ?21, ?22, ?23, ?24)
                    ON CONFLICT (id, peer, way) DO NOTHING";
         let inserted = tx.prepare_cached(sql)?.execute(params![
             self.way.as_str(),
@@ -314,6 +327,8 @@ impl NewMessage {
             from.lane.map(|(_, seq)| seq as i64),
             e.sealed,
             e.hops.map(|hops| hops as i64),
+            e.broadcast.as_ref().map(|broadcast| broadcast.group.as_str()),
+            e.broadcast.as_ref().and_then(|broadcast| broadcast.id.as_ref()).map(MessageId::as_str),
         ])?;
         Ok((inserted == 1).then(|| tx.last_insert_rowid()))
     }

@@ -144,11 +144,14 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
     )
 }
 
-/// Conversations can be looked up.
+/// Conversations can be looked up; of which broadcast a message is a copy.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
         "CREATE INDEX message_thread ON message (thread, n) WHERE thread IS NOT NULL;
-         CREATE INDEX message_answers ON message (in_reply_to, n) WHERE in_reply_to IS NOT NULL;",
+         CREATE INDEX message_answers ON message (in_reply_to, n) WHERE in_reply_to IS NOT NULL;
+         ALTER TABLE message ADD COLUMN audience TEXT;
+         ALTER TABLE message ADD COLUMN broadcast TEXT;
+         CREATE INDEX message_broadcast ON message (broadcast, n) WHERE way = 'out' AND broadcast IS NOT NULL;",
     )
 }
 
@@ -160,7 +163,8 @@ mod tests {
     use crate::store::db::Way;
 
     /// What version 7 added.
-    const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_answers;";
+    const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_answers; DROP INDEX message_broadcast;
+        ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;

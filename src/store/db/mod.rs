@@ -11,6 +11,7 @@
 mod a2a;
 mod audit;
 mod backup;
+mod broadcasts;
 mod cursors;
 mod direct;
 mod exec;

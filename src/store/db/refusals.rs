@@ -134,6 +134,7 @@ fn tell(tx: &Transaction, refusal: &Refusal, now: i64) -> rusqlite::Result<()> {
         priority: Priority::Normal,
         expires: None,
         hops: None,
+        broadcast: None,
         sealed: None,
         rest: serde_json::Map::new(),
     };

@@ -40,6 +40,8 @@ CREATE TABLE message (
     digest      BLOB,                               -- in: what it says and to whom, for finding the same again
     detour      INTEGER NOT NULL DEFAULT 0,         -- out: not by its recipient's gateway, but by the other routes
     posted      INTEGER NOT NULL DEFAULT 0,         -- out: 1 it is being handed over directly, 2 without an answer
+    audience    TEXT,                               -- the group that it was sent to, if it is a copy of a broadcast,
+    broadcast   TEXT,                               -- and what all copies of that have in common
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
@@ -54,6 +56,7 @@ CREATE INDEX message_counts  ON message (way, state, kind);
 CREATE INDEX message_held    ON message (n)               WHERE held;
 CREATE INDEX message_thread  ON message (thread, n)       WHERE thread IS NOT NULL;
 CREATE INDEX message_answers ON message (in_reply_to, n)  WHERE in_reply_to IS NOT NULL;
+CREATE INDEX message_broadcast ON message (broadcast, n)  WHERE way = 'out' AND broadcast IS NOT NULL;
 
 CREATE TABLE known (        -- incoming messages that aged out, so that they stay known: a hash of peer and id
     key BLOB PRIMARY KEY,

@@ -65,6 +65,8 @@ pub struct Head {
     pub verified: bool,
     /// Automatic answers that led to it.
     pub hops: u64,
+    /// It is a copy of a broadcast.
+    pub broadcast: bool,
     /// Wakes for it that were accepted, and after which nobody read it.
     pub accepted: u32,
     /// Wakes for it that failed for now.
@@ -114,7 +116,8 @@ impl Db {
     pub fn wake_heads(&self, pile: &Pile, now: i64, limit: usize) -> Result<Vec<Head>> {
         self.query("read", |c| {
             let sql = format!(
-                "SELECT m.n, sender, kind, priority = 'urgent', {VERIFIED}, coalesce(hops, 0), accepted, w.at, failures + misses
+                "SELECT m.n, sender, kind, priority = 'urgent', {VERIFIED}, coalesce(hops, 0), accepted, w.at, failures + misses,
+                        audience IS NOT NULL
                  FROM message m INDEXED BY message_wake
                  LEFT JOIN woken w ON w.digest = m.digest AND w.message != m.n
                  WHERE wake = 'due' AND state = 'delivered' AND wake_at <= ?3 AND {}
@@ -134,6 +137,7 @@ impl Db {
                     accepted: row.get(6)?,
                     twin: row.get(7)?,
                     failures: row.get(8)?,
+                    broadcast: row.get(9)?,
                 })
             })?;
             rows.collect()

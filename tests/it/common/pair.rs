@@ -51,6 +51,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         file: "".into(),
         instance: name(instance),
         agents: vec![],
+        roles: vec![],
         state: state.join(instance),
         share: ShareConfig::at("a share without a path"),
         look: Look::default(),
@@ -61,6 +62,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         trust: Default::default(),
         plain: Default::default(),
         peers: Default::default(),
+        groups: Default::default(),
         commands: Default::default(),
         direct: Default::default(),
     }

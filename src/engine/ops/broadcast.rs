@@ -1,0 +1,251 @@
+//! Sending to several: everybody, whoever has a role, a group of the config. Each gets a message of its own, all of them
+//! stored in one transaction; who they are is decided here, on what the local store knows of the peers.
+//!
+//! A word that stands for whoever is there (`all`, `@role`) leaves out those of whom mail would come to nothing, and says
+//! so; a group that somebody wrote down is for all of its members or for nobody.
+
+use serde::Serialize;
+
+use super::peers;
+use super::send::{Draft, room, send_all};
+use crate::engine::node::Node;
+use crate::error::{Error, Kind, Result};
+use crate::model::group::{Broadcast, Group, Recipient};
+use crate::model::id::MessageId;
+use crate::model::name::{self, Address, Name};
+use crate::model::presence::Presence;
+use crate::model::role::Role;
+use crate::store::db::{Message, Peer};
+
+const DEED: &str = "send to";
+
+/// To whom, and as which one.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Those that are meant.
+    pub group: Group,
+    /// The caller's own id of the broadcast, which makes sending it again a no-op.
+    pub id: Option<MessageId>,
+    /// The one who speaks gets a copy, too, if it is one of them.
+    pub own: bool,
+}
+
+/// A broadcast, and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Broadcasted {
+    /// What all copies have in common.
+    pub broadcast: Broadcast,
+    /// The copies, one for each member.
+    pub members: Vec<Message>,
+    /// Who was meant and got none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Somebody who was meant and got no copy.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// Who.
+    pub name: Name,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// The group that a recipient means; `None`: it means one.
+pub fn group(node: &Node, to: &Recipient) -> Option<Group> {
+    to.group(&node.config.groups)
+}
+
+/// Stores one message for each member of a group, all or none, with one local fsync. `draft` makes each one's, whose id is
+/// not asked for. Cost: no share operation.
+///
+/// # Errors
+/// Nobody is in it (with near words), more than the config allows are; a member that `send` refuses, which is named; the id
+/// is another broadcast's; a broadcast led to it.
+pub fn broadcast(node: &mut Node, call: &Call, draft: impl Fn(Address) -> Draft) -> Result<Broadcasted> {
+    let Call { group, id, own } = call;
+    let id = id.clone().unwrap_or_else(|| node.clock.message_id());
+    if !id.is_tame() {
+        let cause = format!("the id {:?} could be taken for an option or a folder", id.as_str());
+        return Err(Error::usage(DEED, group, cause).next("begin it with a letter, a digit or '_'"));
+    }
+    let broadcast = Broadcast { group: group.to_string(), id: Some(id.clone()) };
+    let known = node.db.copies(&id)?;
+    if known.iter().any(|copy| copy.broadcast.as_ref() != Some(&broadcast)) {
+        let cause = format!("a broadcast to another group has the id {id}");
+        return Err(Error::usage(DEED, group, cause).next("give each an id of its own"));
+    }
+    let (to, left_out) = match known.is_empty() {
+        true => {
+            let us = Address::from(node.instance().clone());
+            let speaker = Address { agent: draft(us.clone()).agent, ..us };
+            members(node, group, (!own).then_some(&speaker))?
+        }
+        // Who is meant was decided when it was sent first.
+        false => (known.iter().filter_map(|copy| copy.to.parse().ok()).collect(), vec![]),
+    };
+    let copy = |to: Address| {
+        let again = known.iter().find(|copy| copy.to == to.to_string()).map(|copy| copy.id.clone());
+        let draft = draft(to);
+        let thread = draft.thread.clone().or_else(|| Some(id.to_string()));
+        Draft { id: again, thread, broadcast: Some(broadcast.clone()), ..draft }
+    };
+    let members = send_all(node, to.into_iter().map(copy).collect())?;
+    Ok(Broadcasted { broadcast, members, left_out })
+}
+
+/// The broadcast of ours whose id begins with `prefix`, and how far each copy has come; `None` if that is no broadcast, or
+/// may be a message that is no copy of it.
+///
+/// # Errors
+/// The local store's.
+pub fn find_broadcast(node: &Node, prefix: &str) -> Result<Option<Broadcasted>> {
+    let [id] = &node.db.broadcasts(prefix)?[..] else { return Ok(None) };
+    let is_copy = |message: &Message| {
+        message.broadcast.as_ref().is_some_and(|broadcast| broadcast.id.as_ref() == Some(id))
+    };
+    // Ids that are made at once begin alike.
+    if prefix.is_empty() || id.as_str() != prefix && !node.db.find(prefix, None)?.iter().all(is_copy) {
+        return Ok(None);
+    }
+    let members = node.db.copies(id)?;
+    let broadcast = members.first().and_then(|copy| copy.broadcast.clone());
+    Ok(broadcast.map(|broadcast| Broadcasted { broadcast, members, left_out: vec![] }))
+}
+
+/// Who is in a group but `speaker`, and who is meant by it and left out.
+fn members(
+    node: &mut Node,
+    group: &Group,
+    speaker: Option<&Address>,
+) -> Result<(Vec<Address>, Vec<LeftOut>)> {
+    let (mut members, mut left_out) = match group {
+        Group::Named(name) => {
+            let written = node.config.groups.get(&name.fold()).map(|group| group.members.clone());
+            (written.unwrap_or_default(), vec![])
+        }
+        Group::All => whoever(node, None)?,
+        Group::Role(role) => whoever(node, Some(role))?,
+    };
+    members.extend(ours(node, group));
+    members.retain(|member| speaker.is_none_or(|speaker| !is_speaker(node, member, speaker)));
+    let most = node.config.limits.members;
+    if members.len() > most {
+        let cause = format!("{} are meant; one broadcast goes to {most} at most", members.len());
+        return Err(Error::usage(DEED, group, cause).next("raise `limits.members` in the config"));
+    }
+    match members.is_empty() {
+        true => Err(nobody(node, group, &left_out)?),
+        false => {
+            left_out.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok((members, left_out))
+        }
+    }
+}
+
+/// We are one of all, and have roles; a group names us or not.
+fn ours(node: &Node, group: &Group) -> Vec<Address> {
+    let us = node.instance();
+    match group {
+        Group::All => vec![us.clone().into()],
+        Group::Role(role) => addresses(us, &node.config.roles, role),
+        Group::Named(_) => vec![],
+    }
+}
+
+/// Whether a member is the one who speaks: mail to an instance is its agents' as well.
+fn is_speaker(node: &Node, member: &Address, speaker: &Address) -> bool {
+    member.instance.same_as(node.instance()) && (member.agent.is_none() || member.same_as(speaker))
+}
+
+/// The addresses at which an instance has a role.
+fn addresses(instance: &Name, roles: &[Role], wanted: &Name) -> Vec<Address> {
+    let found = roles.iter().filter(|role| role.name.same_as(wanted));
+    found.map(|role| Address { instance: instance.clone(), agent: role.agent.clone() }).collect()
+}
+
+/// The peers, or where those are that have a role, without those of whom mail would come to nothing.
+fn whoever(node: &mut Node, role: Option<&Name>) -> Result<(Vec<Address>, Vec<LeftOut>)> {
+    let runs = node.daemon_runs();
+    let (mut members, mut left_out) = (vec![], vec![]);
+    for peer in peers::known(node)? {
+        if peer.name.same_as(node.instance()) {
+            continue;
+        }
+        let addresses = match (role, &peer.heartbeat) {
+            (None, _) => vec![peer.name.clone().into()],
+            (Some(role), Some(beat)) => addresses(&peer.name, &beat.roles, role),
+            (Some(_), None) => vec![],
+        };
+        if addresses.is_empty() {
+            continue;
+        }
+        match in_vain(node, &peer, role.is_some(), runs)? {
+            None => members.extend(addresses),
+            Some(why) => left_out.push(LeftOut { name: peer.name, why }),
+        }
+    }
+    Ok((members, left_out))
+}
+
+/// Why mail for a peer would come to nothing, or to whoever calls itself so.
+fn in_vain(node: &mut Node, peer: &Peer, by_role: bool, runs: bool) -> Result<Option<String>> {
+    let fold = peer.name.fold();
+    if node.config.gateway(&fold).is_some() {
+        return Ok(None);
+    }
+    if peer.heartbeat.is_none() && peer.changed_at.is_none() {
+        return Ok(Some("nothing of it was seen but an open slot, which anybody may have made".into()));
+    }
+    let keys = node.db.keys(&fold, node.clock.wall_ms())?;
+    match (keys.pinned(), keys.is_bound()) {
+        (None, true) => return Ok(Some("its key was revoked".into())),
+        // Anybody could write a heartbeat, and have what a role is sent.
+        (None, false) if by_role => return Ok(Some("none of its keys is pinned".into())),
+        _ => {}
+    }
+    let (presence, silent) = peers::presence(node, peer, runs)?;
+    if presence == Presence::Gone && silent >= node.config.keep.gone_after {
+        let days = silent.as_secs() / 86_400;
+        return Ok(Some(format!("it has been gone for {days} days, and mail for it fails")));
+    }
+    match room(node, &fold, 1) {
+        Ok(()) => Ok(None),
+        Err(full) if full.kind() == Kind::Full && !full.is_in_store() => {
+            Ok(Some("it is not online, and as much waits for it as may (`keep.spool`)".into()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Why nobody is in a group, and what may have been meant.
+fn nobody(node: &Node, group: &Group, left_out: &[LeftOut]) -> Result<Error> {
+    if !left_out.is_empty() {
+        let list: Vec<_> = left_out.iter().map(|one| format!("{}: {}", one.name, one.why)).collect();
+        let error = Error::new(
+            Kind::NotFound,
+            DEED,
+            group,
+            format!("nobody is left to send it to ({})", list.join("; ")),
+        );
+        return Ok(error.next("name whom you mean to write to all the same"));
+    }
+    let (cause, wanted) = match group {
+        Group::All => ("nobody else was seen on the share", ""),
+        Group::Role(role) => ("nobody was seen to have that role", role.as_str()),
+        Group::Named(_) => ("nobody is in it but ourselves; --self sends us a copy", ""),
+    };
+    let mut words: Vec<String> = node.config.groups.values().map(|group| group.name.to_string()).collect();
+    let beats = node.db.peers()?.into_iter().filter_map(|peer| peer.heartbeat);
+    words.extend(beats.flat_map(|beat| beat.roles).map(|role| format!("@{}", role.name.fold())));
+    words.sort();
+    words.dedup();
+    let near = name::near(wanted, words.iter().map(|word| word.trim_start_matches('@')));
+    let meant: Vec<_> =
+        words.into_iter().filter(|word| near.iter().any(|it| it == word.trim_start_matches('@'))).collect();
+    let error = Error::new(Kind::NotFound, DEED, group, cause);
+    Ok(match meant.is_empty() {
+        true => error.next("`lanpost peers` lists who is there, and their roles"),
+        false => error.next(format!("did you mean {}? `lanpost peers` lists all roles", meant.join(" or "))),
+    })
+}
