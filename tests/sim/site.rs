@@ -132,6 +132,7 @@ impl Site {
             file: "".into(),
             instance: Name::parse(name).unwrap(),
             agents: vec![],
+            roles: Default::default(),
             state: state.path().join(name),
             share: ShareConfig::at("simulated"),
             look: Look::default(),
@@ -144,6 +145,8 @@ impl Site {
             peers: Default::default(),
             commands: Default::default(),
             direct: Default::default(),
+            ask: Default::default(),
+            groups: Default::default(),
         };
         if manner != Manner::Absent {
             wakes::draw(&mut config.wake, manner, &mut rng);

@@ -144,14 +144,19 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
     )
 }
 
-/// Conversations can be looked up; of which broadcast a message is a copy.
+/// Conversations can be looked up; of which broadcast a message is a copy; who waits for which answers, and which requests
+/// nobody says anything about.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
         "CREATE INDEX message_thread ON message (thread, n) WHERE thread IS NOT NULL;
-         CREATE INDEX message_answers ON message (in_reply_to, n) WHERE in_reply_to IS NOT NULL;
+         CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;
          ALTER TABLE message ADD COLUMN audience TEXT;
          ALTER TABLE message ADD COLUMN broadcast TEXT;
-         CREATE INDEX message_broadcast ON message (broadcast, n) WHERE way = 'out' AND broadcast IS NOT NULL;",
+         CREATE INDEX message_broadcast ON message (broadcast, n) WHERE way = 'out' AND broadcast IS NOT NULL;
+         ALTER TABLE message ADD COLUMN silent_since INTEGER;
+         CREATE INDEX message_silent ON message (silent_since) WHERE silent_since IS NOT NULL;
+         CREATE TABLE awaited (peer TEXT NOT NULL, id TEXT NOT NULL, waiter TEXT NOT NULL, until INTEGER NOT NULL,
+            PRIMARY KEY (peer, id, waiter)) STRICT, WITHOUT ROWID;",
     )
 }
 
@@ -163,8 +168,9 @@ mod tests {
     use crate::store::db::Way;
 
     /// What version 7 added.
-    const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_answers; DROP INDEX message_broadcast;
-        ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;";
+    const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_replies; DROP INDEX message_broadcast;
+        ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;
+        DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;

@@ -81,7 +81,7 @@ fn of_id(c: &Connection, id: &str, peer: &str) -> rusqlite::Result<Option<Messag
 /// What names no conversation, and answers `member` or is answered by it.
 fn joined(c: &Connection, member: &Message, name: &str, most: usize) -> rusqlite::Result<Vec<Message>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM message INDEXED BY message_answers
+        "SELECT {COLUMNS} FROM message INDEXED BY message_replies
          WHERE in_reply_to = ?1 AND in_reply_to IS NOT NULL AND coalesce(thread, ?2) = ?2 AND kind != 'receipt'
          ORDER BY n DESC LIMIT ?3"
     );

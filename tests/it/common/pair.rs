@@ -65,6 +65,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         groups: Default::default(),
         commands: Default::default(),
         direct: Default::default(),
+        ask: Default::default(),
     }
 }
 
