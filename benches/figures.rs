@@ -2,7 +2,7 @@
 //!
 //! Prints a Markdown table. Each figure stands beside its physical limit: the same work done raw, in the same folder,
 //! by as many writers, just as durable, measured in the same run before and after it; medians of a few repetitions.
-//! After `--`: `latency`, `direct`, `throughput`, `operations`, `idle`, `backlog`, `signatures` run one part each;
+//! After `--`: `latency`, `direct`, `throughput`, `operations`, `idle`, `backlog`, `signatures`, `search` run one part each;
 //! `--quick` runs everything small, in seconds, to see that it works: its figures say little. The folder is `TMPDIR`'s.
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures time and makes files")]
@@ -27,6 +27,8 @@ mod operations;
 mod peers;
 #[path = "figures/raw.rs"]
 mod raw;
+#[path = "figures/search.rs"]
+mod search;
 #[path = "figures/signatures.rs"]
 mod signatures;
 #[path = "figures/stage.rs"]
@@ -44,7 +46,7 @@ use table::Table;
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 type Part = fn(quick: bool, table: &mut Table) -> Outcome<()>;
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("latency", latency::run),
     ("direct", direct::run),
     ("throughput", throughput::run),
@@ -52,6 +54,7 @@ const PARTS: [(&str, Part); 7] = [
     ("idle", idle::run),
     ("backlog", backlog::run),
     ("signatures", signatures::run),
+    ("search", search::run),
 ];
 
 fn main() -> ExitCode {

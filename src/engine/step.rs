@@ -42,6 +42,9 @@ const SCANS: Duration = Duration::from_secs(2);
 const TAILS: &str = "tails";
 /// How often the whole share is walked.
 const CENSUS: Duration = Duration::from_secs(86_400);
+/// Messages that the index of words may be behind, and how many it takes in at once.
+const BEHIND: u64 = 256;
+const INDEXED: u32 = 1_000;
 
 /// One instance at work on one share.
 pub struct Engine {
@@ -173,6 +176,7 @@ impl Engine {
         let more = usable && knows_itself && self.work(now, hints, &mut step)?;
         let more = self.mend_folders(now, &mut step)? || more;
         self.note_condition(&mut step)?;
+        let more = more || self.role == Role::Daemon && self.index()?;
         step.rest = if more { Duration::ZERO } else { self.rest(now) };
         Ok(step)
     }
@@ -186,11 +190,18 @@ impl Engine {
 
     /// Ends a pass: what it saw unfinished is handed on to the next one, which alone may see that it stood still.
     pub fn end_pass(&mut self) -> Result<()> {
+        self.index()?;
         let tails = self.mailbox.hand_on(self.node.clock.now(), self.node.clock.wall_ms());
         match tails.as_str() {
             "{}" if self.node.db.meta(TAILS)?.is_none() => Ok(()),
             _ => self.node.db.set_meta(TAILS, &tails),
         }
+    }
+
+    /// Has words found quickly that arrived by now; returns whether there are more. A few may wait: a search looks at them
+    /// itself.
+    fn index(&mut self) -> Result<bool> {
+        Ok(self.node.db.unindexed()? >= BEHIND && self.node.db.index(INDEXED)?)
     }
 
     /// The same beside a courier, which hands mail over as long as it comes round.

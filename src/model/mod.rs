@@ -36,6 +36,7 @@ pub mod role;
 pub mod route;
 pub mod sddl;
 pub mod seal;
+pub mod search;
 pub mod secret;
 pub mod shell;
 pub mod sign;

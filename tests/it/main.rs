@@ -30,6 +30,7 @@ mod reports;
 mod restored;
 mod retention;
 mod sealed;
+mod search;
 mod secret;
 mod service;
 mod share_suite;

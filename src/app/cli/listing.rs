@@ -29,14 +29,23 @@ pub struct Which {
 impl Which {
     /// The sender as the store keys it: an instance's folded name, or a stranger's own word.
     pub fn peer(&self) -> Option<String> {
-        let from = self.from.as_ref()?;
-        Some(from.parse::<Address>().map_or_else(|_| from.clone(), |address| address.instance.fold()))
+        self.from.as_deref().map(peer)
     }
 
     /// The agent that must have written it, if one was named.
     pub fn agent(&self) -> Option<Name> {
-        self.from.as_ref()?.parse::<Address>().ok()?.agent
+        agent(self.from.as_ref()?)
     }
+}
+
+/// A sender or recipient as the store keys it.
+pub fn peer(name: &str) -> String {
+    name.parse::<Address>().map_or_else(|_| name.to_owned(), |address| address.instance.fold())
+}
+
+/// The agent that it names, if it names one.
+pub fn agent(name: &str) -> Option<Name> {
+    name.parse::<Address>().ok()?.agent
 }
 
 /// Leaves only what `agent` wrote.

@@ -25,9 +25,11 @@ mod release;
 mod reply;
 mod restore;
 mod run;
+mod search;
 mod secret;
 mod send;
 mod service;
+mod since;
 mod status;
 mod thread;
 mod trace;
@@ -82,6 +84,7 @@ enum Command {
     Wake(wake::Args),
     Trace(trace::Args),
     Thread(thread::Args),
+    Search(search::Args),
     Log(log::Args),
     Peers(peers::Args),
     Trust(trust::Args),
@@ -167,6 +170,7 @@ impl Command {
             Command::Wake(args) => wake::run(args, cx),
             Command::Trace(args) => trace::run(args, cx),
             Command::Thread(args) => thread::run(args, cx),
+            Command::Search(args) => search::run(args, cx),
             Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Trust(args) => trust::run(args, cx),
@@ -237,6 +241,8 @@ mod tests {
             "lanpost --json service status --instance lab",
             "lanpost service logs --follow -n 20 --config c",
             "lanpost thread 01 --limit 5 --json",
+            "lanpost search build \"of-main\" --from lab/main --since 7d --until 2026-02-14 --limit 3 --json",
+            "lanpost search x --to lab --out",
             "lanpost wait --timeout 5m --from lab --thread t",
             "lanpost wake test --agent main --json",
             "lanpost wake hold --for 2h",

@@ -14,7 +14,7 @@ use rusqlite::backup::{self, StepResult};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params, params_from_iter};
 
-use super::{Db, audit, failed, migrate, pins, remember};
+use super::{Db, audit, failed, migrate, pins, remember, search};
 use crate::error::{Error, Kind, Result};
 use crate::model::chain::Head;
 use crate::sys::clock::pause;
@@ -131,6 +131,7 @@ impl Db {
             }
             let (beat, held, revoked) = (meta(tx, "beat")?, meta(tx, "leases held")?, pins::revoked(tx)?);
             replace(tx, &from.connection)?;
+            search::clear(tx)?;
             // Numbers that were given are not given again.
             if let Some(held) = held {
                 remember(tx, "leases held", &held)?;
@@ -199,10 +200,10 @@ fn check(c: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// Puts the tables of `from` in place of ours.
+/// Puts the tables of `from` in place of ours, but for the index of words, whose tables are its own.
 fn replace(tx: &Transaction, from: &Connection) -> rusqlite::Result<()> {
     let tables = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
-                  AND name NOT IN ('backup', 'backup_file')";
+                  AND name NOT IN ('backup', 'backup_file') AND name NOT GLOB 'message_text*'";
     for (table, _) in pairs(tx, tables)? {
         tx.execute_batch(&format!("DROP TABLE \"{table}\""))?;
     }

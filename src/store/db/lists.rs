@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::audit::log;
 use super::message::{COLUMNS, Message, Way};
-use super::{Db, receipts};
+use super::{Db, receipts, search};
 use crate::error::Result;
 use crate::model::envelope::RECEIPT;
 use crate::model::id::MessageId;
@@ -141,6 +141,7 @@ impl Db {
             let wake = wake.then_some("due");
             let released = tx.prepare_cached(sql)?.execute(params![message.n, wake])? > 0;
             if released {
+                search::forget(tx, message.n)?;
                 log(tx, now, Way::In, &message.peer, message.id.as_str(), "released", None)?;
             }
             Ok(released)

@@ -144,7 +144,7 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
     )
 }
 
-/// Conversations can be looked up; of which broadcast a message is a copy; who waits for which answers, and which requests
+/// Conversations can be looked up, and words, whose index is filled little by little; of which broadcast a message is a copy; who waits for which answers, and which requests
 /// nobody says anything about.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
@@ -156,7 +156,9 @@ fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
          ALTER TABLE message ADD COLUMN silent_since INTEGER;
          CREATE INDEX message_silent ON message (silent_since) WHERE silent_since IS NOT NULL;
          CREATE TABLE awaited (peer TEXT NOT NULL, id TEXT NOT NULL, waiter TEXT NOT NULL, until INTEGER NOT NULL,
-            PRIMARY KEY (peer, id, waiter)) STRICT, WITHOUT ROWID;",
+            PRIMARY KEY (peer, id, waiter)) STRICT, WITHOUT ROWID;
+         CREATE VIRTUAL TABLE message_text USING fts5 (grams, content = '', contentless_delete = 1, detail = none,
+            tokenize = 'ascii');",
     )
 }
 
@@ -170,7 +172,8 @@ mod tests {
     /// What version 7 added.
     const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_replies; DROP INDEX message_broadcast;
         ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;
-        DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;";
+        DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;
+        DROP TABLE message_text;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;

@@ -32,6 +32,7 @@ mod refusals;
 mod reports;
 mod retention;
 mod routes;
+mod search;
 mod thread;
 mod unwoken;
 mod waiting;
@@ -58,6 +59,7 @@ pub use pins::{How, PinView};
 pub use quarantine::Quarantined;
 pub use recall::Recalled;
 pub use refusals::{Refusal, Refused as RefusedCount};
+pub use search::Scope;
 pub use waiting::{Due, Head, Pile, Sorted};
 pub use wakes::{Ended, Failures, Retry, Wake};
 

@@ -14,6 +14,7 @@ use super::audit::{self, log};
 use super::message::Way;
 use super::outbox::STRANGER;
 use super::reports::{self, End};
+use super::search;
 use crate::error::Result;
 use crate::model::id::MessageId;
 use crate::model::report::Cause;
@@ -215,6 +216,7 @@ fn forget(tx: &Transaction, n: i64, way: &str, peer: &str, id: &str, at: i64) ->
         tx.prepare_cached(sql)?.execute(params![key(peer, id), at])?;
     }
     tx.prepare_cached("DELETE FROM wake_message WHERE message = ?1")?.execute([n])?;
+    search::forget(tx, n)?;
     audit::age(tx, "id = ?1 AND way = ?2 AND peer = ?3", params![id, way, peer])?;
     tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n]).map(drop)
 }

@@ -68,6 +68,10 @@ CREATE TABLE awaited (      -- requests of ours for whose answers somebody waits
     PRIMARY KEY (peer, id, waiter)
 ) STRICT, WITHOUT ROWID;
 
+CREATE VIRTUAL TABLE message_text USING fts5 (  -- the grams of messages by their n, up to the row in meta's 'indexed'
+    grams, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+);
+
 CREATE TABLE known (        -- incoming messages that aged out, so that they stay known: a hash of peer and id
     key BLOB PRIMARY KEY,
     at  INTEGER NOT NULL

@@ -5,14 +5,12 @@ mod export;
 mod head;
 mod verify;
 
-use chrono::{DateTime, Utc};
-
+use super::since::Moment;
 use super::{Cx, exit};
 use crate::app::print;
 use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::Result;
-use crate::model::config::parse_duration;
 use crate::model::ledger::Line;
 use crate::model::name::Address;
 use crate::store::db::LogFilter;
@@ -60,35 +58,15 @@ enum Deed {
 #[derive(clap::Args, Clone, Debug)]
 struct Since {
     /// Only what is not older: a duration (2h), or a time (2026-02-14, 2026-02-14T10:40:00Z)
-    #[arg(long, value_name = "DURATION|TIME", value_parser = parse_since)]
-    since: Option<From>,
-}
-
-/// A time, or a duration back from now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
-    At(i64),
-    Ago(i64),
+    #[arg(long, value_name = "DURATION|TIME")]
+    since: Option<Moment>,
 }
 
 impl Since {
     /// As wall-clock milliseconds.
     fn ms(&self, node: &Node) -> Option<i64> {
-        self.since.map(|since| match since {
-            From::At(ms) => ms,
-            From::Ago(ms) => node.clock.wall_ms().saturating_sub(ms),
-        })
+        self.since.map(|since| since.ms(node.clock.wall_ms()))
     }
-}
-
-fn parse_since(text: &str) -> Result<From, String> {
-    let day = || text.parse::<chrono::NaiveDate>().ok()?.and_hms_opt(0, 0, 0).map(|day| day.and_utc());
-    if let Some(at) = text.parse::<DateTime<Utc>>().ok().or_else(day) {
-        return Ok(From::At(at.timestamp_millis()));
-    }
-    let ago =
-        parse_duration(text).map_err(|error| format!("{error}, nor a time as in 2026-02-14T10:40:00Z"))?;
-    Ok(From::Ago(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)))
 }
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
@@ -135,17 +113,4 @@ fn row(line: &Line) -> [String; 6] {
         word(&line.id),
         word(&line.detail),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_is_a_duration_a_day_or_a_time() {
-        assert_eq!(parse_since("2h"), Ok(From::Ago(7_200_000)));
-        assert_eq!(parse_since("1970-01-02"), Ok(From::At(86_400_000)));
-        assert_eq!(parse_since("1970-01-01T00:00:01Z"), Ok(From::At(1_000)));
-        assert!(parse_since("yesterday").is_err());
-    }
 }
