@@ -76,6 +76,7 @@ pub fn in_the_end(world: &mut World) -> Result<(), String> {
         so_far(world)?;
     }
     inboxes(world)?;
+    broadcasts(world)?;
     forgery::is_refused(world)?;
     ends(world)?;
     order(world)?;
@@ -207,6 +208,19 @@ fn inboxes(world: &World) -> Result<(), String> {
         }
         if server.what(slot.as_str()) == What::Folder {
             return Err("the open slot is a folder".into());
+        }
+    }
+    Ok(())
+}
+
+/// A broadcast was stored for all members or for none, whenever its sender died.
+fn broadcasts(world: &World) -> Result<(), String> {
+    for (from, id) in &world.broadcasts {
+        let (copies, members) = (world.site(*from).copies(id), world.names.len() - 1);
+        if copies == 0 {
+            world.log.count("a broadcast that nobody gets");
+        } else if copies != members {
+            return Err(format!("{id} of {} has {copies} of {members} copies", world.names[*from]));
         }
     }
     Ok(())

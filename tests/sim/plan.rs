@@ -48,6 +48,8 @@ pub struct Plan {
     pub forger: bool,
     /// Daemons hand mail to each other, over a network that has moods of its own.
     pub direct: bool,
+    /// Somebody sends to all at once.
+    pub groups: bool,
     /// Agents write back to whoever they are woken for.
     pub chatty: bool,
 }
@@ -98,6 +100,7 @@ impl Plan {
         plan.forger = rng.per_mille(300);
         plan.direct = rng.per_mille(500);
         plan.chatty = rng.per_mille(150);
+        plan.groups = rng.per_mille(400);
         plan
     }
 }

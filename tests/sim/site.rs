@@ -14,14 +14,16 @@ use std::time::Duration;
 use lanpost::engine::courier::{Courier, Post, PostResult, Probe};
 use lanpost::engine::listening::{self, Listening};
 use lanpost::engine::node::Node;
-use lanpost::engine::ops::{self, Draft};
+use lanpost::engine::ops::{self, Author, Call, Draft};
 use lanpost::engine::reception::{Reception, Reply};
 use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
 use lanpost::engine::{Engine, Hints, Role};
-use lanpost::model::config::{Config, Limits, Look, ShareConfig, Size, WakeConfig};
+use lanpost::model::config::{Config, GroupConfig, Limits, Look, ShareConfig, Size, WakeConfig};
 use lanpost::model::direct::Announcement;
 use lanpost::model::envelope::Priority;
-use lanpost::model::name::Name;
+use lanpost::model::group::Group;
+use lanpost::model::id::MessageId;
+use lanpost::model::name::{Address, Name};
 use lanpost::model::report::REPORT;
 use lanpost::model::state::State;
 use lanpost::model::trust::TRUST_REPORT;
@@ -627,6 +629,47 @@ impl Site {
         }
         self.due = self.clock.now();
         sent.map(Some).map_err(|error| format!("{}: send failed: {error}", self.name))
+    }
+
+    /// Hands a text over for all of a group but itself, or for everybody who is known; `None` as of [`Site::send`]. Nobody may
+    /// be known.
+    pub fn broadcast(
+        &mut self,
+        group: Option<&[Name]>,
+        id: &MessageId,
+        text: &str,
+    ) -> Result<Option<Vec<Message>>, String> {
+        let Some(mut engine) = self.engine.take() else { return Ok(None) };
+        let life = self.life.clone();
+        let called = Name::parse("everybody").unwrap();
+        if let Some(names) = group {
+            let members = names.iter().cloned().map(Address::from).collect();
+            let group = GroupConfig { name: called.clone(), members };
+            engine.node_mut().config.groups.insert(called.fold(), group);
+        }
+        let author = if self.rng.per_mille(500) { Author::Person } else { Author::Program };
+        let draft = |to: Address| Draft { create: true, author, ..Draft::new(to, text) };
+        let group = group.map_or(Group::All, |_| Group::Named(called));
+        let call = Call { group, id: Some(id.clone()), own: false };
+        let sent = life::play(&life, || ops::broadcast(engine.node_mut(), &call, draft));
+        self.engine = Some(engine);
+        if life.is_over() {
+            return Ok(None);
+        }
+        self.due = self.clock.now();
+        match sent {
+            Ok(sent) => {
+                self.note(&format!("SENT {} copies to {}", sent.members.len(), sent.broadcast.group));
+                Ok(Some(sent.members))
+            }
+            Err(nobody) if nobody.is_not_found() => Ok(Some(vec![])),
+            Err(error) => Err(format!("{}: a broadcast failed: {error}", self.name)),
+        }
+    }
+
+    /// The copies of a broadcast that its store has.
+    pub fn copies(&self, id: &MessageId) -> usize {
+        self.node().map_or(0, |node| node.db.copies(id).unwrap().len())
     }
 
     /// The agent reads, or finishes, or refuses some message by itself.

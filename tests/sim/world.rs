@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lanpost::model::id::MessageId;
 use lanpost::model::name::Name;
 use lanpost::model::state::State;
 use lanpost::store::db::Message;
@@ -86,6 +87,8 @@ pub struct World {
     pub sent: Vec<Sent>,
     pub foreign: Vec<Foreign>,
     pub doubles: Vec<Double>,
+    /// Broadcasts that somebody began, whether or not they were answered for: by whom, and their ids.
+    pub broadcasts: Vec<(usize, MessageId)>,
     pub restored: bool,
     /// Lines may have been taken off the share that nobody had read.
     pub robbed: bool,
@@ -229,6 +232,13 @@ impl World {
                 self.send_from(from, plain, burst)?;
             }
         }
+        if self.plan.groups
+            && left > 0
+            && self.rng.per_mille(send / 4)
+            && let Some(from) = self.any()
+        {
+            self.broadcast_from(from)?;
+        }
         if self.rng.per_mille(send / 2) {
             self.send_from_twin()?;
         }
@@ -253,6 +263,30 @@ impl World {
             false => Some(self.rng.below(self.sites.len())),
         };
         self.write(from, to, count)
+    }
+
+    /// To everybody who is known, or to all nodes, which are a group.
+    fn broadcast_from(&mut self, from: usize) -> Result<(), String> {
+        self.counter += 1;
+        let text = format!("message {} to all", self.counter);
+        let id: MessageId = format!("all-{}", self.counter).parse().unwrap();
+        // What the forger made up is known, too, and nobody is there to take mail.
+        let known = !self.plan.forger && self.rng.per_mille(500);
+        let group = if known { None } else { Some(self.names.as_slice()) };
+        let copies = self.site_mut(from).broadcast(group, &id, &text)?;
+        if !known {
+            self.broadcasts.push((from, id));
+        }
+        for message in copies.unwrap_or_default() {
+            let to = self.names.iter().position(|name| name.as_str() == message.to);
+            if to.is_some() || message.to == PLAIN {
+                self.log.count("a copy of a broadcast");
+                let (text, seen) = (text.clone(), message.state);
+                self.sent.push(Sent { from, to, message, text, ttl: false, seen });
+            }
+        }
+        self.bury(from);
+        Ok(())
     }
 
     /// What the agent of a node writes to those for whose mail it was woken.
