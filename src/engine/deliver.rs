@@ -20,7 +20,7 @@ use crate::engine::pulse::Pulse;
 use crate::engine::slip::Slips;
 use crate::engine::tenure::Tenure;
 use crate::error::{Error, Kind, Result};
-use crate::model::layout;
+use crate::model::layout::{self, LaneFile};
 use crate::model::name::Name;
 use crate::model::presence::Presence;
 use crate::model::retry;
@@ -287,13 +287,13 @@ impl Outbox {
         }
         // A file is opened by its path: on the share we know, and not on what was mounted there since.
         gate::look(share, node)?;
-        let lane = (node.instance(), lease, to);
+        let path = |segment| layout::lane(to, &LaneFile { from: node.instance().clone(), lease, segment });
         let wrote = |id: &str| node.db.has_sent(fold, id);
-        let writer = match LaneWriter::open(share, lane, at, roll, wall, &wrote) {
+        let writer = match LaneWriter::open(share, &path, at, roll, wall, &wrote) {
             Err(error) if error.is_not_found() => {
                 // The share is the right one; only the mailbox is not there yet.
                 share.make_folder(&layout::mailbox(to))?;
-                LaneWriter::open(share, lane, at, roll, wall, &wrote)?
+                LaneWriter::open(share, &path, at, roll, wall, &wrote)?
             }
             other => other?,
         };

@@ -1,4 +1,4 @@
-//! The writer of a lane: segments of JSONL in a peer's mailbox, appended by us alone.
+//! The writer of a lane, in a peer's mailbox, or of our log of task events: segments of JSONL, appended by us alone.
 //!
 //! Writer: the holder of the lease in the file's name. Readers take no lock.
 //! Grammar: `segment := line*`, `line := json-object '\n'`; the newline commits the line.
@@ -10,8 +10,7 @@
 use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
-use crate::model::layout::{self, LaneFile, SharePath};
-use crate::model::name::Name;
+use crate::model::layout::{self, SharePath};
 use crate::store::db::Position;
 use crate::sys::share::{Append, Share};
 
@@ -37,21 +36,20 @@ pub struct LaneWriter {
 }
 
 impl LaneWriter {
-    /// Opens the lane from `from` under `lease` to `to` where the store says it stands, or at its next segment.
-    /// `wrote` tells whether a message of this id is one that we sent there. The mailbox must exist. Cost: 1 open;
+    /// Opens the lane whose segments lie at `path` where the store says it stands, or at its next segment.
+    /// `wrote` tells whether a line of this id is one that we wrote there. The folder must exist. Cost: 1 open;
     /// after a crash an open and a read for each segment that holds what the store doesn't remember.
     ///
     /// # Errors
     /// [`Kind::LeaseLost`]: the lane holds lines that are not ours.
     pub fn open(
         share: &dyn Share,
-        (from, lease, to): (&Name, u64, &Name),
+        path: &dyn Fn(u64) -> SharePath,
         at: Position,
         roll: Roll,
         now: i64,
         wrote: &dyn Fn(&str) -> Result<bool>,
     ) -> Result<LaneWriter> {
-        let path = |segment| layout::lane(to, &LaneFile { from: from.clone(), lease, segment });
         let fresh_enough = at.size < roll.size && now.saturating_sub(at.opened) < roll.age;
         if at.segment > 0
             && fresh_enough
@@ -132,23 +130,30 @@ fn refuse_foreign(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::layout::LaneFile;
+    use crate::model::name::Name;
     use crate::sys::memory::MemoryShare;
 
     const ROLL: Roll = Roll { size: 10, age: 1_000 };
 
-    /// A share with the mailbox of the second name, and no lane in it.
-    fn mailbox() -> (MemoryShare, Name, Name) {
-        let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
+    /// A share with a mailbox, and no lane in it.
+    fn mailbox() -> MemoryShare {
         let share = MemoryShare::new();
         share.make_folder(&layout::messages()).unwrap();
-        share.make_folder(&layout::mailbox(&to)).unwrap();
-        (share, from, to)
+        share.make_folder(&layout::mailbox(&Name::parse("b").unwrap())).unwrap();
+        share
+    }
+
+    /// The segments of the lane from `a` to `b`.
+    fn path(segment: u64) -> SharePath {
+        let (from, to) = (Name::parse("a").unwrap(), Name::parse("b").unwrap());
+        layout::lane(&to, &LaneFile { from, lease: 1, segment })
     }
 
     #[test]
     fn a_writer_goes_on_only_where_it_stopped() {
-        let (share, from, to) = mailbox();
-        let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &|_| Ok(true)).unwrap();
+        let share = mailbox();
+        let open = |at| LaneWriter::open(&share, &path, at, ROLL, 0, &|_| Ok(true)).unwrap();
         let at = open(Position::default()).append(b"{}\n").unwrap();
         assert_eq!(at, Position { segment: 1, size: 3, opened: 0 });
         let at = open(at).append(b"{}\n").unwrap();
@@ -161,9 +166,8 @@ mod tests {
 
     #[test]
     fn a_folder_in_the_way_is_stepped_over() {
-        let (share, from, to) = mailbox();
-        let path = |segment| layout::lane(&to, &LaneFile { from: from.clone(), lease: 1, segment });
-        let open = |at| LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &|_| Ok(true));
+        let share = mailbox();
+        let open = |at| LaneWriter::open(&share, &path, at, ROLL, 0, &|_| Ok(true));
         share.make_folder(&path(1)).unwrap();
         let at = open(Position::default()).unwrap().append(b"{}\n").unwrap();
         assert_eq!((at.segment, at.size), (2, 3));
@@ -179,9 +183,9 @@ mod tests {
 
     #[test]
     fn a_lane_with_lines_that_are_not_ours_is_not_gone_on_with() {
-        let (share, from, to) = mailbox();
+        let share = mailbox();
         let open = |at, ids: &'static [&str]| {
-            LaneWriter::open(&share, (&from, 1, &to), at, ROLL, 0, &move |id| Ok(ids.contains(&id)))
+            LaneWriter::open(&share, &path, at, ROLL, 0, &move |id| Ok(ids.contains(&id)))
         };
         open(Position::default(), &[]).unwrap().append(b"{\"id\":\"x\"}\n{\"id\":\"y").unwrap();
         assert_eq!(open(Position::default(), &["x"]).unwrap().position.segment, 2, "ours, and a torn line");
