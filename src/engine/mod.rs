@@ -8,6 +8,7 @@
 //! Architecture invariant: nothing here names a clock, a thread, a file or tokio; time comes in as an argument.
 
 mod beat;
+mod claims;
 pub mod condition;
 pub mod courier;
 mod deliver;
@@ -32,6 +33,7 @@ pub mod stall;
 mod step;
 mod sweep;
 mod tails;
+mod tasks;
 mod tenure;
 pub mod wake;
 

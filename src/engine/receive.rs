@@ -32,6 +32,7 @@ use crate::model::exec::{EXEC, RESULT};
 use crate::model::layout::{self, SharePath};
 use crate::model::name::Name;
 use crate::model::pace::Places;
+use crate::model::task::TASK;
 use crate::model::trust::Keys;
 use crate::store::db::{Cursor, Db, Intake, Taken, Via};
 use crate::store::tail::{self, Tail};
@@ -76,6 +77,8 @@ pub struct Mailbox {
     pub missing: bool,
     /// A sender nobody knows wrote: somebody joined.
     pub stranger: bool,
+    /// Mail about a task came in: there is more of it in the logs.
+    pub tasks: bool,
 }
 
 /// What a look found.
@@ -288,6 +291,7 @@ impl Mailbox {
             let mut time =
                 |node: &mut Node, peer: &str, exactly| beat::their_time(share, node, peer, exactly);
             self.stranger |= judge(node, &mut intake, &mut time)?;
+            self.tasks |= intake.arrivals.iter().any(|arrival| arrival.envelope.kind == TASK);
             let mail = intake.arrivals.iter().filter(|arrival| arrival.envelope.kind != RECEIPT).count();
             let read = usize::try_from(intake.cursor.offset.saturating_sub(cursor.offset)).unwrap_or(max);
             self.quotas.took(&source, mail + intake.quarantined.len(), read, now);

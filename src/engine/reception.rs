@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::model::direct::BATCH;
 use crate::model::name::Name;
 use crate::model::sign::Signer;
+use crate::model::task::TASK;
 use crate::model::trust::{Cause, Verdict};
 use crate::store::db::{Cursor, Handed, Intake, Via};
 use crate::sys::seal::Identities;
@@ -130,6 +131,9 @@ impl Reception {
         let Some(taken) = taken else {
             return Ok(Received { reply: Reply::Gap(slip), refused: None });
         };
+        if intake.arrivals.iter().any(|arrival| arrival.envelope.kind == TASK) {
+            ops::request_task_look(&mut self.node)?;
+        }
         self.quotas.took(&quota, intake.arrivals.len() - taken.receipts, lines.len(), now);
         Ok(Received { reply: Reply::Taken(slip), refused: None })
     }

@@ -25,6 +25,7 @@ use crate::engine::pulse::Pulse;
 use crate::engine::recall::Recall;
 use crate::engine::receive::Mailbox;
 use crate::engine::sweep::Sweep;
+use crate::engine::tasks::Tasks;
 use crate::engine::tenure::Tenure;
 use crate::engine::{beat, ops};
 use crate::error::{Kind, Result};
@@ -56,6 +57,7 @@ pub struct Engine {
     recall: Recall,
     mailbox: Mailbox,
     outbox: Outbox,
+    tasks: Tasks,
     pace: Pace,
     condition: Condition,
     gate: Gate,
@@ -109,6 +111,7 @@ impl Engine {
             recall,
             mailbox,
             outbox: Outbox::default(),
+            tasks: Tasks::default(),
             pace: Pace::new(intervals),
             condition,
             gate: Gate::default(),
@@ -243,6 +246,7 @@ impl Engine {
             Verdict::Closed(why) => {
                 if let Some(error) = why {
                     self.outbox.reset();
+                    self.tasks.reset();
                     self.condition.share_away = Some(error.to_string());
                     step.problems.push(error);
                 }
@@ -299,6 +303,9 @@ impl Engine {
         }
         let found = self.look(now, hints);
         let found = self.sort(found, step)?;
+        if std::mem::take(&mut self.mailbox.tasks) {
+            self.tasks.hint();
+        }
         let problems = std::mem::take(&mut self.mailbox.problems);
         step.incidents.append(&mut self.mailbox.incidents);
         if found.is_none() || !problems.is_empty() {
@@ -336,6 +343,18 @@ impl Engine {
         step.incidents.extend(round.incidents);
         for problem in round.problems {
             self.sort::<()>(Err(problem), step)?;
+        }
+        let (tasks, role) = (&mut self.tasks, self.role);
+        let worked = tasks.step(&*self.share, &mut self.node, &mut self.tenure, &self.signer, role, now)?;
+        for problem in worked.problems {
+            self.sort_strange::<()>(Err(problem), step)?;
+        }
+        if worked.more {
+            return Ok(true);
+        }
+        if worked.mail && self.role == Role::Daemon {
+            // Some of it may be for an agent here.
+            step.actions.push(Action::Mail);
         }
         if self.role == Role::Daemon && now >= self.next_census && !round.more {
             self.next_census = now + CENSUS;

@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::name::Name;
+use super::task::TaskId;
 
 pub use probe::{ProbeFile, parse_probe, probe_file, probe_folder, probe_in};
 
@@ -144,11 +145,69 @@ pub fn share_clock(instance: &Name) -> SharePath {
     SharePath(format!("leases/{instance}/clock"))
 }
 
+/// The folder of all that concerns tasks.
+pub fn tasks() -> SharePath {
+    SharePath("tasks".into())
+}
+
+/// A segment of an instance's log of task events.
+pub fn task_log(file: &LaneFile) -> SharePath {
+    SharePath(format!("tasks/{}.{}-{:06}.jsonl", file.from, file.lease, file.segment))
+}
+
+/// The doorbell of all task logs.
+pub fn task_bell() -> SharePath {
+    SharePath("tasks/bell".into())
+}
+
+/// The page of tasks for people.
+pub fn task_page() -> SharePath {
+    SharePath("tasks/shared-tasks.md".into())
+}
+
+/// A folder in which claims of one thing are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimFolder(SharePath);
+
+impl ClaimFolder {
+    /// The folder.
+    pub fn path(&self) -> &SharePath {
+        &self.0
+    }
+
+    /// The claim of this number.
+    pub fn claim(&self, number: u64) -> SharePath {
+        SharePath(format!("{}/{number:06}.json", self.0))
+    }
+}
+
+/// The claims of a task.
+pub fn task_claims(task: &TaskId) -> ClaimFolder {
+    ClaimFolder(SharePath(format!("{TASK_CLAIMS}/{task}")))
+}
+
+const TASK_CLAIMS: &str = "tasks/claims";
+
 /// Reads an entry of a mailbox; `None` for the bell and for foreign files.
 pub fn parse_lane(file_name: &str) -> Option<LaneFile> {
-    let (rest, segment) = file_name.strip_prefix("from-")?.strip_suffix(".jsonl")?.rsplit_once('-')?;
+    segment_of(file_name.strip_prefix("from-")?)
+}
+
+/// Reads an entry of `tasks/`; `None` for all that is no log.
+pub fn parse_task_log(file_name: &str) -> Option<LaneFile> {
+    segment_of(file_name)
+}
+
+/// Reads `<instance>.<lease>-<segment>.jsonl`.
+fn segment_of(file_name: &str) -> Option<LaneFile> {
+    let (rest, segment) = file_name.strip_suffix(".jsonl")?.rsplit_once('-')?;
     let (from, lease) = rest.rsplit_once('.')?;
     Some(LaneFile { from: Name::parse(from).ok()?, lease: number(lease)?, segment: number(segment)? })
+}
+
+/// Reads an entry of a folder of claims.
+pub fn parse_claim(file_name: &str) -> Option<u64> {
+    parse_lease(file_name)
 }
 
 /// Reads an entry of `status/`.
@@ -189,6 +248,8 @@ pub fn is_ours(relative: &str) -> bool {
             mailbox && (*file == "bell" || parse_lane(file).is_some() || parse_probe(file).is_some())
         }
         ["status", file] => parse_status(file).is_some(),
+        ["tasks", file] => matches!(*file, "bell" | "shared-tasks.md") || parse_task_log(file).is_some(),
+        ["tasks", "claims", task, file] => task.parse::<TaskId>().is_ok() && parse_claim(file).is_some(),
         [probe, _] if parse_probe(probe).is_some() => true,
         ["leases", instance, file] => {
             let known = *file == "clock" || parse_lease(file).is_some() || parse_probe(file).is_some();

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod claim;
+pub mod claims;
 pub mod db;
 pub mod identity;
 pub mod key;

@@ -118,7 +118,7 @@ fn a_progress_note_is_shown_to_who_waits_and_wakes_nobody() {
     assert_eq!(shown.content, json!("half of it"));
     assert!(!asking.is_over());
     asking.end(pair.a.node_mut(), false).unwrap();
-    pair.run(10 * MINUTE);
+    pair.run(MINUTE);
     assert_eq!(pair.a.wakes.len(), 0);
     assert_eq!(ops::inbox(pair.a.node(), &Filter::default()).unwrap().len(), 0, "it is no unread mail");
     assert_eq!(pair.a.texts(), ["half of it"]);

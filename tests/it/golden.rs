@@ -7,6 +7,7 @@ use std::path::Path;
 
 use chrono::DateTime;
 use lanpost::model::ask::{PROGRESS, REQUEST};
+use lanpost::model::claim::Claim;
 use lanpost::model::envelope::{Envelope, Priority};
 use lanpost::model::group::Broadcast;
 use lanpost::model::heartbeat::{self, Activity, Heartbeat, Proof, Succession};
@@ -16,6 +17,7 @@ use lanpost::model::lease::Lease;
 use lanpost::model::receipt::{Delivered, Item, Receipt};
 use lanpost::model::sign::Signer;
 use lanpost::model::state::State;
+use lanpost::model::task::Event;
 use lanpost::model::{json, layout, seal};
 use lanpost::store::{identity, lease};
 use lanpost::sys::memory::MemoryShare;
@@ -159,6 +161,52 @@ fn a_line_of_the_plain_protocol() {
     };
     written("plain-sample.jsonl", &sample.to_plain_line());
     assert_eq!(read("plain-sample.jsonl"), sample);
+}
+
+#[test]
+fn what_is_said_of_a_task() {
+    let task = "01942a3f-0c00-7000-8000-00000000000a";
+    let event = |id: &str, version: u64, token: u64, deed: Value| {
+        let mut object = json!({"id": id, "from": "lab/main", "timestamp": "2026-02-14T10:40:00.000Z", "task": task,
+                                "version": version, "token": token});
+        object.as_object_mut().unwrap().extend(deed.as_object().unwrap().clone());
+        Event::from_value(object).unwrap()
+    };
+    let details = json!({"deed": "add", "title": "编译 the release", "body": "all of it", "to": "lab/builder",
+                         "role": "builder", "depends": ["01942a3f-0c00-7000-8000-000000000009"], "priority": "high",
+                         "due": "2026-02-20", "by_hand": true});
+    let events = [
+        event("e1", 1, 0, details),
+        event("e2", 2, 1, json!({"deed": "claim", "term": 1800})),
+        event("e3", 3, 1, json!({"deed": "progress", "text": "half", "percent": 50})),
+        event("e4", 4, 1, json!({"deed": "done", "result": "well"})),
+    ];
+    let signer = Signer::new(&[7; 32]);
+    let lines: Vec<u8> =
+        events.iter().flat_map(|event| Event::to_line(&event.to_object(), 7, &signer)).collect();
+    written("task-events.jsonl", &lines);
+    let text = String::from_utf8(golden("task-events.jsonl")).unwrap();
+    for (line, event) in text.lines().zip(&events) {
+        let object: Map<String, Value> = serde_json::from_str(line).unwrap();
+        assert!(signer.key().verifies(&object));
+        assert_eq!(Event::from_value(Value::Object(object)).as_ref(), Ok(event));
+    }
+    let on = layout::task_claims(&task.parse().unwrap());
+    let claim = Claim {
+        claim: on.path().as_str().to_owned(),
+        number: 1,
+        by: "lab/main".parse().unwrap(),
+        term: 1800,
+        word: "ea50a55bd78771fb".into(),
+        host: "lab-pc".into(),
+        since: "2026-02-14T10:40:00.000Z".into(),
+    };
+    written("task-claim.json", &claim.to_signed_bytes(&signer));
+    let (read, object) = Claim::read(&golden("task-claim.json"), on.path().as_str(), 1).unwrap();
+    assert!(read == claim && signer.key().verifies(&object));
+    assert_eq!(on.claim(1).as_str(), format!("tasks/claims/{task}/000001.json"));
+    let log = layout::LaneFile { from: name("lab"), lease: 7, segment: 1 };
+    assert_eq!(layout::task_log(&log).as_str(), "tasks/lab.7-000001.jsonl");
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod search;
 mod secret;
 mod service;
 mod share_suite;
+mod tasks;
 mod threads;
 mod trust;
 mod waking;

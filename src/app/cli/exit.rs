@@ -12,7 +12,7 @@ pub const USAGE: u8 = 2;
 pub const NOT_FOUND: u8 = 3;
 /// A wait timed out.
 pub const TIMEOUT: u8 = 4;
-/// The message that was waited for ended in another way: failed or expired.
+/// The message that was waited for ended in another way, failed or expired; a task is somebody else's.
 pub const ENDED: u8 = 5;
 /// `doctor` found something wrong with the share, `log verify` with the log, `init --wake openclaw` with the gateway.
 pub const UNSOUND: u8 = 6;
@@ -29,7 +29,7 @@ Exit codes:
    2  wrong usage, bad input or a bad config
    3  no such message, recipient, file or key
    4  a wait timed out
-   5  the message that was waited for failed or expired
+   5  the message that was waited for failed or expired; the task is somebody else's
    6  `doctor` found something wrong with the share, `log verify` with the log,
       `init --wake openclaw` with the gateway
    7  `ask`: the request expired before it was delivered

@@ -31,6 +31,7 @@ mod send;
 mod service;
 mod since;
 mod status;
+mod task;
 mod thread;
 mod trace;
 mod trust;
@@ -89,6 +90,7 @@ enum Command {
     Peers(peers::Args),
     Trust(trust::Args),
     Exec(exec::Args),
+    Task(task::Args),
     Status(status::Args),
     Service(service::Args),
     Doctor(doctor::Args),
@@ -175,6 +177,7 @@ impl Command {
             Command::Peers(_) => peers::run(cx),
             Command::Trust(args) => trust::run(args, cx),
             Command::Exec(args) => exec::run(args, cx),
+            Command::Task(args) => task::run(args, cx),
             Command::Status(_) => status::run(cx),
             Command::Service(args) => service::run(args, cx),
             Command::Doctor(args) => doctor::run(args, cx),
@@ -249,6 +252,22 @@ mod tests {
             "lanpost wake resume",
             "lanpost wake log --limit 50",
             "lanpost exec lab disk path=/home n=3 --timeout 20m --json",
+            "lanpost task add Build --body x --to lab/main --for builder --depends 3f2 a1b --priority high --due 2026-02-14",
+            "lanpost task edit 3f2 --title x --to lab --priority low",
+            "lanpost task list --mine --all --json",
+            "lanpost task show 3f2",
+            "lanpost task claim 3f2 --for 1h --as main",
+            "lanpost task claim --next --role builder --timeout 5s",
+            "lanpost task renew 3f2 --for 1h",
+            "lanpost task progress 3f2 halfway --percent 50",
+            "lanpost task done 3f2 --result x",
+            "lanpost task fail 3f2 --why x",
+            "lanpost task release 3f2",
+            "lanpost task block 3f2 --why x",
+            "lanpost task unblock 3f2",
+            "lanpost task depend 3f2 a1b c2d --remove",
+            "lanpost task cancel 3f2 --why x",
+            "lanpost task reopen 3f2",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }

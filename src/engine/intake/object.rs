@@ -12,6 +12,7 @@ use crate::model::envelope::{self, Envelope, RECEIPT};
 use crate::model::id::MessageId;
 use crate::model::name::Address;
 use crate::model::report::REPORT;
+use crate::model::task::TASK_NOTICE;
 use crate::model::text::Line;
 use crate::model::trust::{Cause, Policy, TRUST_REPORT, Verdict};
 use crate::model::{seal, sign};
@@ -115,7 +116,7 @@ impl Work<'_> {
         (line, at): (&Line, usize),
     ) -> Result<Arrival, String> {
         let us = self.reading.us;
-        if [REPORT, TRUST_REPORT].contains(&envelope.kind.as_str()) {
+        if [REPORT, TRUST_REPORT, TASK_NOTICE].contains(&envelope.kind.as_str()) {
             return Err(format!("the type {:?} is lanpost's own, and never on a share", envelope.kind));
         }
         if verdict == Verdict::Verified {

@@ -17,6 +17,7 @@ mod routes;
 mod search;
 mod send;
 mod status;
+mod tasks;
 mod thread;
 mod trace;
 mod trust;
@@ -38,6 +39,12 @@ pub use search::{Found, Hit, search};
 pub(super) use send::address;
 pub use send::{Author, Draft, is_unseen, send, send_all};
 pub use status::{ShareView, Status, status};
+pub use tasks::{
+    Claiming, NewTask, Said, Say, Shown, TERM, TaskEdit, TaskStep, TaskView, Which, Word, request_task_look,
+    task_add, task_answer, task_claim, task_depend, task_edit, task_list, task_look_done, task_next,
+    task_renew, task_say, task_show, task_word,
+};
+pub(super) use tasks::{answer_task_look, task_event, task_look_wanted};
 pub use thread::{Conversation, Post, thread};
 pub use trace::{Trace, overdue, state_of, trace};
 pub use trust::{

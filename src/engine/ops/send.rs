@@ -17,6 +17,7 @@ use crate::model::report::REPORT;
 use crate::model::seal;
 use crate::model::sign;
 use crate::model::state::State;
+use crate::model::task::TASK_NOTICE;
 use crate::model::trust::TRUST_REPORT;
 use crate::model::wake::{BROADCASTS, HOUR};
 use crate::store::db::{Accepted, Message, NewMessage, Way};
@@ -154,7 +155,7 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         None => None,
     };
     let kind = word("type", draft.kind.unwrap_or_else(|| "message".into()))?;
-    if [envelope::RECEIPT, REPORT, TRUST_REPORT].contains(&kind.as_str()) {
+    if [envelope::RECEIPT, REPORT, TRUST_REPORT, TASK_NOTICE].contains(&kind.as_str()) {
         return Err(Error::usage("send to", &to, format!("the type {kind:?} is lanpost's own")));
     }
     let id = draft.id.unwrap_or_else(|| node.clock.message_id());

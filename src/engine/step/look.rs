@@ -28,6 +28,10 @@ impl Engine {
                 share.touch(&layout::bell(node.instance()))?;
                 self.pace.probed(now);
             }
+            self.tasks.look_bell(share)?;
+            if hints.everything {
+                self.tasks.hint();
+            }
             self.mailbox.look_full(share, node, now)?
         } else if hinted.any() {
             let mut found = Found::default();
@@ -42,6 +46,9 @@ impl Engine {
             }
             // The look that is due by itself stays due: hints of one place must not put off the look at the other.
             return Ok(found);
+        } else if now >= self.next_look && self.tasks.takes_turn() {
+            self.tasks.look_bell(share)?;
+            Found::default()
         } else if now >= self.next_look {
             self.mailbox.look_idle(share, node, now)?
         } else {
@@ -64,8 +71,9 @@ impl Engine {
         }
         let beat = (self.role == Role::Daemon).then_some(self.next_beat);
         let timers = [Some(self.next_look), Some(self.next_full), beat, self.mailbox.due()];
+        let tasks = self.tasks.due(&self.node, now);
         let scan = self.last_scan.filter(|_| self.status_hinted).map(|at| at + SCANS);
-        let first = timers.into_iter().flatten().chain(scan).chain(self.outbox.due()).min();
+        let first = timers.into_iter().flatten().chain(scan).chain(tasks).chain(self.outbox.due()).min();
         first.map_or(IDLE, |at| at.saturating_sub(now))
     }
 }

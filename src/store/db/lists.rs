@@ -10,6 +10,7 @@ use crate::model::envelope::RECEIPT;
 use crate::model::id::MessageId;
 use crate::model::report::REPORT;
 use crate::model::state::State;
+use crate::model::task::TASK_NOTICE;
 
 /// Which messages of the inbox to list.
 #[derive(Clone, Debug, Default)]
@@ -190,7 +191,7 @@ pub(super) fn mark<'a>(
 
 /// A lane has a lanpost at its other end; of the open slot's writers only those with a heartbeat do. A report has none.
 pub(super) fn understands_receipts(tx: &Transaction, message: &Message) -> rusqlite::Result<bool> {
-    if message.kind == REPORT {
+    if message.kind == REPORT || message.kind == TASK_NOTICE {
         return Ok(false);
     }
     let sql = "SELECT ?2 IS NULL OR EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND heartbeat IS NOT NULL)";

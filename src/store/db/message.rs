@@ -220,7 +220,7 @@ fn parsed<T: std::str::FromStr>(row: &Row, column: usize) -> rusqlite::Result<T>
 }
 
 /// Wall-clock milliseconds as RFC 3339.
-pub(super) fn rfc3339(ms: i64) -> String {
+pub fn rfc3339(ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(ms).map(format_time).unwrap_or_default()
 }
 

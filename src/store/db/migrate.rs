@@ -24,7 +24,11 @@ pub(super) fn bring_up_to_date(db: &mut Db) -> Result<()> {
             // Another process may have done it since we looked.
             let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             if version == 0 {
-                tx.execute_batch(concat!(include_str!("schema.sql"), include_str!("log.sql")))?;
+                tx.execute_batch(concat!(
+                    include_str!("schema.sql"),
+                    include_str!("log.sql"),
+                    include_str!("tasks.sql")
+                ))?;
             }
             for step in STEPS.iter().skip(usize::try_from(version).unwrap_or_default().wrapping_sub(1)) {
                 step(tx)?;
@@ -144,8 +148,8 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
     )
 }
 
-/// Conversations can be looked up, and words, whose index is filled little by little; of which broadcast a message is a copy; who waits for which answers, and which requests
-/// nobody says anything about.
+/// Conversations can be looked up, and words, whose index is filled little by little; of which broadcast a message is a
+/// copy; who waits for which answers, and which requests nobody says anything about. Tasks.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
         "CREATE INDEX message_thread ON message (thread, n) WHERE thread IS NOT NULL;
@@ -159,7 +163,8 @@ fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
             PRIMARY KEY (peer, id, waiter)) STRICT, WITHOUT ROWID;
          CREATE VIRTUAL TABLE message_text USING fts5 (grams, content = '', contentless_delete = 1, detail = none,
             tokenize = 'ascii');",
-    )
+    )?;
+    tx.execute_batch(include_str!("tasks.sql"))
 }
 
 #[cfg(test)]
@@ -173,7 +178,8 @@ mod tests {
     const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_replies; DROP INDEX message_broadcast;
         ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;
         DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;
-        DROP TABLE message_text;";
+        DROP TABLE message_text;
+        DROP TABLE task_event; DROP TABLE task; DROP TABLE task_wish;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;

@@ -33,6 +33,7 @@ mod reports;
 mod retention;
 mod routes;
 mod search;
+mod tasks;
 mod thread;
 mod unwoken;
 mod waiting;
@@ -52,7 +53,7 @@ pub use cursors::{Cursor, GUARD};
 pub use direct::Portion;
 pub use inbox::{Arrival, Handed, Intake, Refused, Taken, Via};
 pub use lists::Filter;
-pub use message::{Message, NewMessage, Way};
+pub use message::{Message, NewMessage, Way, rfc3339};
 pub use outbox::{Accepted, LaneOut, Outgoing, Position};
 pub use peers::Peer;
 pub use pins::{How, PinView};
@@ -60,6 +61,7 @@ pub use quarantine::Quarantined;
 pub use recall::Recalled;
 pub use refusals::{Refusal, Refused as RefusedCount};
 pub use search::Scope;
+pub use tasks::{Answer, KeptTask, QueuedEvent, TaskHome, TaskIntake, Wish};
 pub use waiting::{Due, Head, Pile, Sorted};
 pub use wakes::{Ended, Failures, Retry, Wake};
 
@@ -194,7 +196,8 @@ impl Db {
                  DELETE FROM message WHERE way = 'out' AND kind = 'receipt' AND state IN ('queued', 'sent');
                  UPDATE message SET resend = 1 WHERE way = 'out' AND state = 'sent' AND lease IS NOT NULL;
                  UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state IN ('queued', 'sent');
-                 DELETE FROM meta WHERE key IN ('lease', 'leases held', 'announced');",
+                 DELETE FROM task_wish; DELETE FROM task; DELETE FROM task_event;
+                 DELETE FROM meta WHERE key IN ('lease', 'leases held', 'announced', 'task log');",
             )?;
             tx.execute("UPDATE meta SET value = ?1 WHERE key = 'share'", [id]).map(drop)
         })

@@ -1,0 +1,126 @@
+//! `lanpost task list` and `show`.
+
+use super::{Cx, exit, fresh};
+use crate::app::cli::args::Speaker;
+use crate::app::print;
+use crate::engine::node::Node;
+use crate::engine::ops::{self, Shown, TaskView, Which};
+use crate::error::Result;
+
+/// The widest cell but the last.
+const CELL: usize = 24;
+
+/// List tasks: all that are not over, or some
+#[derive(clap::Args, Debug)]
+pub struct ListArgs {
+    /// Those alone that are assigned to, or held by, this instance, or the agent that speaks
+    #[arg(long)]
+    mine: bool,
+    /// Those alone that can be claimed now
+    #[arg(long, conflicts_with_all = ["all", "blocked"])]
+    open: bool,
+    /// Also those that are over
+    #[arg(long, conflicts_with = "blocked")]
+    all: bool,
+    /// Those alone that are blocked, or wait for others
+    #[arg(long)]
+    blocked: bool,
+    #[command(flatten)]
+    speaker: Speaker,
+}
+
+pub fn list(args: ListArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
+    let agent = args.speaker.resolve(node)?;
+    fresh(cx, node)?;
+    let which =
+        Which { all: args.all, open: args.open, blocked: args.blocked, mine: args.mine.then_some(agent) };
+    let tasks = ops::task_list(node, &which)?;
+    if cx.json {
+        cx.out.array(&tasks)?;
+    } else if tasks.is_empty() {
+        cx.out.line("no tasks");
+    } else {
+        let rows: Vec<_> = tasks.iter().map(row).collect();
+        for line in print::table(&rows, CELL, cx.out.columns) {
+            cx.out.line(line);
+        }
+    }
+    Ok(exit::DONE)
+}
+
+/// How a task stands, in a word or two.
+pub fn standing(task: &TaskView) -> String {
+    match (&task.task.progress, task.left) {
+        (_, true) => "claimed, left".to_owned(),
+        (Some(progress), _) if !task.task.status.is_final() => match progress.percent {
+            Some(percent) => format!("{} {percent}%", task.standing),
+            None => task.standing.to_string(),
+        },
+        _ => task.standing.to_string(),
+    }
+}
+
+fn row(view: &TaskView) -> [String; 5] {
+    let task = &view.task;
+    let whose = match (&task.holder, &task.to, &task.role) {
+        (Some(held), _, _) => held.by.to_string(),
+        (None, Some(to), _) => format!("for {to}"),
+        (None, None, Some(role)) => print::line(&format!("for any {role}")).into_owned(),
+        (None, None, None) => String::new(),
+    };
+    let due = task.due.as_deref().map(|due| print::line(due).into_owned()).unwrap_or_default();
+    [task.id.short().to_owned(), standing(view), whose, due, print::line(&task.title).into_owned()]
+}
+
+/// Show one task with its history
+#[derive(clap::Args, Debug)]
+pub struct ShowArgs {
+    /// Which: three letters of its id, or more
+    id: String,
+}
+
+pub fn show(args: &ShowArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
+    fresh(cx, node)?;
+    let shown = ops::task_show(node, &args.id)?;
+    if cx.json {
+        cx.out.json(&shown)?;
+    } else {
+        tell(cx, &shown);
+    }
+    Ok(exit::DONE)
+}
+
+fn tell(cx: &mut Cx, shown: &Shown) {
+    let view = &shown.task;
+    let task = &view.task;
+    cx.out.line(format!("{}  {}", task.id, print::line(&task.title)));
+    let mut say = |what: &str, text: &str| cx.out.line(format!("  {what:<9} {}", print::line(text)));
+    say("standing", &standing(view));
+    let role = task.role.as_ref().map(|role| format!("any {role}"));
+    task.to.iter().map(ToString::to_string).chain(role).for_each(|whom| say("for", &whom));
+    if let Some(held) = &task.holder {
+        let until =
+            view.until.as_ref().map(|until| format!(", until {} unless renewed", print::local_time(until)));
+        say("held by", &format!("{} (claim {}){}", held.by, held.token, until.unwrap_or_default()));
+    }
+    if view.left {
+        say("", "its instance has been silent for longer than it was claimed for: it may be claimed anew");
+    }
+    for id in &view.waits_for {
+        say("waits for", id.as_str());
+    }
+    let texts = [("blocked", &task.blocked), ("due", &task.due), ("outcome", &task.outcome)];
+    texts.into_iter().for_each(|(what, text)| text.iter().for_each(|text| say(what, text)));
+    task.progress.iter().for_each(|progress| say("progress", &progress.text));
+    if !task.body.is_empty() {
+        cx.out.line(String::new());
+        cx.out.line(print::visible(&task.body));
+    }
+    cx.out.line(String::new());
+    for step in &shown.history {
+        let (time, detail) = (print::local_time(&step.timestamp), print::line(&step.detail));
+        let void = step.void.map(|void| format!("  [{void}]")).unwrap_or_default();
+        let line = format!("  {time}  {:<9} {}  {detail}", step.deed, step.by);
+        cx.out.line(format!("{}{void}", line.trim_end()));
+    }
+}

@@ -1,0 +1,207 @@
+//! Claims: how one of many comes to work alone on something, and how a dead one's work comes back.
+//!
+//! Whoever wants it makes the next number with O_EXCL and holds it only if it is the highest then. The number before must
+//! be over: ended by its holder's own word, which the caller knows, or held by an instance that is gone ([`is_gone`]). What
+//! stands there without a word of its maker, or is nobody's, is stepped over when it has lain there for as long before our
+//! own eyes, and by the share's clock.
+//!
+//! Two never hold the same at one time, whatever is lost or late: a lower number that was not passed is not free, and a
+//! holder looks whether it was passed before anything that it says of its work is written.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::engine::node::Node;
+use crate::error::{Error, Kind, Result};
+use crate::model::claim::{Claim, patience};
+use crate::model::envelope::format_time;
+use crate::model::layout::{self, ClaimFolder, SharePath};
+use crate::model::lease::TERM;
+use crate::model::name::{Address, Name};
+use crate::model::sign::Signer;
+use crate::store::claims::{self, Found};
+use crate::store::share_clock;
+use crate::sys::process;
+use crate::sys::share::Share;
+
+/// How many odd claims are remembered.
+const ODD: usize = 1_000;
+
+/// What the caller knows of the claims of something.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The highest one that its holder spoke of; 0 if none.
+    pub token: u64,
+    /// Whose that is, and for how many seconds, if it is not over.
+    pub holder: Option<(Address, u64)>,
+}
+
+/// A claim that is wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Of what.
+    pub on: &'a ClaimFolder,
+    /// For whom; of our own instance.
+    pub by: &'a Address,
+    /// For how many seconds.
+    pub term: u64,
+    /// By which we know it again; no other claim has it.
+    pub word: &'a str,
+    /// What is known of it.
+    pub known: &'a Known,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is held under this number.
+    Held(u64),
+    /// Somebody else has it; who, in words.
+    Lost(String),
+}
+
+/// Claims whose makers said nothing yet, and since when we see them. All of it may be lost.
+#[derive(Debug, Default)]
+pub struct Odd(HashMap<SharePath, Duration>);
+
+impl Odd {
+    /// For how long `path` has been seen so.
+    fn seen(&mut self, path: &SharePath, now: Duration) -> Duration {
+        if self.0.len() >= ODD && !self.0.contains_key(path) {
+            self.0.clear();
+        }
+        now.saturating_sub(*self.0.entry(path.clone()).or_insert(now))
+    }
+}
+
+/// Takes a claim, or says who has it. The share must be known to be the right one. After an error it may be called again.
+/// Cost: 2 lists, 1 create; a read if somebody made a claim that nothing was heard of; to take over from somebody a stat, a
+/// replace and a stat besides.
+///
+/// # Errors
+/// The share's, and the local store's.
+pub fn take(
+    share: &dyn Share,
+    node: &mut Node,
+    signer: &Signer,
+    wanted: &Wanted,
+    odd: &mut Odd,
+) -> Result<Outcome> {
+    let Wanted { on, by, term, word, known } = *wanted;
+    let highest = claims::highest(share, on)?;
+    if highest > known.token {
+        match unheard(share, node, on, highest, word, odd)? {
+            Unheard::Ours => return Ok(Outcome::Held(highest)),
+            Unheard::Of(who) => return Ok(Outcome::Lost(who)),
+            Unheard::Nobody => {}
+        }
+    } else if let Some((holder, term)) = &known.holder {
+        let ours = holder.instance.same_as(&by.instance);
+        if ours || !is_gone(share, node, &holder.instance, &on.claim(highest), patience(*term))? {
+            return Ok(Outcome::Lost(format!("{holder} has it")));
+        }
+    }
+    let number = highest.max(known.token) + 1;
+    if number > layout::LAST {
+        let cause = format!("number {} is given, and there is none above", layout::LAST);
+        return Err(
+            Error::new(Kind::Corrupt, "claim", on.path(), cause).next("somebody put it there: remove it")
+        );
+    }
+    let claim = Claim {
+        claim: on.path().as_str().to_owned(),
+        number,
+        by: by.clone(),
+        term,
+        word: word.to_owned(),
+        host: process::host_name(),
+        since: format_time(node.clock.wall()),
+    };
+    Ok(match claims::take(share, on, number, &claim.to_signed_bytes(signer))? {
+        true => Outcome::Held(number),
+        false => Outcome::Lost(match claims::read(share, on, number)? {
+            Found::Claim(claim, _) => format!("{} was faster", claim.by),
+            Found::Nothing => "another one was faster".to_owned(),
+        }),
+    })
+}
+
+/// Whose a claim is that nobody spoke of yet.
+enum Unheard {
+    /// We made it, and were stopped before we said so.
+    Ours,
+    /// Somebody else's, in words.
+    Of(String),
+    /// Nobody's any more.
+    Nobody,
+}
+
+fn unheard(
+    share: &dyn Share,
+    node: &mut Node,
+    on: &ClaimFolder,
+    number: u64,
+    word: &str,
+    odd: &mut Odd,
+) -> Result<Unheard> {
+    let (path, now) = (on.claim(number), node.clock.now());
+    let found = match claims::read(share, on, number)? {
+        Found::Claim(claim, object) => {
+            let keys = node.db.keys(&claim.by.instance.fold(), node.clock.wall_ms())?;
+            Some(claim).filter(|_| keys.judge(&object).is_ok())
+        }
+        Found::Nothing => None,
+    };
+    let patience = match &found {
+        Some(claim) if claim.word == word => return Ok(Unheard::Ours),
+        // Made by this instance, which has forgotten it: its state folder is another one by now.
+        Some(claim) if claim.by.instance.same_as(node.instance()) => return Ok(Unheard::Nobody),
+        Some(claim) => {
+            if is_gone(share, node, &claim.by.instance, &path, claim.term())? {
+                return Ok(Unheard::Nobody);
+            }
+            claim.term()
+        }
+        None => TERM,
+    };
+    let who = found.map_or_else(
+        || {
+            format!(
+                "{path} is no claim of anybody's; it is stepped over when it has lain there for {} s",
+                TERM.as_secs()
+            )
+        },
+        |claim| format!("{} has just claimed it", claim.by),
+    );
+    let lay = odd.seen(&path, now);
+    if lay < patience {
+        return Ok(Unheard::Of(who));
+    }
+    let Some(meta) = share.stat(&path)? else { return Ok(Unheard::Nobody) };
+    match share_clock::age(share, node.instance(), &meta)? >= patience {
+        true => Ok(Unheard::Nobody),
+        false => Ok(Unheard::Of(who)),
+    }
+}
+
+/// Whether an instance stood still for so long in our own time and in the share's. Cost: nothing while it did not in ours;
+/// else a stat or two, a replace and a stat.
+fn is_gone(
+    share: &dyn Share,
+    node: &mut Node,
+    instance: &Name,
+    claim: &SharePath,
+    patience: Duration,
+) -> Result<bool> {
+    let Some(peer) = node.db.peer(&instance.fold())? else { return Ok(false) };
+    if peer.silent(node.clock.wall_ms()) < patience {
+        return Ok(false);
+    }
+    // A heartbeat may be missing for a moment while it is replaced (SMB); then the claim itself must be old.
+    let meta = match share.stat(&layout::status(&peer.name))? {
+        Some(meta) => Some(meta),
+        None => share.stat(claim)?,
+    };
+    let Some(meta) = meta else { return Ok(false) };
+    Ok(share_clock::age(share, node.instance(), &meta)? >= patience)
+}

@@ -1,0 +1,209 @@
+//! Tasks at work: what others did to them is read, claims that are wanted here are made, and what was done here is
+//! written into our own log.
+//!
+//! ```text
+//! faces --events, wishes--> store --claims, our log--> share --others' logs--> store
+//! ```
+//! An idle engine pays nothing for tasks: every eighth idle look asks for their doorbell in place of the open slot or the
+//! mailbox, and a full look asks once more. Logs are listed when the bell rang, before a claim is made, when a face asks, and
+//! with a full look of everything.
+//!
+//! A claim counts when its event is in our log: until then whoever asked waits. Before an event of a holder is written, the
+//! engine looks whether the claim was passed; then it is not written, and whoever did it is told. So a holder that
+//! was suspended, or cut off, never ends what is another's by now.
+
+mod claiming;
+mod logs;
+mod writing;
+
+use std::time::Duration;
+
+use crate::engine::claims::Odd;
+use crate::engine::gate;
+use crate::engine::hint::Role;
+use crate::engine::node::Node;
+use crate::engine::ops;
+use crate::engine::tenure::Tenure;
+use crate::error::{Error, Result};
+use crate::model::layout;
+use crate::model::retry;
+use crate::model::sign::Signer;
+use crate::model::task::{Deed, Event};
+use crate::store::db::TaskHome;
+use crate::sys::share::{Meta, Share};
+
+use logs::Logs;
+use writing::Writer;
+
+/// Pauses after the share refused something about tasks.
+const TROUBLE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Of how many idle looks one is for the bell.
+const TURN: u32 = 8;
+
+/// The tasks of one engine. All of it may be lost.
+#[derive(Default)]
+pub struct Tasks {
+    logs: Logs,
+    writer: Option<Writer>,
+    odd: Odd,
+    bell: Option<Meta>,
+    /// Idle looks since the bell was asked for.
+    turn: u32,
+    /// The logs are to be looked at in the next step, all of them if the bell rang.
+    look: bool,
+    /// What failed last, in a row, and until when nothing is tried.
+    failures: u32,
+    held: Option<Duration>,
+}
+
+/// What a step came to.
+#[derive(Default)]
+pub struct Worked {
+    /// There is more to do at once.
+    pub more: bool,
+    /// Something for an agent here came in.
+    pub mail: bool,
+    /// What went wrong.
+    pub problems: Vec<Error>,
+}
+
+/// Whose tasks these are.
+pub(super) fn home(node: &Node) -> TaskHome {
+    TaskHome { us: node.instance().clone(), wakes: node.config.wake.is_on() }
+}
+
+impl Tasks {
+    /// Whether this idle look is for the doorbell of tasks, and not for mail.
+    pub fn takes_turn(&mut self) -> bool {
+        self.turn += 1;
+        let takes = self.turn >= TURN;
+        if takes {
+            self.turn = 0;
+        }
+        takes
+    }
+
+    /// The idle look: whether the bell rang. Cost: 1 stat.
+    pub fn look_bell(&mut self, share: &dyn Share) -> Result<()> {
+        let bell = share.stat(&layout::task_bell())?;
+        self.look |= bell != self.bell;
+        self.bell = bell;
+        Ok(())
+    }
+
+    /// The logs are to be looked at: something may have changed there.
+    pub fn hint(&mut self) {
+        self.look = true;
+    }
+
+    /// The share was away, or is another one: what is open there may be of what was mounted before.
+    pub fn reset(&mut self) {
+        (self.writer, self.bell, self.look) = (None, None, true);
+    }
+
+    /// When there is something to do that nobody hints at.
+    pub fn due(&self, node: &Node, now: Duration) -> Option<Duration> {
+        let wall = node.clock.wall_ms();
+        let over = node.db.task_claims_until().ok().flatten();
+        let over = over.map(|at| now + Duration::from_millis(at.saturating_sub(wall).max(0).unsigned_abs()));
+        let soon = self.look.then_some(now);
+        let due = [soon, over, self.logs.due()].into_iter().flatten().min();
+        // While the share refuses, nothing is done sooner than that.
+        match (self.held, due) {
+            (Some(held), Some(due)) => Some(due.max(held)),
+            (Some(held), None) => Some(held),
+            (None, due) => due,
+        }
+    }
+
+    /// Does what there is to do. Cost: nothing but a look at the store, if that is nothing.
+    ///
+    /// # Errors
+    /// Only the local store's; the share's are in what is returned.
+    pub fn step(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        tenure: &mut Tenure,
+        signer: &Signer,
+        role: Role,
+        now: Duration,
+    ) -> Result<Worked> {
+        let mut worked = Worked::default();
+        if self.held.is_some_and(|until| until > now) {
+            return Ok(worked);
+        }
+        self.held = None;
+        match self.work(share, node, tenure, signer, role, now, &mut worked) {
+            Ok(()) if worked.problems.is_empty() => self.failures = 0,
+            Ok(()) => self.hold(now),
+            Err(error) if error.is_in_store() => return Err(error),
+            Err(error) => {
+                self.writer = None;
+                self.look = true;
+                self.hold(now);
+                worked.problems.push(error);
+            }
+        }
+        Ok(worked)
+    }
+
+    fn hold(&mut self, now: Duration) {
+        self.failures += 1;
+        self.held = Some(now + retry::backoff(TROUBLE.0, TROUBLE.1, self.failures));
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam, the node, what it holds, the time, and what comes of it"
+    )]
+    fn work(
+        &mut self,
+        share: &dyn Share,
+        node: &mut Node,
+        tenure: &mut Tenure,
+        signer: &Signer,
+        role: Role,
+        now: Duration,
+        worked: &mut Worked,
+    ) -> Result<()> {
+        let wishes = node.db.wishes(claiming::AT_ONCE)?;
+        let asked = ops::task_look_wanted(node)?;
+        let settled = self.logs.due().is_some_and(|at| at <= now);
+        if self.look || asked.is_some() || !wishes.is_empty() || settled || self.logs.more {
+            let force = std::mem::take(&mut self.look) || asked.is_some();
+            let new = self.logs.look(share, node, now, force)?;
+            worked.mail |= new > 0;
+            worked.more |= self.logs.more;
+            worked.problems.append(&mut self.logs.problems);
+            if let Some(ticket) = asked {
+                ops::answer_task_look(node, ticket)?;
+            }
+        }
+        if role == Role::Daemon {
+            lapse(node)?;
+        }
+        if !wishes.is_empty() {
+            // Nothing is made on a share that may be another one by now.
+            gate::look(share, node)?;
+            tenure.check(share, node)?;
+            worked.more |= wishes.len() == claiming::AT_ONCE;
+            claiming::grant(share, node, signer, &wishes, &mut self.odd)?;
+        }
+        worked.more |= self.write(share, node, tenure, signer)?;
+        Ok(())
+    }
+}
+
+/// Claims of ours whose time has run out are over, by our own word. Not for a command's pass to say: it may be the holder's
+/// own, which comes to renew.
+fn lapse(node: &mut Node) -> Result<()> {
+    let wall = node.clock.wall_ms();
+    for kept in node.db.task_claims_over(wall)? {
+        let Some(held) = &kept.task.holder else { continue };
+        let event =
+            Event { token: held.token, ..ops::task_event(node, held.by.clone(), &kept.task, Deed::Lapse) };
+        node.db.add_task_events(&home(node), &[event], &[], wall)?;
+    }
+    Ok(())
+}
