@@ -50,16 +50,28 @@ pub enum Group {
     Named(Name),
 }
 
+/// Who is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// This one.
+    One(Address),
+    /// These.
+    Several(Group),
+}
+
 impl Recipient {
-    /// The group that is meant; `None`: it is one.
-    pub fn group(&self, groups: &Groups) -> Option<Group> {
+    /// Who is meant, where these are the groups.
+    pub fn meant(&self, groups: &Groups) -> Meant {
         match self {
-            Recipient::All => Some(Group::All),
-            Recipient::Role(name) => Some(Group::Role(name.clone())),
-            Recipient::Named(Address { instance, agent: None }) => {
-                groups.get(&instance.fold()).map(|group| Group::Named(group.name.clone()))
+            Recipient::All => Meant::Several(Group::All),
+            Recipient::Role(name) => Meant::Several(Group::Role(name.clone())),
+            Recipient::Named(to) => {
+                let group = groups.get(&to.instance.fold()).filter(|_| to.agent.is_none());
+                group.map_or_else(
+                    || Meant::One(to.clone()),
+                    |group| Meant::Several(Group::Named(group.name.clone())),
+                )
             }
-            Recipient::Named(_) => None,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanpost::engine::ops::{self, Author, Broadcasted, Call, Draft};
+use lanpost::engine::ops::{self, Asking, Author, Broadcasted, Call, Draft, News};
 use lanpost::error::{Error, Kind, Result};
 use lanpost::model::config::{self, Config};
-use lanpost::model::group::{Group, Recipient};
+use lanpost::model::group::{Group, Meant, Recipient};
 use lanpost::model::layout::open_slot;
 use lanpost::model::name::Address;
 use lanpost::model::state::State;
@@ -18,6 +18,7 @@ use lanpost::sys::memory::MemoryShare;
 use lanpost::sys::share::Share;
 use serde_json::json;
 
+use crate::common::process::{Lan, Pc, text_of, until_true};
 use crate::common::{Site, Verb, name};
 
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -92,7 +93,9 @@ impl Crowd {
 }
 
 fn call(site: &mut Site, to: &str, text: &str, more: impl Fn(&mut Call, &mut Draft)) -> Result<Broadcasted> {
-    let group = ops::group(site.node(), &to.parse::<Recipient>().unwrap()).expect("a group");
+    let Meant::Several(group) = ops::meant(site.node(), &to.parse::<Recipient>().unwrap()) else {
+        panic!("{to} is one")
+    };
     let mut call = Call { group, id: None, own: false };
     more(&mut call, &mut Draft::new(Address::from(name("x")), ""));
     let draft = |to: Address| {
@@ -388,4 +391,79 @@ fn trace_finds_a_broadcast_by_the_beginning_of_its_id_and_no_message_in_its_plac
     assert!(found(&crowd.sites[0], "not").is_none(), "it may be a message");
     assert_eq!(found(&crowd.sites[0], "not-x").unwrap().members.len(), other.members.len());
     assert_eq!(Group::All.to_string(), other.broadcast.group);
+}
+
+#[test]
+fn several_are_asked_and_each_answer_is_awaited() {
+    let mut crowd = Crowd::with(&["a", "b", "c", "d"], |config| config.wake.command = vec!["agent".into()]);
+    let mut asking = Asking::new(crowd.sites[0].node());
+    let call = Call { group: Group::All, id: None, own: false };
+    let draft = |to: Address| Draft::new(to, "how are you?");
+    let sent = asking.ask_all(crowd.sites[0].node_mut(), &call, draft).unwrap();
+    assert_eq!((asking.open().count(), sent.members[0].kind.as_str()), (3, "request"));
+    crowd.until("the requests", |crowd| crowd.sites[1..].iter().all(|site| site.inbox().len() == 1));
+    let ids: Vec<String> = sent.members.iter().map(|request| request.id.to_string()).collect();
+    ops::reply(crowd.site("b").node_mut(), &ids[0], "well".into(), None, Author::Program, false).unwrap();
+    ops::ack(crowd.site("c").node_mut(), &ids[1..2], Some("ill")).unwrap();
+    let (mut news, end) = (vec![], crowd.sites[0].clock.now() + PATIENCE);
+    while news.len() < 2 {
+        assert!(crowd.sites[0].clock.now() < end, "waited in vain for two ends: {news:?}");
+        crowd.tick();
+        news.extend(asking.look(crowd.sites[0].node_mut()).unwrap());
+    }
+    let told: Vec<_> = news
+        .iter()
+        .map(|news| match news {
+            News::Answered { request, answer } => (request.to.clone(), answer.content.clone()),
+            News::Ended { request } => (request.to.clone(), json!(request.outcome)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(
+        told.contains(&("b".into(), json!("well"))) && told.contains(&("c".into(), json!("ill"))),
+        "{told:?}"
+    );
+    assert_eq!(asking.open().map(|request| request.to.as_str()).collect::<Vec<_>>(), ["d"]);
+    asking.end(crowd.sites[0].node_mut(), true).unwrap();
+    crowd.run(Duration::from_secs(60));
+    assert!(crowd.sites[0].wakes.is_empty(), "what was shown wakes nobody");
+    // Who answers after the end writes mail.
+    ops::reply(crowd.site("d").node_mut(), &ids[2], "late".into(), None, Author::Program, false).unwrap();
+    crowd.until("a wake", |crowd| !crowd.sites[0].wakes.is_empty());
+}
+
+#[test]
+fn what_several_answered_is_a_table_and_the_worst_of_it_the_exit_code() {
+    let lan = Lan::new();
+    let (office, lab, den) = (lan.join("office"), lan.join("lab"), lan.join("den"));
+    let _daemons = [office.daemon(), lab.daemon(), den.daemon()];
+    until_true("all to be known", || office.json(&["peers"]).as_array().unwrap().len() == 2);
+    let asks = |args: &[&str], meanwhile: &dyn Fn()| {
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| office.run(&[&["ask", "--all", "all"], args].concat()));
+            meanwhile();
+            asking.join().unwrap()
+        })
+    };
+    let reply =
+        |pc: &Pc, to: &str, text: &str| pc.ok(&["reply", &text_of(&pc.receives(to), "id"), text, "--ack"]);
+    let done = asks(&["green?"], &|| {
+        reply(&lab, "green?", "yes");
+        reply(&den, "green?", "no:\nthe tests");
+    });
+    let out = done.exits(0).out;
+    assert_eq!(out, "den  answered  no:\nlab  answered  yes\n\nden:\nno:\nthe tests\n");
+    assert_eq!(office.json(&["inbox"]), json!([]), "what was shown is no mail");
+
+    let done = asks(&["still?", "--timeout", "5s", "--json"], &|| drop(reply(&lab, "still?", "yes")));
+    let answer = done.exits(4).json();
+    assert_eq!((&answer["outcome"], &answer["members"][0]["outcome"]), (&json!("open"), &json!("open")));
+    assert_eq!(answer["members"][1]["answer"]["content"], "yes");
+    let id = text_of(&answer["broadcast"], "id");
+    let still = text_of(&den.receives("still?"), "id");
+    den.ok(&["ack", &still, "--failed", "no power"]);
+    let again = office.run(&["ask", "--wait", &id]).exits(5);
+    assert!(again.out.contains("den  failed    no power\nlab  answered  yes\n"), "{}", again.out);
+    office.run(&["ask", "all", "x"]).exits(2).says(&["--all"]);
+    office.run(&["ask", "--all", "lab", "x"]).exits(2).says(&["it is one"]);
 }

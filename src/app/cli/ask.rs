@@ -1,8 +1,10 @@
 //! `lanpost ask`: sends a request, waits, prints the answer. Exit codes: 0 answered, 4 no answer in time, 5 failed,
-//! 7 expired, 2 and 3 as of `send`.
+//! 7 expired, 2 and 3 as of `send`. Several may be asked at once: then it is the worst of theirs.
 //!
 //! The answer alone goes to standard output; how far it is, and why it takes so long, to standard error. An answer that
 //! could be printed is done with, and its sender sees it; any other is mail, and so is what comes after the end.
+
+mod gather;
 
 use std::time::Duration;
 
@@ -14,10 +16,11 @@ use super::send::{SAID_AFTER, accept, dispatch, doubt_recipient, say_what_for};
 use super::{Cx, exit, out};
 use crate::app::print;
 use crate::engine::node::Node;
-use crate::engine::ops::{Asking, Draft, News};
+use crate::engine::ops::{self, Asking, Broadcasted, Draft, News};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
 use crate::model::envelope::Priority;
+use crate::model::group::{Meant, Recipient};
 use crate::model::id::MessageId;
 use crate::model::name::Address;
 use crate::model::state::State;
@@ -34,17 +37,21 @@ const LOOK: Duration = Duration::from_millis(500);
 #[command(after_help = "Examples:\n  \
     answer=$(lanpost ask lab/main \"is the build green?\" --timeout 5m)\n  \
     lanpost ask lab - --json < question.md | jq -r .answer.content\n  \
-    lanpost ask --wait 018f2b3c-4d5e\n\
+    lanpost ask --wait 018f2b3c-4d5e\n  \
+    lanpost ask --all '@builder' \"what are you at?\" --timeout 2m\n\
     What is asked is mail of type `request`: whoever gets it answers with `lanpost reply`, and says with\n\
     `lanpost progress` how far it is. After --timeout it stays open, and its answer comes as mail.")]
 pub struct Args {
-    /// Who is asked: INSTANCE or INSTANCE/AGENT
+    /// Who is asked: INSTANCE or INSTANCE/AGENT; with --all a GROUP of the config, '@ROLE', or all
     #[arg(required_unless_present = "wait")]
-    to: Option<Address>,
+    to: Option<Recipient>,
+    /// Ask each of several, and wait for all of them
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     body: Body,
-    /// Wait again for the answer to this request: its id, or a prefix that only it has
-    #[arg(long, value_name = "ID", conflicts_with_all = ["to", "text", "json_content", "thread", "priority", "ttl", "id", "create", "seal"])]
+    /// Wait again for the answer to this request, or to one to several: its id, or a prefix that only it has
+    #[arg(long, value_name = "ID", conflicts_with_all = ["to", "text", "json_content", "thread", "priority", "ttl", "id", "create", "seal", "all"])]
     wait: Option<String>,
     /// How long to wait; the request itself stays open
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10m")]
@@ -72,7 +79,7 @@ pub struct Args {
 }
 
 /// What came of it.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 struct Report<'a> {
     outcome: &'a str,
     request: &'a Message,
@@ -80,48 +87,89 @@ struct Report<'a> {
     answer: Option<&'a Message>,
 }
 
+/// What was asked.
+struct Asked {
+    /// The broadcast, if several were.
+    several: Option<Broadcasted>,
+    /// What was told of why it waits in the spool.
+    told: Option<String>,
+}
+
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
     let since = node.clock.now();
     let mut asking = Asking::new(&node);
-    let told = match &args.wait {
-        Some(prefix) => {
-            let told = refresh(cx, &mut node, "ask");
-            asking.ask_again(&mut node, prefix)?;
-            told
-        }
+    let Asked { several, told } = match &args.wait {
+        Some(prefix) => ask_again(prefix, cx, &mut node, &mut asking)?,
         None => ask(&args, cx, &mut node, &mut asking)?,
     };
     let until = since.saturating_add(args.timeout);
     let took = node.clock.now().saturating_sub(since);
     let watch = Watch::new(&node, "ask", STEP)?.told(told).until(until, took);
-    let last = wait(cx, &mut node, &mut asking, watch, (since, until))?;
-    let code = match &last {
-        Some(last) => tell(cx, last)?,
-        None => tell_open(cx, &asking, args.timeout)?,
+    let mut waiting = Waiting { watch, since, until, said: None, named: several.is_some() };
+    let (code, shown) = match several {
+        // Who is open yet is mail when it comes; the others were shown.
+        Some(sent) => (gather::run(cx, &mut node, &mut asking, &mut waiting, &sent)?, true),
+        None => match waiting.next(cx, &mut node, &mut asking)?.pop() {
+            Some(last) => (tell(cx, &last)?, true),
+            None => (tell_open(cx, &asking, args.timeout)?, false),
+        },
     };
     cx.out.flush();
     // Whoever could not be shown it gets it as mail.
-    asking.end(&mut node, last.is_some() && !cx.out.is_shut())?;
+    asking.end(&mut node, shown && !cx.out.is_shut())?;
     refresh(cx, &mut node, "ask");
     Ok(code)
 }
 
-/// Sends the request; what keeps it in the spool.
-fn ask(args: &Args, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result<Option<String>> {
-    let Some(to) = args.to.clone() else { return Ok(None) };
-    let draft = Draft {
-        agent: args.speaker.resolve(node)?,
+/// Waits again for what was asked.
+fn ask_again(prefix: &str, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result<Asked> {
+    let told = refresh(cx, node, "ask");
+    let several = ops::find_broadcast(node, prefix)?;
+    match &several {
+        Some(sent) => {
+            for request in &sent.members {
+                asking.ask_again(node, &format!("{}:{}", request.peer, request.id))?;
+            }
+        }
+        None => drop(asking.ask_again(node, prefix)?),
+    }
+    Ok(Asked { several, told })
+}
+
+/// Sends the request, or one to each of several.
+fn ask(args: &Args, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result<Asked> {
+    let to = args.to.as_ref().ok_or_else(|| Error::usage("ask", "", "nobody is named"))?;
+    let meant = ops::meant(node, to);
+    match &meant {
+        Meant::Several(group) if !args.all => {
+            let error = Error::usage("ask", group, "several are meant");
+            return Err(error.next("ask each of them, and wait for all: --all"));
+        }
+        Meant::One(to) if args.all => {
+            return Err(Error::usage("ask", to, "it is one, and --all is for several"));
+        }
+        _ => {}
+    }
+    let agent = args.speaker.resolve(node)?;
+    let author = args.speaker.author(node);
+    let content = args.body.content(cx, node.config.limits.message.0)?;
+    let draft = |to: Address| Draft {
+        agent: agent.clone(),
         thread: args.thread.clone(),
         priority: args.priority,
         ttl: args.ttl,
         id: args.id.clone(),
         create: args.create,
         seal: args.seal,
-        author: args.speaker.author(node),
-        ..Draft::new(to, args.body.content(cx, node.config.limits.message.0)?)
+        author,
+        ..Draft::new(to, content.clone())
     };
-    let request = accept(cx, node, |node| asking.ask(node, draft.clone()))?;
+    let to = match meant {
+        Meant::Several(group) => return gather::ask(cx, node, asking, group, &draft),
+        Meant::One(to) => to,
+    };
+    let request = accept(cx, node, |node| asking.ask(node, draft(to.clone())))?;
     if !args.create {
         doubt_recipient(cx, node, &request)?;
     }
@@ -129,47 +177,54 @@ fn ask(args: &Args, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result
     if let Some(cause) = &sent.spooled {
         cx.note(&format!("{} waits in the spool; {cause}", sent.message.id));
     }
-    Ok(sent.spooled)
+    Ok(Asked { several: None, told: sent.spooled })
 }
 
-/// Waits for the end, and passes on what comes before it; `None` if there is none in time.
-fn wait(
-    cx: &mut Cx,
-    node: &mut Node,
-    asking: &mut Asking,
-    mut watch: Watch,
-    (since, until): (Duration, Duration),
-) -> Result<Option<News>> {
-    let (mut said, mut named) = (None, false);
-    loop {
-        // The time first: an answer that comes while it runs out is printed.
-        let now = node.clock.now();
-        for news in asking.look(node)? {
-            match news {
-                News::Progress { note, .. } => {
-                    cx.out.flush();
-                    out::progress(cx.json, &note);
+/// The waiting, and what was said of it.
+struct Waiting {
+    watch: Watch,
+    since: Duration,
+    until: Duration,
+    said: Option<String>,
+    /// It was said what was asked.
+    named: bool,
+}
+
+impl Waiting {
+    /// Waits for the next end, and passes on what comes before it; none: there is none in time.
+    fn next(&mut self, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result<Vec<News>> {
+        loop {
+            // The time first: an answer that comes while it runs out is printed.
+            let now = node.clock.now();
+            let mut ends = vec![];
+            for news in asking.look(node)? {
+                match news {
+                    News::Progress { note, .. } => {
+                        cx.out.flush();
+                        out::progress(cx.json, &note);
+                    }
+                    News::Note { words, .. } => cx.note(&words),
+                    News::Answered { .. } | News::Ended { .. } => ends.push(news),
                 }
-                News::Note { words, .. } => cx.note(&words),
-                News::Answered { .. } | News::Ended { .. } => return Ok(Some(news)),
             }
-        }
-        if now >= until {
-            return Ok(None);
-        }
-        if let Some(request) = asking.open().next().filter(|_| now.saturating_sub(since) >= SAID_AFTER) {
-            if !std::mem::replace(&mut named, true) {
-                cx.note(&format!("asked {}: {}", request.to, request.id));
+            if !ends.is_empty() || now >= self.until {
+                return Ok(ends);
             }
-            say_what_for(cx, node, request, &mut said)?;
+            let lasts = now.saturating_sub(self.since) >= SAID_AFTER;
+            if let Some(request) = asking.open().next().filter(|_| lasts) {
+                if !std::mem::replace(&mut self.named, true) {
+                    cx.note(&format!("asked {}: {}", request.to, request.id));
+                }
+                say_what_for(cx, node, request, &mut self.said)?;
+            }
+            let next = now.saturating_add(LOOK).min(self.until);
+            while !self.watch.step(cx, node)? && node.clock.now() < next {}
         }
-        let next = now.saturating_add(LOOK).min(until);
-        while !watch.step(cx, node)? && node.clock.now() < next {}
     }
 }
 
-/// Prints the end of it.
-fn tell(cx: &mut Cx, news: &News) -> Result<u8> {
+/// What an end is, and the exit code for it.
+fn report(news: &News) -> (Report<'_>, u8) {
     let (request, answer) = match news {
         News::Answered { request, answer } => (request, Some(answer)),
         News::Ended { request } | News::Progress { request, .. } | News::Note { request, .. } => {
@@ -182,8 +237,14 @@ fn tell(cx: &mut Cx, news: &News) -> Result<u8> {
         (None, State::Expired) => ("expired", exit::EXPIRED),
         (None, _) => ("failed", exit::ENDED),
     };
+    (Report { outcome, request, answer }, code)
+}
+
+/// Prints the end of it.
+fn tell(cx: &mut Cx, news: &News) -> Result<u8> {
+    let (report @ Report { outcome, request, answer }, code) = report(news);
     if cx.json {
-        cx.out.json(&Report { outcome, request, answer })?;
+        cx.out.json(&report)?;
     }
     let why = request.outcome.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     match answer {

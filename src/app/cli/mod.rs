@@ -214,6 +214,7 @@ mod tests {
             "lanpost send @builder hi --self --wait delivered",
             "lanpost send ALL hi --id notice-7",
             "lanpost ask lab/main - --timeout 5m --thread t --priority high --ttl 1h --id a.1 --create --seal --as main",
+            "lanpost ask --all @builder hi --timeout 2m",
             "lanpost ask --wait 01 --timeout 1h --json",
             "lanpost progress 01 - --as main",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",

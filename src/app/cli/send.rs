@@ -20,7 +20,7 @@ use crate::engine::ops::{self, Call, Draft};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
 use crate::model::envelope::Priority;
-use crate::model::group::Recipient;
+use crate::model::group::{Meant, Recipient};
 use crate::model::id::MessageId;
 use crate::model::name::Address;
 use crate::model::state::State;
@@ -129,13 +129,15 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         author,
         ..Draft::new(to, content.clone())
     };
-    let to = match (ops::group(&node, &args.to), args.to) {
-        (Some(group), _) => {
+    let to = match ops::meant(&node, &args.to) {
+        Meant::Several(group) => {
             let call = Call { group, id: args.id.clone(), own: args.own };
             return several::run(cx, &mut node, &call, &draft, (args.wait, args.timeout));
         }
-        (None, Recipient::Named(to)) if !args.own => to,
-        (None, to) => return Err(Error::usage("send to", to, "it is one, and --self is for several")),
+        Meant::One(to) if args.own => {
+            return Err(Error::usage("send to", to, "it is one, and --self is for several"));
+        }
+        Meant::One(to) => to,
     };
     let draft = draft(to);
     let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
@@ -189,7 +191,7 @@ fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
 }
 
 /// Has what is stored go out: by a pass, unless a daemon runs. Returns what keeps it.
-fn carry(cx: &mut Cx, node: &mut Node, role: &str) -> Result<Option<String>> {
+pub fn carry(cx: &mut Cx, node: &mut Node, role: &str) -> Result<Option<String>> {
     cx.out.flush();
     let passed = if node.daemon_runs() { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
     Ok(match passed {

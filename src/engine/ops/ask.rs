@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::broadcast::{self, Broadcasted, Call};
 use super::send::{Author, Draft, send};
 use crate::engine::node::Node;
 use crate::error::{Error, Result};
 use crate::model::ask::{PROGRESS, REQUEST};
-use crate::model::name::Name;
+use crate::model::name::{Address, Name};
 use crate::model::report::REPORT;
 use crate::model::state::State;
 use crate::store::db::{Message, WAITS, Way};
@@ -91,6 +92,26 @@ impl Asking {
         let request = send(node, Draft { id: Some(id), kind: Some(REQUEST.into()), ..draft })?;
         self.begin(node, request.clone());
         Ok(request)
+    }
+
+    /// Sends a request to each member of a group, all or none, and waits for their answers.
+    ///
+    /// # Errors
+    /// As of [`broadcast`](super::broadcast()); then nothing is waited for.
+    pub fn ask_all(
+        &mut self,
+        node: &mut Node,
+        call: &Call,
+        draft: impl Fn(Address) -> Draft,
+    ) -> Result<Broadcasted> {
+        let request = |to| Draft { kind: Some(REQUEST.into()), ..draft(to) };
+        let prepared = broadcast::prepare(node, call, request)?;
+        let key = |draft: &Draft| Some((draft.to.instance.fold(), draft.id.clone()?));
+        let keys: Vec<_> = prepared.drafts.iter().filter_map(key).collect();
+        node.db.await_answers(&keys, &self.waiter, node.clock.wall_ms())?;
+        let sent = prepared.send(node)?;
+        sent.members.iter().for_each(|request| self.begin(node, request.clone()));
+        Ok(sent)
     }
 
     /// Waits (again) for the answer to a message of ours.

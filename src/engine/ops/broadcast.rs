@@ -10,7 +10,7 @@ use super::peers;
 use super::send::{Draft, room, send_all};
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
-use crate::model::group::{Broadcast, Group, Recipient};
+use crate::model::group::{Broadcast, Group, Meant, Recipient};
 use crate::model::id::MessageId;
 use crate::model::name::{self, Address, Name};
 use crate::model::presence::Presence;
@@ -51,9 +51,9 @@ pub struct LeftOut {
     pub why: String,
 }
 
-/// The group that a recipient means; `None`: it means one.
-pub fn group(node: &Node, to: &Recipient) -> Option<Group> {
-    to.group(&node.config.groups)
+/// Who is meant by a recipient on this PC.
+pub fn meant(node: &Node, to: &Recipient) -> Meant {
+    to.meant(&node.config.groups)
 }
 
 /// Stores one message for each member of a group, all or none, with one local fsync. `draft` makes each one's, whose id is
@@ -63,6 +63,26 @@ pub fn group(node: &Node, to: &Recipient) -> Option<Group> {
 /// Nobody is in it (with near words), more than the config allows are; a member that `send` refuses, which is named; the id
 /// is another broadcast's; a broadcast led to it.
 pub fn broadcast(node: &mut Node, call: &Call, draft: impl Fn(Address) -> Draft) -> Result<Broadcasted> {
+    prepare(node, call, draft)?.send(node)
+}
+
+/// A broadcast before it is sent: one draft for each member, with its id.
+pub(super) struct Prepared {
+    broadcast: Broadcast,
+    pub(super) drafts: Vec<Draft>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Prepared {
+    /// Stores it, all or nothing.
+    pub(super) fn send(self, node: &mut Node) -> Result<Broadcasted> {
+        let Prepared { broadcast, drafts, left_out } = self;
+        Ok(Broadcasted { broadcast, members: send_all(node, drafts)?, left_out })
+    }
+}
+
+/// Decides who is meant, and makes their drafts.
+pub(super) fn prepare(node: &mut Node, call: &Call, draft: impl Fn(Address) -> Draft) -> Result<Prepared> {
     let Call { group, id, own } = call;
     let id = id.clone().unwrap_or_else(|| node.clock.message_id());
     if !id.is_tame() {
@@ -88,10 +108,11 @@ pub fn broadcast(node: &mut Node, call: &Call, draft: impl Fn(Address) -> Draft)
         let again = known.iter().find(|copy| copy.to == to.to_string()).map(|copy| copy.id.clone());
         let draft = draft(to);
         let thread = draft.thread.clone().or_else(|| Some(id.to_string()));
-        Draft { id: again, thread, broadcast: Some(broadcast.clone()), ..draft }
+        let own = again.unwrap_or_else(|| node.clock.message_id());
+        Draft { id: Some(own), thread, broadcast: Some(broadcast.clone()), ..draft }
     };
-    let members = send_all(node, to.into_iter().map(copy).collect())?;
-    Ok(Broadcasted { broadcast, members, left_out })
+    let drafts = to.into_iter().map(copy).collect();
+    Ok(Prepared { broadcast, drafts, left_out })
 }
 
 /// The broadcast of ours whose id begins with `prefix`, and how far each copy has come; `None` if that is no broadcast, or

@@ -26,7 +26,7 @@ mod wake;
 pub use ack::{ack, ack_from, reply};
 pub use ask::{Asking, News, is_awaited, progress};
 pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
-pub use broadcast::{Broadcasted, Call, LeftOut, broadcast, find_broadcast, group};
+pub use broadcast::{Broadcasted, Call, LeftOut, broadcast, find_broadcast, meant};
 pub use doctor::{Patient, doctor};
 pub use exec::{answer, exec};
 pub use inbox::{find_in, inbox, is_held, peek, quarantine, read, release};

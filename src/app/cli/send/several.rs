@@ -35,10 +35,7 @@ pub fn run(
     draft: &dyn Fn(Address) -> Draft,
     (wanted, timeout): (Option<State>, Option<Duration>),
 ) -> Result<u8> {
-    if !matches!(call.group, Group::Named(_)) {
-        // Who is meant is who is there, and without a daemon that may be known from long ago.
-        refresh(cx, node, "send");
-    }
+    learn_who_is_there(cx, node, &call.group, "send");
     let sent = accept(cx, node, |node| ops::broadcast(node, call, draft))?;
     let mut unseen = vec![];
     for member in &sent.members {
@@ -72,6 +69,13 @@ pub fn run(
     let sent = Sent { sent, spooled: cause.filter(|_| queued) };
     show(cx, &sent)?;
     wanted.map_or(Ok(exit::DONE), |wanted| verdict(cx, &sent.sent, wanted))
+}
+
+/// Who is meant is who is there, and without a daemon that may be known from long ago.
+pub fn learn_who_is_there(cx: &mut Cx, node: &mut Node, group: &Group, role: &str) {
+    if !matches!(group, Group::Named(_)) {
+        refresh(cx, node, role);
+    }
 }
 
 fn now(node: &Node, members: &[Message]) -> Result<Vec<Message>> {
