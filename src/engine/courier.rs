@@ -32,7 +32,7 @@ use crate::engine::listening::{self, Crowd, Listening};
 use crate::engine::node::Node;
 use crate::engine::pulse::Pulse;
 use crate::engine::slip::Slips;
-use crate::engine::{beat, condition, ops, tenure};
+use crate::engine::{beat, condition, due, ops, tenure};
 use crate::error::Result;
 use crate::model::circuit::Circuit;
 use crate::model::direct::{self, Target};
@@ -211,7 +211,7 @@ impl Courier {
         if !beat::is_announced(node, self.signer.key())? {
             return Ok(false);
         }
-        node.db.expire_queued(node.clock.wall_ms())?;
+        due::outgoing(node)?;
         Ok(true)
     }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 use self::line::{Asked, Line};
 pub use self::order::{EnvoyOrder, EnvoyResult, EnvoyStep, Heard};
 use crate::engine::node::Node;
-use crate::engine::ops;
+use crate::engine::{due, ops};
 use crate::error::Result;
 use crate::model::a2a;
 use crate::model::circuit::Circuit;
@@ -108,7 +108,7 @@ impl Envoy {
         if self.lines.is_empty() || self.node.db.is_to_recall()? {
             return Ok(step);
         }
-        self.node.db.expire_queued(self.node.clock.wall_ms())?;
+        due::outgoing(&mut self.node)?;
         let peers: Vec<String> = self.lines.keys().cloned().collect();
         if !self.tidy {
             peers.iter().try_for_each(|peer| self.fail_detoured(peer, &mut step))?;

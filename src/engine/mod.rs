@@ -12,6 +12,7 @@ mod claims;
 pub mod condition;
 pub mod courier;
 mod deliver;
+mod due;
 pub mod envoy;
 pub mod exec;
 mod gate;

@@ -56,7 +56,7 @@ impl Slips {
             rest: Map::new(),
         };
         let (peer, state) = (self.to.fold(), State::Queued);
-        NewMessage { way: Way::Out, peer, id, envelope, state, outcome: None }
+        NewMessage { way: Way::Out, peer, id, envelope, state, outcome: None, not_before: None }
     }
 
     /// What is said of a sealed message is sealed, too, or not said.

@@ -27,7 +27,7 @@ use crate::engine::receive::Mailbox;
 use crate::engine::sweep::Sweep;
 use crate::engine::tasks::Tasks;
 use crate::engine::tenure::Tenure;
-use crate::engine::{beat, ops};
+use crate::engine::{beat, due, ops};
 use crate::error::{Kind, Result};
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
@@ -172,15 +172,19 @@ impl Engine {
         let usable = self.usable(now, &mut step)?;
         let knows_itself = !usable || self.ask_of_past(&mut step)?;
         if knows_itself && !self.recall.is_due() {
-            // What a restored store has as waiting may have arrived in time.
-            self.node.db.expire_queued(self.node.clock.wall_ms())?;
+            // What a restored store has as waiting may have gone, and arrived in time, and what it has as unread may have been read.
+            due::outgoing(&mut self.node)?;
+            due::incoming(&mut self.node)?;
             self.report_abandoned()?;
         }
         let more = usable && knows_itself && self.work(now, hints, &mut step)?;
         let more = self.mend_folders(now, &mut step)? || more;
         self.note_condition(&mut step)?;
         let more = more || self.role == Role::Daemon && self.index()?;
-        step.rest = if more { Duration::ZERO } else { self.rest(now) };
+        step.rest = match more {
+            true => Duration::ZERO,
+            false => self.rest(now).min(due::next(&self.node)?.unwrap_or(Duration::MAX)),
+        };
         Ok(step)
     }
 

@@ -19,6 +19,7 @@ mod way;
 
 use std::time::Duration;
 
+use crate::engine::due;
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::model::envelope::format_time;
@@ -173,6 +174,7 @@ impl Waker {
         if self.in_flight || !self.node.config.wake.is_on() || self.node.db.is_to_recall()? {
             return Ok(WakeStep { order: None, rest: IDLE });
         }
+        due::incoming(&mut self.node)?;
         Ok(match decide(&mut self.node)? {
             Decision::Idle => WakeStep { order: None, rest: IDLE },
             // No longer than when idle: the wall clock may be set.

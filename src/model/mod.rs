@@ -51,3 +51,4 @@ pub mod unc;
 pub mod url;
 pub mod visible;
 pub mod wake;
+pub mod when;

@@ -1,8 +1,9 @@
 //! The states of a message and the only moves between them.
 //!
 //! ```text
-//! queued -> sent -> delivered -> read -> processed | failed
-//!    \________\_________\_________\____> expired | failed
+//! scheduled -> queued -> sent -> delivered -> read -> processed | failed
+//!        \________\_______\_________\_______\_____> failed
+//!         \________\_______\_________\_____________> expired
 //! ```
 //! States only move forward: a late receipt changes nothing, a doubled one changes nothing.
 
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// In the sender's store, until its time comes.
+    Scheduled,
     /// In the sender's store, on stable storage.
     Queued,
     /// On the share (or in the recipient's open slot), synced.
@@ -27,12 +30,13 @@ pub enum State {
     Processed,
     /// The agent, or lanpost, said that it can't be done; the outcome says why.
     Failed,
-    /// Its time ran out before it was delivered.
+    /// Its time ran out before it was delivered, or before anybody read it.
     Expired,
 }
 
 /// All states, in order, for help texts and tests.
-pub const ALL: [State; 7] = [
+pub const ALL: [State; 8] = [
+    State::Scheduled,
     State::Queued,
     State::Sent,
     State::Delivered,
@@ -46,6 +50,7 @@ impl State {
     /// The word used in the store, on the wire and on screen.
     pub fn as_str(self) -> &'static str {
         match self {
+            State::Scheduled => "scheduled",
             State::Queued => "queued",
             State::Sent => "sent",
             State::Delivered => "delivered",
@@ -63,7 +68,7 @@ impl State {
 
     /// Whether `self -> to` is a move forward.
     pub fn may_become(self, to: State) -> bool {
-        !self.is_final() && to > self && !(to == State::Expired && self >= State::Delivered)
+        !self.is_final() && to > self && !(to == State::Expired && self >= State::Read)
     }
 
     /// Whether a sender who waits for `wanted` has what it waits for: reached, or overtaken.
@@ -106,7 +111,8 @@ mod tests {
             }
         }
         assert!(State::Queued.may_become(State::Processed), "receipts may overtake each other");
-        assert!(!State::Delivered.may_become(State::Expired), "a delivered message no longer expires");
+        assert!(State::Delivered.may_become(State::Expired), "nobody read it in time");
+        assert!(!State::Read.may_become(State::Expired), "what was read no longer expires");
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod service;
 mod share_suite;
 mod tasks;
 mod threads;
+mod timed;
 mod trust;
 mod waking;
 mod watching;

@@ -34,6 +34,16 @@ pub fn so_far(world: &mut World) -> Result<(), String> {
             return Err(format!("{} went from {} back to {}", describe(one), one.seen, now.state));
         }
         one.seen = now.state;
+        // A restored store, and what another daemon of the name did, is not asked.
+        let asked = !twinned.contains(&one.from) && !went_back.contains(&one.from);
+        if now.state > State::Scheduled && asked && now.not_before.as_ref().is_some_and(|at| now.at < *at) {
+            return Err(format!(
+                "{} went at {}, and was to go at {:?}",
+                describe(one),
+                now.at,
+                now.not_before
+            ));
+        }
         let arrived = matches!(now.state, State::Delivered | State::Read | State::Processed);
         // Who went back in time reads it again; in the end it is asked for.
         let asked = |to: &usize| arrived && !twinned.contains(to) && !went_back.contains(to);
@@ -43,6 +53,8 @@ pub fn so_far(world: &mut World) -> Result<(), String> {
             None if to.is_up() => {
                 return Err(format!("{} is {} at its sender and not in the inbox", describe(one), now.state));
             }
+            // What was put off and came back is unread again.
+            Some(State::Delivered) if to.put_off.contains(&(peer.clone(), one.message.id.to_string())) => {}
             Some(took) if took < now.state => {
                 return Err(format!(
                     "{} is {} at its sender and {took} in the inbox",
@@ -302,6 +314,11 @@ fn order(world: &World) -> Result<(), String> {
             let Some(at) = place.get(&(sender.config.instance.fold(), one.message.id.to_string())) else {
                 continue;
             };
+            // It took its place in the order when its time came; and what came back stands below what came meanwhile.
+            let put_off = site.put_off.contains(&(sender.config.instance.fold(), one.message.id.to_string()));
+            if one.message.not_before.is_some() || put_off {
+                continue;
+            }
             if let Some((before, other)) = last.insert(one.from, (*at, one))
                 && before > *at
             {

@@ -52,6 +52,10 @@ pub struct Plan {
     pub groups: bool,
     /// Agents write back to whoever they are woken for.
     pub chatty: bool,
+    /// Mail is to go later.
+    pub scheduled: bool,
+    /// Agents put mail off.
+    pub snoozes: bool,
 }
 
 impl Plan {
@@ -101,6 +105,9 @@ impl Plan {
         plan.direct = rng.per_mille(500);
         plan.chatty = rng.per_mille(150);
         plan.groups = rng.per_mille(400);
+        plan.scheduled = rng.per_mille(300);
+        // A restored store may put off again what came back already.
+        plan.snoozes = rng.per_mille(300) && !plan.backups;
         plan
     }
 }

@@ -95,6 +95,9 @@ pub struct Site {
     /// Whether its agent writes back, and to whom next.
     pub chatty: bool,
     pub answers: Vec<String>,
+    /// Whether its agent puts mail off, and which it did.
+    pub snoozes: bool,
+    pub put_off: HashSet<(String, String)>,
     /// What it ordered to be posted and probed.
     pub posts: Vec<Post>,
     pub probes: Vec<Probe>,
@@ -172,6 +175,8 @@ impl Site {
             direct: false,
             chatty: false,
             answers: vec![],
+            snoozes: false,
+            put_off: HashSet::new(),
             posts: vec![],
             probes: vec![],
             run: 0,
@@ -226,6 +231,8 @@ impl Site {
             direct: false,
             chatty: false,
             answers: vec![],
+            snoozes: false,
+            put_off: HashSet::new(),
             posts: vec![],
             probes: vec![],
             run: 0,
@@ -611,12 +618,18 @@ impl Site {
         to: &str,
         texts: &[String],
         ttl: Option<Duration>,
+        later: Option<Duration>,
     ) -> Result<Option<Vec<Message>>, String> {
         let Some(mut engine) = self.engine.take() else { return Ok(None) };
         let life = self.life.clone();
         let priority = if self.rng.per_mille(100) { Priority::Urgent } else { Priority::Normal };
+        let not_before = later.map(|later| self.clock.wall() + later);
+        if not_before.is_some() {
+            self.view.count("mail that is scheduled");
+        }
         let draft = |text: &String| Draft {
             ttl,
+            not_before,
             priority,
             create: true,
             ..Draft::new(to.parse().unwrap(), text.as_str())
@@ -677,6 +690,8 @@ impl Site {
         let Some(mut engine) = self.engine.take() else { return Ok(()) };
         let life = self.life.clone();
         let pick = self.rng.next();
+        let until = self.clock.wall() + Duration::from_millis(1_000 + (pick >> 16) % 60_000);
+        let mut put_off = None;
         let done = life::play(&life, || {
             let node = engine.node_mut();
             let open = ops::inbox(node, &Filter::default())?;
@@ -687,12 +702,22 @@ impl Site {
             let message = open[(pick >> 8) as usize % open.len()];
             let id = format!("{}:{}", message.peer, message.id);
             match pick % 8 {
+                0..2 if self.snoozes => {
+                    put_off = Some(key(message));
+                    ops::snooze(node, &id, until).map(drop)
+                }
                 0..4 => ops::read(node, &id).map(drop),
                 7 => ops::ack(node, &[id], Some("the agent can't")).map(drop),
                 _ => ops::ack(node, &[id], None).map(drop),
             }
         });
         self.engine = Some(engine);
+        if let Some(key) = put_off {
+            // It may have been done before the node died.
+            self.view.count("mail that is put off");
+            self.handed.entry(key.clone()).or_default().excused += 1;
+            self.put_off.insert(key);
+        }
         if life.is_over() {
             return Ok(());
         }

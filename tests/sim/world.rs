@@ -143,6 +143,7 @@ impl World {
             world.views.push(view.clone());
             let mut site = Site::new(name, view, manner, Rng::new(rng.next()))?;
             (site.direct, site.chatty) = (world.plan.direct, world.plan.chatty);
+            site.snoozes = world.plan.snoozes;
             if site.direct || site.chatty {
                 // Circles that go on for long are long for a simulator.
                 site.config.wake.rounds = if site.chatty { 2 } else { site.config.wake.rounds };
@@ -318,7 +319,8 @@ impl World {
             .collect();
         let ttl =
             (self.plan.expiry && !plain && self.rng.per_mille(300)).then(|| self.rng.time(1_000, 60_000));
-        let sent = self.site_mut(from).send(&address, &texts, ttl)?;
+        let later = (self.plan.scheduled && self.rng.per_mille(300)).then(|| self.rng.time(1_000, 120_000));
+        let sent = self.site_mut(from).send(&address, &texts, ttl, later)?;
         if let Some(messages) = sent {
             self.site(from).note(&format!("SENT {} to {address}", texts.len()));
             for (message, text) in messages.into_iter().zip(texts) {
@@ -337,7 +339,7 @@ impl World {
         self.counter += 1;
         let (to, text) = (self.rng.below(self.sites.len()), format!("message {} of the twin", self.counter));
         for message in
-            site.send(self.names[to].as_str(), std::slice::from_ref(&text), None)?.unwrap_or_default()
+            site.send(self.names[to].as_str(), std::slice::from_ref(&text), None, None)?.unwrap_or_default()
         {
             site.note(&format!("SENT 1 to {} by the twin", self.names[to]));
             self.log.count("mail of a second daemon");

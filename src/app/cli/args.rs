@@ -1,7 +1,9 @@
 //! Arguments that several commands share: a duration, who speaks, and what is said.
 
 use std::io::{self, IsTerminal, Read};
+use std::time::Duration;
 
+use chrono::{DateTime, Local, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::Cx;
@@ -11,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::json;
 use crate::model::name::Name;
 use crate::model::text::{Document, decode_document};
+use crate::model::when;
 use crate::sys::dirs;
 
 /// The environment variable that says which agent speaks; a wake sets it.
@@ -90,6 +93,32 @@ fn known(agent: &Name, agents: &[Name], origin: &str) -> Result<Name> {
             Err(Error::usage("speak as", agent, cause)
                 .next("add it to `agents` in the config, or name another"))
         }
+    }
+}
+
+/// A moment to come, as a time or as a duration from now.
+pub struct Later {
+    /// The time, as `model::when` takes it.
+    pub at: Option<String>,
+    /// The duration.
+    pub after: Option<Duration>,
+}
+
+impl Later {
+    /// The moment, if one was given; what is to be known of it is told.
+    ///
+    /// # Errors
+    /// It is none, over, or beyond the calendar.
+    pub fn resolve(&self, cx: &mut Cx, node: &Node, deed: &str) -> Result<Option<DateTime<Utc>>> {
+        let now = node.clock.wall();
+        if let Some(text) = &self.at {
+            let when = when::parse(text, now, &Local).map_err(|cause| Error::usage(deed, "", cause))?;
+            when.note.iter().for_each(|note| cx.note(note));
+            return Ok(Some(when.at));
+        }
+        let end = |after| now.checked_add_signed(TimeDelta::from_std(after).ok()?);
+        let late = || Error::usage(deed, "", "the time ends beyond the calendar").next("give a shorter one");
+        self.after.map(|after| end(after).ok_or_else(late)).transpose()
     }
 }
 

@@ -39,8 +39,11 @@ pub struct Args {
     /// List instead the mail that waits to be released
     #[arg(long, conflicts_with_all = ["all", "follow"])]
     held: bool,
+    /// List instead the mail that is put off until its time comes
+    #[arg(long, conflicts_with_all = ["all", "follow", "held"])]
+    snoozed: bool,
     /// List instead the lines that could not be parsed, or were not from whom they name, and were set aside
-    #[arg(long, conflicts_with_all = ["all", "from", "thread", "follow", "held"])]
+    #[arg(long, conflicts_with_all = ["all", "from", "thread", "follow", "held", "snoozed"])]
     quarantine: bool,
 }
 
@@ -67,6 +70,7 @@ fn list(args: &Args, cx: &mut Cx, node: &Node) -> Result<Vec<Message>> {
     let asked = |limit: Option<usize>| Filter {
         all: args.all,
         held: args.held,
+        snoozed: args.snoozed,
         from: args.which.peer(),
         thread: args.which.thread.clone(),
         after: 0,
@@ -98,7 +102,7 @@ fn list(args: &Args, cx: &mut Cx, node: &Node) -> Result<Vec<Message>> {
 
 /// How many are not shown; `None` if only a longer search could tell.
 fn older_in_all(args: &Args, node: &Node, shown: usize) -> Result<Option<u64>> {
-    if args.which.from.is_some() || args.which.thread.is_some() || args.held {
+    if args.which.from.is_some() || args.which.thread.is_some() || args.held || args.snoozed {
         return Ok(None);
     }
     let counts = node.db.counts()?;
@@ -118,6 +122,7 @@ fn follow(args: &Args, cx: &mut Cx, node: &mut Node, mut watch: Watch, mut after
         let filter = Filter {
             all: args.all,
             held: false,
+            snoozed: false,
             from: args.which.peer(),
             thread: args.which.thread.clone(),
             after,

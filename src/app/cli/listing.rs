@@ -6,6 +6,7 @@
 use super::Cx;
 use crate::app::print;
 use crate::error::Result;
+use crate::model::envelope::Priority;
 use crate::model::name::{Address, Name};
 use crate::model::trust::Verdict;
 use crate::store::db::Message;
@@ -94,16 +95,29 @@ fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
             id.get(..length).unwrap_or(id).to_owned(),
             state(message),
             sender(message),
-            print::cut(&print::line(&message.kind), CELL).into_owned(),
+            kind(message),
             print::local_time(&message.at),
             print::summary(&message.content),
         ]
     })
 }
 
+/// Its type, and its priority if that is any.
+fn kind(message: &Message) -> String {
+    let priority = match message.priority {
+        Priority::Normal => String::new(),
+        other => format!(", {}", other.as_str()),
+    };
+    format!("{}{priority}", print::cut(&print::line(&message.kind), CELL - priority.len()))
+}
+
 /// How far a message has come, or what keeps it.
 pub fn state(message: &Message) -> String {
-    if message.held { "held".to_owned() } else { message.state.to_string() }
+    match (message.held, &message.snoozed) {
+        (true, _) => "held".to_owned(),
+        (_, Some(_)) => "snoozed".to_owned(),
+        _ => message.state.to_string(),
+    }
 }
 
 /// The sender; one that no key proves is followed by a question mark.

@@ -25,11 +25,13 @@ mod release;
 mod reply;
 mod restore;
 mod run;
+mod scheduled;
 mod search;
 mod secret;
 mod send;
 mod service;
 mod since;
+mod snooze;
 mod status;
 mod task;
 mod thread;
@@ -86,6 +88,8 @@ enum Command {
     Trace(trace::Args),
     Thread(thread::Args),
     Search(search::Args),
+    Scheduled(scheduled::Args),
+    Snooze(snooze::Args),
     Log(log::Args),
     Peers(peers::Args),
     Trust(trust::Args),
@@ -173,6 +177,8 @@ impl Command {
             Command::Trace(args) => trace::run(args, cx),
             Command::Thread(args) => thread::run(args, cx),
             Command::Search(args) => search::run(args, cx),
+            Command::Scheduled(_) => scheduled::run(cx),
+            Command::Snooze(args) => snooze::run(args, cx),
             Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Trust(args) => trust::run(args, cx),
@@ -247,6 +253,12 @@ mod tests {
             "lanpost thread 01 --limit 5 --json",
             "lanpost search build \"of-main\" --from lab/main --since 7d --until 2026-02-14 --limit 3 --json",
             "lanpost search x --to lab --out",
+            "lanpost send lab x --in 2h --ttl 1h",
+            "lanpost send lab x --at 9:00",
+            "lanpost scheduled --json",
+            "lanpost snooze 01 --for 2h",
+            "lanpost snooze 01 --until 2026-12-01T09:00",
+            "lanpost inbox --snoozed",
             "lanpost wait --timeout 5m --from lab --thread t",
             "lanpost wake test --agent main --json",
             "lanpost wake hold --for 2h",
@@ -281,6 +293,7 @@ mod tests {
             "lanpost ask",
             "lanpost ask lab x --wait 01",
             "lanpost progress",
+            "lanpost snooze 01",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).unwrap_err().use_stderr(), "{line}");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Body, Speaker};
+use super::args::{Body, Later, Speaker};
 use super::look::Watch;
 use super::{Cx, exit, out};
 use crate::app::pass::Passed;
@@ -64,13 +64,19 @@ pub struct Args {
     /// How soon it wants attention: low, normal, high or urgent
     #[arg(long, default_value = "normal")]
     priority: Priority,
-    /// Not worth delivering after this long, as in 2h
+    /// Keep it here until then: "9:00", "tomorrow 9:00", "2026-12-01 09:00" here, or RFC 3339
+    #[arg(long, value_name = "TIME", conflicts_with = "after")]
+    at: Option<String>,
+    /// Keep it here for so long, as in 2h
+    #[arg(long = "in", value_name = "DURATION", value_parser = parse_duration)]
+    after: Option<Duration>,
+    /// Not worth delivering, or reading, after this long, as in 2h; counted from --at or --in
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     ttl: Option<Duration>,
     /// An id of your own: sending the same message with it again changes nothing
     #[arg(long)]
     id: Option<MessageId>,
-    /// Wait until it is queued, sent, delivered, read, processed, failed or expired
+    /// Wait until it is scheduled, queued, sent, delivered, read, processed, failed or expired
     #[arg(long, value_name = "STATE")]
     wait: Option<State>,
     /// How long to wait [default: 60s]
@@ -116,12 +122,14 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let in_reply_to = args.reply_to.map(|prefix| Ok(ops::trace(&node, &prefix)?.message.id)).transpose()?;
     let author = args.speaker.author(&node);
     let content = args.body.content(cx, node.config.limits.message.0)?;
+    let not_before = Later { at: args.at, after: args.after }.resolve(cx, &node, "send")?;
     let draft = |to: Address| Draft {
         kind: args.kind.clone(),
         agent: agent.clone(),
         thread: args.thread.clone(),
         in_reply_to: in_reply_to.clone(),
         priority: args.priority,
+        not_before,
         ttl: args.ttl,
         id: args.id.clone(),
         create: args.create,
@@ -276,6 +284,15 @@ pub fn show(cx: &mut Cx, sent: &Sent) -> Result<()> {
     let Sent { message, spooled, route } = sent;
     if cx.json {
         return cx.out.json(sent);
+    }
+    if let Some(at) = message.not_before.as_ref().filter(|_| message.state == State::Scheduled) {
+        cx.out.line(format!(
+            "scheduled {} to {} for {}",
+            message.id,
+            print::line(&message.to),
+            print::local_time(at)
+        ));
+        return Ok(());
     }
     match (spooled, route.as_deref().filter(|_| message.state == State::Queued)) {
         (Some(cause), _) => {

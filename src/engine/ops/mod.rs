@@ -16,6 +16,7 @@ mod peers;
 mod routes;
 mod search;
 mod send;
+mod snooze;
 mod status;
 mod tasks;
 mod thread;
@@ -38,6 +39,7 @@ pub use routes::{RouteView, route, waits_for};
 pub use search::{Found, Hit, search};
 pub(super) use send::address;
 pub use send::{Author, Draft, is_unseen, send, send_all};
+pub use snooze::{scheduled, snooze};
 pub use status::{ShareView, Status, status};
 pub use tasks::{
     Claiming, NewTask, Said, Say, Shown, TERM, TaskEdit, TaskStep, TaskView, Which, Word, request_task_look,

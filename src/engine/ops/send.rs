@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::engine::node::Node;
@@ -51,7 +52,9 @@ pub struct Draft {
     pub in_reply_to: Option<MessageId>,
     /// How soon it wants attention.
     pub priority: Priority,
-    /// Not worth sending after this long.
+    /// It is not to go before; it is kept here until then.
+    pub not_before: Option<DateTime<Utc>>,
+    /// Not worth delivering after this long, from when it is to go.
     pub ttl: Option<Duration>,
     /// The caller's own id, which makes sending it again a no-op.
     pub id: Option<MessageId>,
@@ -90,6 +93,7 @@ impl Draft {
             thread: None,
             in_reply_to: None,
             priority: Priority::Normal,
+            not_before: None,
             ttl: None,
             id: None,
             create: false,
@@ -146,7 +150,8 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
     let hops = hops(node, &draft)?;
     let (to, max) = recipient(node, &draft.to, draft.create)?;
     let from = Address { instance: node.instance().clone(), agent: draft.agent };
-    let after = |ttl| wall.checked_add_signed(chrono::TimeDelta::from_std(ttl).ok()?);
+    let later = draft.not_before.filter(|at| *at > wall);
+    let after = |ttl| later.unwrap_or(wall).checked_add_signed(chrono::TimeDelta::from_std(ttl).ok()?);
     let expires = match draft.ttl {
         Some(ttl) => Some(after(ttl).ok_or_else(|| {
             Error::usage("send to", &to, "its time to live ends beyond the calendar")
@@ -219,7 +224,9 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         let cause = format!("the message is {size} bytes long{how}; at most {max} go over");
         return Err(Error::usage("send to", &to, cause).next(next));
     }
-    Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state: State::Queued, outcome: None })
+    let state = if later.is_some() { State::Scheduled } else { State::Queued };
+    let not_before = later.map(|at| at.timestamp_millis());
+    Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state, outcome: None, not_before })
 }
 
 /// Whether a draft is a broadcast that another one led to, for all that is known: answers to it would be, too, without end.

@@ -44,6 +44,8 @@ pub struct Status {
     pub spooled: u64,
     /// Messages that wait to be released.
     pub held: u64,
+    /// Messages that are out of sight until their time comes.
+    pub snoozed: u64,
     /// Lines that were set aside.
     pub quarantined: u64,
     /// What was refused, in whose name, and why.
@@ -143,6 +145,7 @@ pub fn status(node: &Node) -> Result<Status> {
         outgoing,
         spooled: node.db.spooled()?,
         held: node.db.held()?,
+        snoozed: node.db.snoozed()?,
         quarantined: node.db.quarantine_count()?,
         refused: node.db.refusals()?,
         undecided: node.db.undecided()?,

@@ -95,6 +95,7 @@ mod tests {
                 .unwrap(),
                 state: State::Queued,
                 outcome: None,
+                not_before: None,
             })
             .collect();
         db.accept(&rows, 0).unwrap();

@@ -115,6 +115,8 @@ pub fn wake_test(node: &Node, agent: Option<&Name>) -> WakeOrder {
         thread: None,
         in_reply_to: None,
         expires: None,
+        not_before: None,
+        snoozed: None,
         hops: None,
         broadcast: None,
         outcome: None,

@@ -143,7 +143,10 @@ impl Db {
             tx.execute("DELETE FROM meta WHERE key IN ('lease', 'rival', 'tails')", [])?;
             remember(tx, RECALL, note)?;
             // A gateway leaves no sign of what went through it since.
-            tx.execute("UPDATE message SET detour = 1 WHERE way = 'out' AND state = 'queued'", [])?;
+            tx.execute(
+                "UPDATE message SET detour = 1 WHERE way = 'out' AND state IN ('queued', 'scheduled')",
+                [],
+            )?;
             audit::event(tx, now, "restored", "", Some(note))?;
             pins::revoke_again(tx, &revoked, now)?;
             Ok(((), true))

@@ -130,7 +130,15 @@ mod tests {
         let value = json!({"id": id, "from": "a", "to": "b", "content": id, "type": kind});
         let envelope = Envelope::from_value(value).unwrap();
         let (peer, state) = ("b".to_owned(), State::Queued);
-        NewMessage { way: Way::Out, peer, id: id.parse().unwrap(), envelope, state, outcome: None }
+        NewMessage {
+            way: Way::Out,
+            peer,
+            id: id.parse().unwrap(),
+            envelope,
+            state,
+            outcome: None,
+            not_before: None,
+        }
     }
 
     fn portion(db: &mut Db, lease: u64, from: Option<u64>) -> Vec<Outgoing> {

@@ -304,7 +304,8 @@ fn deliver(
         None if is_note => (State::Processed, None),
         None => (State::Delivered, None),
     };
-    let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
+    let message =
+        NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome, not_before: None };
     // What a person released before the restore is done with.
     let held = arrival.policy == Policy::Hold && told.is_none();
     let lane = intake.via.lane().and_then(|(_, lease)| Some((lease, arrival.envelope.seq?)));

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::audit::log;
+use super::due::NEXT_ROW;
 use super::message::{COLUMNS, Message, Way};
 use super::{Db, receipts, search};
 use crate::error::Result;
@@ -19,6 +20,8 @@ pub struct Filter {
     pub all: bool,
     /// Only those that wait to be released; else those are left out, unless all are wanted.
     pub held: bool,
+    /// Only those that are snoozed; else those are left out, unless all are wanted.
+    pub snoozed: bool,
     /// Only of this instance (folded) or stranger.
     pub from: Option<String>,
     /// Only of this conversation.
@@ -34,12 +37,13 @@ impl Db {
     pub fn inbox(&self, filter: &Filter) -> Result<Vec<Message>> {
         self.query("read", |c| {
             let (index, open) = match (filter.held, filter.all) {
+                _ if filter.snoozed => ("INDEXED BY message_snoozed", "AND snoozed > 0 AND state = 'read'"),
                 (true, _) => ("INDEXED BY message_held", "AND held AND state = 'delivered'"),
                 (false, true) => ("NOT INDEXED", ""),
                 // Questions are lanpost's to answer, not the agent's.
                 (false, false) => (
                     "INDEXED BY message_open",
-                    "AND state IN ('delivered', 'read') AND NOT held AND kind != 'exec'",
+                    "AND state IN ('delivered', 'read') AND NOT held AND kind != 'exec' AND coalesce(snoozed, 0) = 0",
                 ),
             };
             let from = filter.from.as_ref().map_or("", |_| "AND peer = ?2");
@@ -138,9 +142,9 @@ impl Db {
     pub fn release(&mut self, message: &Message, wake: bool, now: i64) -> Result<bool> {
         self.write("release mail in", |tx| {
             // A row number of now, so that whoever follows the inbox sees it.
-            let sql = "UPDATE message SET held = 0, wake = ?2, n = (SELECT max(n) + 1 FROM message) WHERE n = ?1 AND held";
+            let sql = format!("UPDATE message SET held = 0, wake = ?2, n = {NEXT_ROW} WHERE n = ?1 AND held");
             let wake = wake.then_some("due");
-            let released = tx.prepare_cached(sql)?.execute(params![message.n, wake])? > 0;
+            let released = tx.prepare_cached(&sql)?.execute(params![message.n, wake])? > 0;
             if released {
                 search::forget(tx, message.n)?;
                 log(tx, now, Way::In, &message.peer, message.id.as_str(), "released", None)?;
@@ -178,13 +182,23 @@ pub(super) fn mark<'a>(
 ) -> rusqlite::Result<usize> {
     let mut moved = 0;
     for message in messages {
-        let (peer, id) = (&message.peer, message.id.as_str());
-        if receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)? {
-            if understands_receipts(tx, message)? {
-                receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
-            }
-            moved += 1;
-        }
+        moved += usize::from(move_on(tx, message, state, outcome, now)?);
+    }
+    Ok(moved)
+}
+
+/// Moves an incoming message to `state` and owes its sender a receipt; `false` if it did not move.
+pub(super) fn move_on(
+    tx: &Transaction,
+    message: &Message,
+    state: State,
+    outcome: Option<&str>,
+    now: i64,
+) -> rusqlite::Result<bool> {
+    let (peer, id) = (&message.peer, message.id.as_str());
+    let moved = receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)?;
+    if moved && understands_receipts(tx, message)? {
+        receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
     }
     Ok(moved)
 }

@@ -72,6 +72,12 @@ pub struct Message {
     /// Not worth delivering after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// When it is to go, or was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// Until when it is out of sight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snoozed: Option<String>,
     /// How many automatic answers led to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hops: Option<u64>,
@@ -104,10 +110,10 @@ pub struct Message {
 /// The columns that [`Message::from_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, content, timestamp, state, at, priority, \
                                   thread, in_reply_to, expires, outcome, wake, encoding, rest, verdict, held, \
-                                  sealed IS NOT NULL, hops, audience, broadcast";
+                                  sealed IS NOT NULL, hops, audience, broadcast, not_before, iif(state = 'read', snoozed, NULL)";
 
 /// How many they are: a query's own columns follow.
-pub(super) const WIDTH: usize = 25;
+pub(super) const WIDTH: usize = 27;
 
 impl Message {
     /// What it is called where others must not speak ([`MessageId::handle`]).
@@ -181,6 +187,8 @@ impl Message {
                 }
                 None => None,
             },
+            not_before: row.get::<_, Option<i64>>(25)?.map(rfc3339),
+            snoozed: row.get::<_, Option<i64>>(26)?.filter(|until| *until > 0).map(rfc3339),
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
@@ -239,6 +247,8 @@ pub struct NewMessage {
     pub state: State,
     /// Why, when the first state is the last.
     pub outcome: Option<String>,
+    /// When it is to go, if it is scheduled (wall-clock milliseconds).
+    pub not_before: Option<i64>,
 }
 
 /// How a message came.
@@ -272,6 +282,8 @@ impl NewMessage {
             thread: e.thread.clone(),
             in_reply_to: e.in_reply_to.clone(),
             expires: e.expires.map(format_time),
+            not_before: self.not_before.map(rfc3339),
+            snoozed: None,
             hops: e.hops,
             broadcast: e.broadcast.clone(),
             outcome: self.outcome.clone(),
@@ -300,9 +312,9 @@ impl NewMessage {
         let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
         let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
                    priority, expires, rest, at, state, outcome, verdict, held, lease, seq, sealed,
-                   hops, audience, broadcast)
+                   hops, audience, broadcast, not_before)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                   ?21, ?22, ?23, ?24)
+                   ?21, ?22, ?23, ?24, ?25)
                    ON CONFLICT (id, peer, way) DO NOTHING";
         let inserted = tx.prepare_cached(sql)?.execute(params![
             self.way.as_str(),
@@ -329,6 +341,7 @@ impl NewMessage {
             e.hops.map(|hops| hops as i64),
             e.broadcast.as_ref().map(|broadcast| broadcast.group.as_str()),
             e.broadcast.as_ref().and_then(|broadcast| broadcast.id.as_ref()).map(MessageId::as_str),
+            self.not_before,
         ])?;
         Ok((inserted == 1).then(|| tx.last_insert_rowid()))
     }

@@ -149,7 +149,7 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
 }
 
 /// Conversations can be looked up, and words, whose index is filled little by little; of which broadcast a message is a
-/// copy; who waits for which answers, and which requests nobody says anything about. Tasks.
+/// copy; who waits for which answers, and which requests nobody says anything about; mail waits for its time. Tasks.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
         "CREATE INDEX message_thread ON message (thread, n) WHERE thread IS NOT NULL;
@@ -161,6 +161,12 @@ fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
          CREATE INDEX message_silent ON message (silent_since) WHERE silent_since IS NOT NULL;
          CREATE TABLE awaited (peer TEXT NOT NULL, id TEXT NOT NULL, waiter TEXT NOT NULL, until INTEGER NOT NULL,
             PRIMARY KEY (peer, id, waiter)) STRICT, WITHOUT ROWID;
+         ALTER TABLE message ADD COLUMN not_before INTEGER;
+         ALTER TABLE message ADD COLUMN snoozed INTEGER;
+         CREATE INDEX message_scheduled ON message (not_before, peer) WHERE state = 'scheduled';
+         CREATE INDEX message_snoozed ON message (snoozed) WHERE snoozed > 0 AND state = 'read';
+         CREATE INDEX message_stale ON message (peer, expires) WHERE way = 'in' AND state = 'delivered'
+            AND expires IS NOT NULL AND snoozed IS NULL AND kind != 'exec';
          CREATE VIRTUAL TABLE message_text USING fts5 (grams, content = '', contentless_delete = 1, detail = none,
             tokenize = 'ascii');",
     )?;
@@ -179,6 +185,8 @@ mod tests {
         ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;
         DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;
         DROP TABLE message_text;
+        DROP INDEX message_scheduled; DROP INDEX message_snoozed; DROP INDEX message_stale;
+        ALTER TABLE message DROP COLUMN not_before; ALTER TABLE message DROP COLUMN snoozed;
         DROP TABLE task_event; DROP TABLE task; DROP TABLE task_wish;";
     /// What version 6 added.
     const TO_5: &str =

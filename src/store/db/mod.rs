@@ -16,6 +16,7 @@ mod backup;
 mod broadcasts;
 mod cursors;
 mod direct;
+mod due;
 mod exec;
 mod forgotten;
 mod inbox;

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 
 use super::a2a::{ANY_LEFT, LEFT};
 use super::audit::log;
-use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way};
+use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way, rfc3339};
 use super::reports::{self, End};
 use super::{Db, receipts};
 use crate::error::Result;
@@ -318,12 +318,11 @@ impl Db {
 pub(super) fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqlite::Result<Accepted> {
     let id = message.id.as_str();
     if let Some(n) = message.insert(tx, now)? {
-        // An open slot alone is no sign: anybody may have made it, by a typing error, say.
-        let sql = "SELECT EXISTS (SELECT 1 FROM peer WHERE fold = ?1
-                                  AND (heartbeat IS NOT NULL OR changed_at IS NOT NULL))";
-        let known: bool = tx.prepare_cached(sql)?.query_row([&message.peer], |row| row.get(0))?;
-        let detail = (!known).then_some(STRANGER);
-        log(tx, now, Way::Out, &message.peer, id, State::Queued.as_str(), detail)?;
+        let detail = match message.not_before.filter(|_| message.state == State::Scheduled) {
+            Some(at) => Some(format!("until {}", rfc3339(at))),
+            None => stranger(tx, &message.peer)?.map(str::to_owned),
+        };
+        log(tx, now, Way::Out, &message.peer, id, message.state.as_str(), detail.as_deref())?;
         return Ok(Accepted::New(message.stored(n, now)));
     }
     let sql = format!("SELECT {COLUMNS} FROM message WHERE way = ?1 AND peer = ?2 AND id = ?3");
@@ -339,6 +338,15 @@ pub(super) fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqli
         // What was stored unsealed goes out so, whatever is wanted now.
         && (stored.sealed || e.sealed.is_none());
     Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })
+}
+
+/// What the log says of mail that waits for `peer`, if there was no sign of that one yet. An open slot alone is no sign:
+/// anybody may have made it, by a typing error, say.
+pub(super) fn stranger(tx: &Transaction, peer: &str) -> rusqlite::Result<Option<&'static str>> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM peer WHERE fold = ?1
+                              AND (heartbeat IS NOT NULL OR changed_at IS NOT NULL))";
+    let known: bool = tx.prepare_cached(sql)?.query_row([peer], |row| row.get(0))?;
+    Ok((!known).then_some(STRANGER))
 }
 
 /// Logs that the messages of a condition are written again; returns how many.

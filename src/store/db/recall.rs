@@ -119,7 +119,7 @@ fn sent(
     let known =
         tx.prepare_cached(sql)?.query_row([peer, id.as_str()], |row| row.get::<_, String>(0)).optional()?;
     match known.as_deref() {
-        Some("queued") => {}
+        Some("queued" | "scheduled") => {}
         Some(_) => return Ok(false),
         None => {
             let (envelope, state) = (envelope.clone(), State::Queued);
@@ -130,6 +130,7 @@ fn sent(
                 envelope,
                 state,
                 outcome: None,
+                not_before: None,
             };
             message.insert(tx, now)?;
         }

@@ -139,7 +139,15 @@ fn tell(tx: &Transaction, refusal: &Refusal, now: i64) -> rusqlite::Result<()> {
         rest: serde_json::Map::new(),
     };
     let state = State::Delivered;
-    let report = NewMessage { way: Way::In, peer: us, id: id.clone(), envelope, state, outcome: None };
+    let report = NewMessage {
+        way: Way::In,
+        peer: us,
+        id: id.clone(),
+        envelope,
+        state,
+        outcome: None,
+        not_before: None,
+    };
     if report.insert(tx, now)?.is_some() {
         log(tx, now, Way::In, &report.peer, id.as_str(), state.as_str(), Some("a report of our own"))?;
     }

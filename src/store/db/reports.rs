@@ -99,7 +99,8 @@ fn put(
     let envelope = report(&undelivered, cause, reason, rfc3339(now));
     let Some(id) = envelope.id.clone() else { return Ok(()) };
     let (peer, state) = (from.instance.fold(), State::Delivered);
-    let report = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome: None };
+    let report =
+        NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome: None, not_before: None };
     if report.insert(tx, now)?.is_some() {
         log(tx, now, Way::In, &report.peer, id.as_str(), state.as_str(), Some("a report of our own"))?;
     }

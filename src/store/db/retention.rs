@@ -1,7 +1,7 @@
 //! What ages out of the store: finished mail with its trace, old wakes, old quarantine; and the end of mail for peers
 //! that are gone. Every call is one small transaction; a crash leaves whole messages, here or gone.
 //!
-//! Never deleted: mail that nobody read, mail that is owed a receipt or waits for one (`delivered`), what is in the
+//! Never deleted: mail that nobody read, or that is snoozed, mail that is owed a receipt or waits for one (`delivered`), what is in the
 //! spool, and mail in an open slot of which nobody saw that it was read: its peer neither wrote nor took anything away
 //! since (`peer.changed_at`). What waits for a peer is limited, so that this is, too. An incoming message leaves a hash behind, so that it is dropped as known when it comes again: from a sender
 //! that was not told, a lane that was restored, an open slot that is read anew. Room is used again, not given back:
@@ -31,6 +31,7 @@ const FOR_GOOD: i64 = i64::MAX;
 /// Mail that is done, and for which nothing is owed or awaited. A peer that speaks the plain protocol acknowledges
 /// nothing: any sign of it that is younger than the mail is all that can be had.
 const DONE: &str = "(way = 'in' AND state IN ('read', 'processed', 'failed', 'expired')
+                     AND NOT (state = 'read' AND coalesce(snoozed, 0) > 0)
                      AND NOT EXISTS (SELECT 1 FROM receipt_due r WHERE r.peer = m.peer AND r.id = m.id))
                  OR (way = 'out' AND kind != 'receipt' AND NOT resend
                      AND (state IN ('read', 'processed', 'failed', 'expired') OR (state = 'sent' AND lease IS NULL
@@ -171,6 +172,8 @@ impl Db {
             let sql = "SELECT count(*), coalesce(sum(size), 0) FROM (
                  SELECT octet_length(content) AS size FROM message INDEXED BY message_queue WHERE way = 'out'
                    AND (state = 'queued' OR resend) AND peer = ?1 AND state = 'queued' AND kind != 'receipt'
+                 UNION ALL SELECT octet_length(content) FROM message INDEXED BY message_scheduled
+                   WHERE state = 'scheduled' AND peer = ?1
                  UNION ALL SELECT octet_length(content) FROM message INDEXED BY message_unacked WHERE way = 'out'
                    AND state = 'sent' AND peer = ?1 AND kind != 'receipt' AND (lease IS NOT NULL
                    OR NOT EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND changed_at >= message.at)))";

@@ -43,6 +43,8 @@ CREATE TABLE message (
     posted      INTEGER NOT NULL DEFAULT 0,         -- out: 1 it is being handed over directly, 2 without an answer
     audience    TEXT,                               -- the group that it was sent to, if it is a copy of a broadcast,
     broadcast   TEXT,                               -- and what all copies of that have in common
+    not_before  INTEGER,                            -- out: it is to go then; until then it is 'scheduled'
+    snoozed     INTEGER,                            -- in: 'read' and out of sight until then; 0: it was, and is back
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
@@ -55,6 +57,10 @@ CREATE INDEX message_unwoken ON message (wake, wake_at, n) WHERE state = 'delive
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);
 CREATE INDEX message_held    ON message (n)               WHERE held;
+CREATE INDEX message_scheduled ON message (not_before, peer) WHERE state = 'scheduled';
+CREATE INDEX message_snoozed ON message (snoozed)         WHERE snoozed > 0 AND state = 'read';
+CREATE INDEX message_stale   ON message (peer, expires)   WHERE way = 'in' AND state = 'delivered' AND expires IS NOT NULL
+                                                            AND snoozed IS NULL AND kind != 'exec';
 CREATE INDEX message_thread  ON message (thread, n)       WHERE thread IS NOT NULL;
 CREATE INDEX message_broadcast ON message (broadcast, n)  WHERE way = 'out' AND broadcast IS NOT NULL;
 CREATE INDEX message_silent  ON message (silent_since)    WHERE silent_since IS NOT NULL;

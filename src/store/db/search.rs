@@ -143,6 +143,7 @@ mod tests {
             envelope: Envelope::from_value(json!({"from": "a", "to": "lab", "content": content})).unwrap(),
             state: State::Queued,
             outcome: None,
+            not_before: None,
         };
         db.accept(&contents.iter().enumerate().map(row).collect::<Vec<_>>(), 0).unwrap();
         db

@@ -163,7 +163,7 @@ impl World {
             let Ok(sender) = self.sites[one.from].try_borrow() else { continue };
             let state = sender.state_of(&one.message).map(|message| message.state);
             if one.from == node {
-                one.seen = State::Queued;
+                one.seen = State::Scheduled;
             } else if one.to == Some(node) && is_remembered(state) {
                 known.insert((self.names[one.from].fold(), one.message.id.to_string()));
             }

@@ -102,7 +102,8 @@ fn put(tx: &Transaction, home: &TaskHome, news: &News, now: i64) -> rusqlite::Re
         rest: serde_json::Map::new(),
     };
     let (peer, state) = (home.us.fold(), State::Delivered);
-    let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome: None };
+    let message =
+        NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome: None, not_before: None };
     let origin = Origin { verdict: Some(Verdict::Verified), held: false, lane: None };
     if let Some(n) = message.insert_from(tx, now, &origin)? {
         tx.prepare_cached("UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL) WHERE n = ?1")?
