@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use chrono::DateTime;
+use lanpost::engine::ops;
 use lanpost::model::ask::{PROGRESS, REQUEST};
 use lanpost::model::claim::Claim;
 use lanpost::model::envelope::{Envelope, Priority};
@@ -99,6 +100,15 @@ fn an_envelope_in_a_lane() {
     assert_eq!(read("envelope.jsonl"), envelope());
     written("envelope-smallest.jsonl", &smallest().to_line());
     assert_eq!(read("envelope-smallest.jsonl"), smallest());
+}
+
+/// A reader hands on which dead letter it was sent in place of.
+#[test]
+fn a_letter_that_was_sent_again() {
+    let of = json!("01942a3f-0c00-7000-8000-000000000001");
+    let redriven = Envelope { rest: Map::from_iter([(ops::REDRIVE_OF.to_owned(), of)]), ..smallest() };
+    written("envelope-redriven.jsonl", &redriven.to_line());
+    assert_eq!(read("envelope-redriven.jsonl"), redriven);
 }
 
 #[test]

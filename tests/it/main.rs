@@ -11,6 +11,7 @@ mod bad_input;
 mod cli;
 mod crash;
 mod daemon;
+mod dead;
 mod direct;
 mod doctor;
 mod exchange;

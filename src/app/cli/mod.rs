@@ -7,6 +7,7 @@ mod ack;
 mod args;
 mod ask;
 mod backup;
+mod dead;
 mod demo;
 mod doctor;
 mod exec;
@@ -90,6 +91,7 @@ enum Command {
     Search(search::Args),
     Scheduled(scheduled::Args),
     Snooze(snooze::Args),
+    Dead(dead::Args),
     Log(log::Args),
     Peers(peers::Args),
     Trust(trust::Args),
@@ -179,6 +181,7 @@ impl Command {
             Command::Search(args) => search::run(args, cx),
             Command::Scheduled(_) => scheduled::run(cx),
             Command::Snooze(args) => snooze::run(args, cx),
+            Command::Dead(args) => dead::run(args, cx),
             Command::Log(args) => log::run(args, cx),
             Command::Peers(_) => peers::run(cx),
             Command::Trust(args) => trust::run(args, cx),
@@ -256,6 +259,11 @@ mod tests {
             "lanpost send lab x --in 2h --ttl 1h",
             "lanpost send lab x --at 9:00",
             "lanpost scheduled --json",
+            "lanpost dead",
+            "lanpost dead list --json",
+            "lanpost dead redrive 01 02 --to lab/main",
+            "lanpost dead redrive --all",
+            "lanpost dead drop 01",
             "lanpost snooze 01 --for 2h",
             "lanpost snooze 01 --until 2026-12-01T09:00",
             "lanpost inbox --snoozed",

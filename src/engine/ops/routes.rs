@@ -142,6 +142,9 @@ fn is_unannounced(node: &Node) -> Result<bool> {
 /// # Errors
 /// The local store's.
 pub fn waits_for(node: &Node, message: &Message) -> Result<Option<String>> {
+    if let Some(at) = message.not_before.as_ref().filter(|_| message.state == State::Scheduled) {
+        return Ok(Some(format!("its time, {at}")));
+    }
     let peer = node.db.peer(&message.peer)?;
     let addressed = || Some(message.to.parse::<Address>().ok()?.instance);
     let Some(name) = peer.as_ref().map(|peer| peer.name.clone()).or_else(addressed) else { return Ok(None) };

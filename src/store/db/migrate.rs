@@ -163,6 +163,9 @@ fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
             PRIMARY KEY (peer, id, waiter)) STRICT, WITHOUT ROWID;
          ALTER TABLE message ADD COLUMN not_before INTEGER;
          ALTER TABLE message ADD COLUMN snoozed INTEGER;
+         ALTER TABLE message ADD COLUMN settled TEXT;
+         CREATE INDEX message_dead ON message (n) WHERE way = 'out' AND state IN ('failed', 'expired')
+            AND settled IS NULL;
          CREATE INDEX message_scheduled ON message (not_before, peer) WHERE state = 'scheduled';
          CREATE INDEX message_snoozed ON message (snoozed) WHERE snoozed > 0 AND state = 'read';
          CREATE INDEX message_stale ON message (peer, expires) WHERE way = 'in' AND state = 'delivered'
@@ -185,6 +188,7 @@ mod tests {
         ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;
         DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;
         DROP TABLE message_text;
+        DROP INDEX message_dead; ALTER TABLE message DROP COLUMN settled;
         DROP INDEX message_scheduled; DROP INDEX message_snoozed; DROP INDEX message_stale;
         ALTER TABLE message DROP COLUMN not_before; ALTER TABLE message DROP COLUMN snoozed;
         DROP TABLE task_event; DROP TABLE task; DROP TABLE task_wish;";

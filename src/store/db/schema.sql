@@ -44,6 +44,7 @@ CREATE TABLE message (
     audience    TEXT,                               -- the group that it was sent to, if it is a copy of a broadcast,
     broadcast   TEXT,                               -- and what all copies of that have in common
     not_before  INTEGER,                            -- out: it is to go then; until then it is 'scheduled'
+    settled     TEXT,                               -- out: a dead letter: the id of what was sent in its place, '' if dropped
     snoozed     INTEGER,                            -- in: 'read' and out of sight until then; 0: it was, and is back
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
@@ -61,6 +62,8 @@ CREATE INDEX message_scheduled ON message (not_before, peer) WHERE state = 'sche
 CREATE INDEX message_snoozed ON message (snoozed)         WHERE snoozed > 0 AND state = 'read';
 CREATE INDEX message_stale   ON message (peer, expires)   WHERE way = 'in' AND state = 'delivered' AND expires IS NOT NULL
                                                             AND snoozed IS NULL AND kind != 'exec';
+CREATE INDEX message_dead    ON message (n)               WHERE way = 'out' AND state IN ('failed', 'expired')
+                                                            AND settled IS NULL;
 CREATE INDEX message_thread  ON message (thread, n)       WHERE thread IS NOT NULL;
 CREATE INDEX message_broadcast ON message (broadcast, n)  WHERE way = 'out' AND broadcast IS NOT NULL;
 CREATE INDEX message_silent  ON message (silent_since)    WHERE silent_since IS NOT NULL;

@@ -12,7 +12,7 @@ use rusqlite::{ToSql, Transaction, params};
 
 use super::Db;
 use super::audit::log;
-use super::message::Way;
+use super::message::{Message, Way};
 use crate::error::Result;
 
 /// Wakes for a message that may fail for good before none is made for it just because another one worked.
@@ -20,6 +20,10 @@ const CHANCES: i64 = 4;
 
 /// What the index holds.
 const OVER: &str = "state = 'delivered' AND wake IN ('failed', 'unread')";
+
+/// The same as a source of rows.
+pub(super) const MAIL: &str =
+    "message INDEXED BY message_unwoken WHERE state = 'delivered' AND wake IN ('failed', 'unread')";
 
 impl Db {
     /// How many messages there are that nobody was woken for, or that nobody read.
@@ -40,6 +44,21 @@ impl Db {
             let sql = format!("UPDATE message SET failures = 0 WHERE {OVER}");
             tx.prepare_cached(&sql)?.execute([])?;
             revive(tx, "TRUE", params![], why, now)
+        })
+    }
+
+    /// Makes these due again, as if nobody had been woken for them.
+    pub fn wake_these(&mut self, messages: &[Message], why: &str, now: i64) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.write("mark wakes in", |tx| {
+            for message in messages {
+                let sql = format!("UPDATE message SET failures = 0 WHERE {OVER} AND n = ?1");
+                tx.prepare_cached(&sql)?.execute([message.n])?;
+                revive(tx, "n = ?1", params![message.n], why, now)?;
+            }
+            Ok(())
         })
     }
 
@@ -76,6 +95,16 @@ pub(super) fn after_wake(tx: &Transaction, wake: i64, now: i64) -> rusqlite::Res
                                       WHERE other.n BETWEEN own.first AND own.last AND other.agent = own.agent
                                         AND other.state IN ('done', 'accepted')))";
     revive(tx, alike, params![wake, CHANCES], "a later wake worked", now).map(drop)
+}
+
+/// Has nobody woken for a message any more; `false` if nobody would be.
+pub(super) fn drop_one(tx: &Transaction, message: &Message, now: i64) -> rusqlite::Result<bool> {
+    let sql = format!("UPDATE message SET wake = NULL WHERE {OVER} AND n = ?1");
+    let dropped = tx.prepare_cached(&sql)?.execute([message.n])? > 0;
+    if dropped {
+        log(tx, now, Way::In, &message.peer, message.id.as_str(), "dropped", Some("by hand"))?;
+    }
+    Ok(dropped)
 }
 
 fn revive(
