@@ -17,7 +17,7 @@ pub fn outgoing(node: &mut Node) -> Result<()> {
 }
 
 /// Mail that was put off comes back, and unread mail whose time ran out ends. That time is by its sender's clock, which we know
-/// no better than what it last said and what has passed since: nothing ends too early.
+/// no better than what it last said and what has passed since by our own: unless that is set ahead, nothing ends too early.
 ///
 /// # Errors
 /// The local store's.

@@ -77,6 +77,12 @@ const MUTANTS: &[Mutant] = &[
 
 const MORE: &[Mutant] = &[
     Mutant {
+        name: "scheduled mail waits for its time",
+        file: "src/store/db/due.rs",
+        with: "WHERE state = 'scheduled' AND not_before <= ?1",
+        without: "WHERE state = 'scheduled' AND not_before <= ?1 + 30000",
+    },
+    Mutant {
         name: "what is appended to an open slot is read back",
         file: "src/store/slot.rs",
         with: "if found.windows(lines.len()).any(|window| window == lines) {",

@@ -127,7 +127,7 @@ impl Db {
     }
 
     fn set_up(mut self) -> Result<Db> {
-        self.connection.set_prepared_statement_cache_capacity(64);
+        self.connection.set_prepared_statement_cache_capacity(128);
         // A plan does not depend on what is bound: otherwise SQLite plans most of our statements anew each time, to see
         // whether the values fit a partial index.
         let plans = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
