@@ -53,6 +53,9 @@ impl Share for MeteredShare {
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()> {
         self.share.replace(path, bytes)
     }
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()> {
+        self.share.rename(aside, path, len)
+    }
     fn touch(&self, path: &SharePath) -> Result<()> {
         self.share.touch(path)
     }

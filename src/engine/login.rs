@@ -235,6 +235,11 @@ impl Share for LoginShare {
         self.answer(self.share.replace(path, bytes))
     }
 
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()> {
+        self.ensure()?;
+        self.answer(self.share.rename(aside, path, len))
+    }
+
     fn touch(&self, path: &SharePath) -> Result<()> {
         self.ensure()?;
         self.answer(self.share.touch(path))

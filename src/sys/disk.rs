@@ -323,6 +323,18 @@ impl Share for DiskShare {
         done.at("replace", &target.shown)
     }
 
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()> {
+        let deed = "put in its place";
+        let (from, to) = (self.place_to(deed, aside)?, self.place_to(deed, path)?);
+        platform::rename(from.path(), to.path())
+            .or_else(|error| match (from.path().try_exists(), platform::stat(to.path())) {
+                // The answer was lost.
+                (Ok(false), Ok(there)) if there.regular && there.len == len => Ok(()),
+                _ => Err(error),
+            })
+            .at(deed, &to.shown)
+    }
+
     fn touch(&self, path: &SharePath) -> Result<()> {
         if self.by_name(path, platform::Known::touch).is_some() {
             return Ok(());

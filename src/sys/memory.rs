@@ -144,6 +144,16 @@ impl Share for MemoryShare {
         self.tree().put(path, Some(bytes.to_vec()))
     }
 
+    fn rename(&self, aside: &SharePath, path: &SharePath, _: u64) -> Result<()> {
+        let mut tree = self.tree();
+        let Some(bytes) = tree.file(aside)?.cloned() else {
+            return Err(Error::new(Kind::NotFound, "put in its place", path, "it is not there"));
+        };
+        tree.put(path, Some(bytes))?;
+        tree.nodes.remove(aside.as_str());
+        Ok(())
+    }
+
     fn touch(&self, path: &SharePath) -> Result<()> {
         let mut tree = self.tree();
         let content = tree.file(path)?.cloned().unwrap_or_default();

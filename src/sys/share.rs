@@ -1,4 +1,4 @@
-//! The share as everything above sees it: ten verbs, nothing else.
+//! The share as everything above sees it: a dozen verbs, nothing else.
 //!
 //! Contract of every implementation:
 //! - Paths come from [`layout`](crate::model::layout) alone; nothing outside the share is ever reached.
@@ -94,6 +94,10 @@ pub trait Share: Send + Sync {
     /// it open, it may be missing for a moment (Samba refuses, the client removes it and renames again).
     /// Cost: 1 open, 1 write, 1 sync, 1 close, 1 rename.
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()>;
+
+    /// Puts a file of `len` bytes that was written aside, in the same folder, in its place, over one that is there.
+    /// Cost: 1 rename.
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()>;
 
     /// Gives a file a new modification time, creating it. Cost: 1 setattr.
     fn touch(&self, path: &SharePath) -> Result<()>;

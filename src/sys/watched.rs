@@ -141,6 +141,11 @@ impl Share for WatchedShare {
         self.share.replace(path, bytes)
     }
 
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()> {
+        let _running = self.calls.begin("put in its place", path);
+        self.share.rename(aside, path, len)
+    }
+
     fn touch(&self, path: &SharePath) -> Result<()> {
         let _running = self.calls.begin("touch", path);
         self.share.touch(path)

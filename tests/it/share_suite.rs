@@ -514,3 +514,20 @@ mod special {
         assert_eq!(std::fs::read_to_string(&secret).unwrap(), "a secret\n", "the link was followed");
     }
 }
+
+#[test]
+fn a_file_takes_another_name_and_the_place_of_another_file() {
+    on_every_share(|share, another| {
+        share.make_folder(&layout::tasks()).unwrap();
+        let (page, aside) = (layout::task_page(), layout::task_page().aside("holder"));
+        assert!(share.rename(&page, &aside, 5).is_err_and(|error| error.is_not_found()));
+        share.replace(&page, b"first").unwrap();
+        share.rename(&page, &aside, 5).unwrap();
+        assert_eq!(share.stat(&page).unwrap(), None);
+        assert_eq!(another().read(&aside, 0, 99).unwrap().unwrap(), b"first");
+        share.replace(&page, b"other").unwrap();
+        share.rename(&aside, &page, 5).unwrap();
+        assert_eq!(another().read(&page, 0, 99).unwrap().unwrap(), b"first", "over what is there");
+        assert_eq!(share.stat(&aside).unwrap(), None);
+    });
+}

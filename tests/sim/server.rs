@@ -227,6 +227,17 @@ impl Server {
         true
     }
 
+    /// Gives a file another name. `Ok(false)`: it is not there. `Err`: its new folder is not.
+    pub fn rename(&mut self, by: usize, aside: &str, path: &str) -> Result<bool, ()> {
+        if !self.parent_is_there(path) {
+            return Err(());
+        }
+        let what @ What::File { .. } = self.what(aside) else { return Ok(false) };
+        self.put(by, aside, What::Gone);
+        self.put(by, path, what);
+        Ok(true)
+    }
+
     pub fn touch(&mut self, by: usize, path: &str) -> Result<(), ()> {
         match self.what(path) {
             What::Gone => self.write(by, path, b"").map(drop),

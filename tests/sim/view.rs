@@ -384,6 +384,14 @@ impl Share for View {
         })
     }
 
+    fn rename(&self, aside: &SharePath, path: &SharePath, _: u64) -> Result<()> {
+        self.intrude("rename", path);
+        self.change("rename", path, |server| match server.rename(self.node, aside.as_str(), path.as_str()) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(()) => Err(missing("rename", path)),
+        })
+    }
+
     fn touch(&self, path: &SharePath) -> Result<()> {
         self.intrude("touch", path);
         let touch = |server: &mut Server| server.touch(self.node, path.as_str());

@@ -189,6 +189,7 @@ impl Share for Failing {
     fn open_append(&self, _: &SharePath) -> Result<Box<dyn Append>> { self.error() }
     fn create_new(&self, _: &SharePath, _: &[u8]) -> Result<bool> { self.error() }
     fn replace(&self, _: &SharePath, _: &[u8]) -> Result<()> { self.error() }
+    fn rename(&self, _: &SharePath, _: &SharePath, _: u64) -> Result<()> { self.error() }
     fn touch(&self, _: &SharePath) -> Result<()> { self.error() }
     fn remove(&self, _: &SharePath) -> Result<()> { self.error() }
     fn make_folder(&self, _: &SharePath) -> Result<()> { self.error() }

@@ -23,6 +23,7 @@ pub enum Verb {
     Append,
     CreateNew,
     Replace,
+    Rename,
     Touch,
     Remove,
     MakeFolder,
@@ -30,7 +31,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Verb; 11] = [
+    pub const ALL: [Verb; 12] = [
         Verb::Stat,
         Verb::List,
         Verb::Read,
@@ -38,6 +39,7 @@ impl Verb {
         Verb::Append,
         Verb::CreateNew,
         Verb::Replace,
+        Verb::Rename,
         Verb::Touch,
         Verb::Remove,
         Verb::MakeFolder,
@@ -264,6 +266,14 @@ impl Share for CountingShare {
         self.inner.replace(path, bytes)?;
         [Op::Write, Op::Sync, Op::Close, Op::Rename].into_iter().for_each(|op| self.tally.ops(op, 1));
         Ok(())
+    }
+
+    /// 1 rename.
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()> {
+        self.tally.verb(Verb::Rename);
+        self.tally.ops(Op::Rename, 1);
+        self.tally.wrote(path);
+        self.inner.rename(aside, path, len)
     }
 
     /// 1 setattr.

@@ -241,6 +241,10 @@ impl Share for FaultyShare {
         self.call(Verb::Replace, path, |share| share.replace(path, bytes))
     }
 
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()> {
+        self.call(Verb::Rename, path, |share| share.rename(aside, path, len))
+    }
+
     fn touch(&self, path: &SharePath) -> Result<()> {
         self.call(Verb::Touch, path, |share| share.touch(path))
     }

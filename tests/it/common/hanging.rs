@@ -61,6 +61,9 @@ impl Share for HangingShare {
     fn replace(&self, path: &SharePath, bytes: &[u8]) -> Result<()> {
         self.ask().replace(path, bytes)
     }
+    fn rename(&self, aside: &SharePath, path: &SharePath, len: u64) -> Result<()> {
+        self.ask().rename(aside, path, len)
+    }
     fn touch(&self, path: &SharePath) -> Result<()> {
         self.ask().touch(path)
     }
