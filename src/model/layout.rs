@@ -165,6 +165,16 @@ pub fn task_page() -> SharePath {
     SharePath("tasks/shared-tasks.md".into())
 }
 
+/// What the page is called while an instance renders it anew.
+pub fn task_page_aside(instance: &Name) -> SharePath {
+    task_page().aside(instance.as_str())
+}
+
+/// Where a page is kept that somebody saved while an instance rendered it, at that time (milliseconds since 1970).
+pub fn task_page_kept(instance: &Name, at: u64) -> SharePath {
+    SharePath(format!("tasks/shared-tasks.{instance}.{at}.md"))
+}
+
 /// A folder in which claims of one thing are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimFolder(SharePath);
@@ -196,6 +206,16 @@ pub fn parse_lane(file_name: &str) -> Option<LaneFile> {
 /// Reads an entry of `tasks/`; `None` for all that is no log.
 pub fn parse_task_log(file_name: &str) -> Option<LaneFile> {
     segment_of(file_name)
+}
+
+/// Reads the name of a page that an instance has put aside.
+pub fn parse_task_page_aside(file_name: &str) -> Option<Name> {
+    Name::parse(file_name.strip_prefix("shared-tasks.md.")?.strip_suffix(".tmp")?).ok()
+}
+
+/// Whether it is the name of the page, or of one that was put aside.
+pub fn is_task_page(file_name: &str) -> bool {
+    file_name == "shared-tasks.md" || parse_task_page_aside(file_name).is_some()
 }
 
 /// Reads `<instance>.<lease>-<segment>.jsonl`.

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod key;
 pub mod lane;
 pub mod lease;
+pub mod page;
 pub mod probe;
 pub mod seal;
 pub mod share_clock;

@@ -28,7 +28,7 @@ impl Engine {
                 share.touch(&layout::bell(node.instance()))?;
                 self.pace.probed(now);
             }
-            self.tasks.look_bell(share)?;
+            self.tasks.look_full(share, self.role, now)?;
             if hints.everything {
                 self.tasks.hint();
             }

@@ -14,6 +14,7 @@
 
 mod claiming;
 mod logs;
+mod page;
 mod writing;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::store::db::TaskHome;
 use crate::sys::share::{Meta, Share};
 
 use logs::Logs;
+use page::Page;
 use writing::Writer;
 
 /// Pauses after the share refused something about tasks.
@@ -44,6 +46,7 @@ const TURN: u32 = 8;
 #[derive(Default)]
 pub struct Tasks {
     logs: Logs,
+    page: Page,
     writer: Option<Writer>,
     odd: Odd,
     bell: Option<Meta>,
@@ -65,6 +68,8 @@ pub struct Worked {
     pub mail: bool,
     /// What went wrong.
     pub problems: Vec<Error>,
+    /// What went wrong with the page, which holds up nothing else.
+    pub aside: Vec<Error>,
 }
 
 /// Whose tasks these are.
@@ -81,6 +86,14 @@ impl Tasks {
             self.turn = 0;
         }
         takes
+    }
+
+    /// The full look: the bell, and a daemon's at whether somebody edited the page. Cost: 2 stats.
+    pub fn look_full(&mut self, share: &dyn Share, role: Role, now: Duration) -> Result<()> {
+        if role == Role::Daemon {
+            self.page.look(now);
+        }
+        self.look_bell(share)
     }
 
     /// The idle look: whether the bell rang. Cost: 1 stat.
@@ -107,7 +120,7 @@ impl Tasks {
         let over = node.db.task_claims_until().ok().flatten();
         let over = over.map(|at| now + Duration::from_millis(at.saturating_sub(wall).max(0).unsigned_abs()));
         let soon = self.look.then_some(now);
-        let due = [soon, over, self.logs.due()].into_iter().flatten().min();
+        let due = [soon, over, self.logs.due(), self.page.due()].into_iter().flatten().min();
         // While the share refuses, nothing is done sooner than that.
         match (self.held, due) {
             (Some(held), Some(due)) => Some(due.max(held)),
@@ -174,6 +187,9 @@ impl Tasks {
             let force = std::mem::take(&mut self.look) || asked.is_some();
             let new = self.logs.look(share, node, now, force)?;
             worked.mail |= new > 0;
+            if new > 0 {
+                self.page.changed(false, now);
+            }
             worked.more |= self.logs.more;
             worked.problems.append(&mut self.logs.problems);
             if let Some(ticket) = asked {
@@ -190,7 +206,19 @@ impl Tasks {
             worked.more |= wishes.len() == claiming::AT_ONCE;
             claiming::grant(share, node, signer, &wishes, &mut self.odd)?;
         }
-        worked.more |= self.write(share, node, tenure, signer)?;
+        let (more, wrote) = self.write(share, node, tenure, signer)?;
+        worked.more |= more;
+        if role == Role::Daemon {
+            if wrote {
+                self.page.changed(true, now);
+            }
+            match self.page.step(share, node, &mut self.logs, now) {
+                Ok(more) => worked.more |= more,
+                Err(error) if error.is_in_store() => return Err(error),
+                // Its trouble is its own: claims wait for none.
+                Err(error) => worked.aside.push(error),
+            }
+        }
         Ok(())
     }
 }

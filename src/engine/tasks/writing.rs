@@ -29,7 +29,7 @@ pub(super) struct Writer {
 }
 
 impl Tasks {
-    /// Writes what waits; returns whether there is more. Cost: nothing if nothing waits; else a stat for the lease and one
+    /// Writes what waits; returns whether there is more, and whether something was written. Cost: nothing if nothing waits; else a stat for the lease and one
     /// for each claim that is spoken of, a write and a sync, a setattr for the bell.
     pub(super) fn write(
         &mut self,
@@ -37,12 +37,12 @@ impl Tasks {
         node: &mut Node,
         tenure: &mut Tenure,
         signer: &Signer,
-    ) -> Result<bool> {
+    ) -> Result<(bool, bool)> {
         rewrite_under_new_key(node, signer)?;
-        let Some(lease) = tenure.number() else { return Ok(false) };
+        let Some(lease) = tenure.number() else { return Ok((false, false)) };
         let queued = node.db.queued_task_events(BATCH)?;
         if queued.is_empty() {
-            return Ok(false);
+            return Ok((false, false));
         }
         let mut writer = self.open(share, node, tenure, lease)?;
         tenure.check(share, node)?;
@@ -53,7 +53,7 @@ impl Tasks {
             node.db.fence_task_events(&home(node), &fenced, wall)?;
             self.writer = Some(writer);
             self.look = true;
-            return Ok(true);
+            return Ok((true, false));
         }
         let lines: Vec<u8> =
             queued.iter().flat_map(|event| Event::to_line(&event.object, lease, signer)).collect();
@@ -68,7 +68,7 @@ impl Tasks {
         self.writer = Some(writer);
         // The bell only shortens a wait. What it says next is no news to us.
         share.touch(&layout::task_bell())?;
-        Ok(queued.len() == BATCH)
+        Ok((queued.len() == BATCH, true))
     }
 
     /// The log, open for writing: the one kept open, or opened anew where the store says it stands.

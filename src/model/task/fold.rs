@@ -106,6 +106,7 @@ impl Work {
             Deed::Claim { term } => return self.claim(event, *term),
             Deed::Reopen if task.status.is_final() => {
                 (task.status, task.outcome, task.progress, self.end) = (Status::Open, None, None, None);
+                task.turned = event.version;
             }
             deed if task.status.is_final() => {
                 // A last word of whoever was fenced off is told as what it is.
@@ -124,10 +125,10 @@ impl Work {
                 task.progress = Some(Progress { text: text.clone(), percent: *percent });
             }
             Deed::Done { result, by_hand } => {
-                self.finish(at, Status::Done, result.clone(), !by_hand);
+                self.finish((at, event.version), Status::Done, result.clone(), !by_hand);
             }
-            Deed::Fail { why } => self.finish(at, Status::Failed, Some(why.clone()), true),
-            Deed::Cancel { why } => self.finish(at, Status::Cancelled, why.clone(), false),
+            Deed::Fail { why } => self.finish((at, event.version), Status::Failed, Some(why.clone()), true),
+            Deed::Cancel { why } => self.finish((at, event.version), Status::Cancelled, why.clone(), false),
             Deed::Release { .. } | Deed::Lapse => (task.holder, task.status) = (None, Status::Open),
             Deed::Block { why } => task.blocked = Some(why.clone()),
             Deed::Unblock => task.blocked = None,
@@ -172,6 +173,7 @@ impl Work {
             changed: event.timestamp.clone(),
             token: 0,
             version: 0,
+            turned: 0,
         });
         true
     }
@@ -184,7 +186,7 @@ impl Work {
         match self.end.take() {
             Some(end) if end.weak => {
                 self.history[end.at].void = Some(Void::Fenced);
-                task.outcome = None;
+                (task.outcome, task.turned) = (None, event.version);
             }
             Some(end) => {
                 self.end = Some(end);
@@ -198,9 +200,9 @@ impl Work {
         None
     }
 
-    fn finish(&mut self, at: usize, status: Status, outcome: Option<String>, weak: bool) {
+    fn finish(&mut self, (at, version): (usize, u64), status: Status, outcome: Option<String>, weak: bool) {
         if let Some(task) = &mut self.task {
-            (task.status, task.holder, task.outcome) = (status, None, outcome);
+            (task.status, task.holder, task.outcome, task.turned) = (status, None, outcome, version);
         }
         self.end = Some(End { at, weak });
     }

@@ -11,6 +11,7 @@
 mod board;
 mod event;
 mod fold;
+pub mod page;
 
 use std::fmt;
 use std::str::FromStr;
@@ -183,4 +184,7 @@ pub struct Task {
     pub token: u64,
     /// How often it was changed, as far as is known: the next event has a higher number.
     pub version: u64,
+    /// The version by which it last ended, or was opened again; 0: neither yet.
+    #[serde(default)]
+    pub turned: u64,
 }

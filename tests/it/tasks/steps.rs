@@ -15,7 +15,7 @@ use crate::common::{Pair, Site};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn add(site: &mut Site, title: &str, to: Option<&str>, depends: &[&str]) -> String {
+pub fn add(site: &mut Site, title: &str, to: Option<&str>, depends: &[&str]) -> String {
     let new = NewTask {
         title: title.into(),
         to: to.map(|to| to.parse().unwrap()),

@@ -4,10 +4,10 @@
 use serde_json::Value;
 
 use super::super::send::{Author, Draft, address};
-use super::{TaskView, board, find, home, speaker, task_event};
+use super::{TaskView, board, find, first_task_event, home, speaker, task_event};
 use crate::engine::node::Node;
 use crate::error::{Error, Result};
-use crate::model::envelope::{Priority, format_time};
+use crate::model::envelope::Priority;
 use crate::model::name::{Address, Name};
 use crate::model::task::{Board, Deed, Details, Edit, Event, TASK, Task, TaskId};
 use crate::store::db::NewMessage;
@@ -81,15 +81,7 @@ pub fn task_add(node: &mut Node, new: NewTask) -> Result<TaskView> {
     };
     // As it spells itself.
     let to = mail.as_ref().and_then(|mail| mail.envelope.to.clone()).or(details.to.clone());
-    let event = Event {
-        id: node.clock.message_id(),
-        from,
-        timestamp: format_time(node.clock.wall()),
-        task: id.clone(),
-        version: 1,
-        token: 0,
-        deed: Deed::Add(Details { to, ..details }),
-    };
+    let event = first_task_event(node, from, id.clone(), Details { to, ..details });
     store(node, &event, mail.as_slice())?;
     TaskView::of(node, &board(node)?, &id)
 }

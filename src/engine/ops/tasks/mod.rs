@@ -16,8 +16,9 @@ pub use view::{Shown, TaskStep, TaskView, Which, task_list, task_show};
 
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
+use crate::model::envelope::format_time;
 use crate::model::name::{Address, Name};
-use crate::model::task::{Board, Deed, Event, Task};
+use crate::model::task::{Board, Deed, Details, Event, Task, TaskId};
 use crate::store::db::{KeptTask, TaskHome};
 
 const WANTED: &str = "task_look_wanted";
@@ -37,11 +38,29 @@ pub(in crate::engine) fn task_event(node: &Node, from: Address, task: &Task, dee
     Event {
         id: node.clock.message_id(),
         from,
-        timestamp: crate::model::envelope::format_time(node.clock.wall()),
+        timestamp: format_time(node.clock.wall()),
         task: task.id.clone(),
         version: task.version + 1,
         token: task.token,
         deed,
+    }
+}
+
+/// The event that makes a task.
+pub(in crate::engine) fn first_task_event(
+    node: &Node,
+    from: Address,
+    task: TaskId,
+    details: Details,
+) -> Event {
+    Event {
+        id: node.clock.message_id(),
+        from,
+        timestamp: format_time(node.clock.wall()),
+        task,
+        version: 1,
+        token: 0,
+        deed: Deed::Add(details),
     }
 }
 

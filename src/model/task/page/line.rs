@@ -1,0 +1,183 @@
+//! One line of the page: a box, words, and perhaps a mark.
+
+use super::{Board, Task, TaskId, note, shown};
+
+/// Digits of a task's id, from its end, that a mark holds.
+const DIGITS: usize = 8;
+/// How a mark begins and ends.
+const MARK: (&str, &str) = ("<!-- t:", "-->");
+/// How a note does.
+const NOTE: (&str, &str) = (" *(", ")*");
+/// The ways to tick a box.
+const TICKS: [&str; 5] = ["x", "X", "✓", "✔", "√"];
+
+/// What a mark says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The end of the task's id.
+    id: String,
+    /// Which of the task's turns (ends and beginnings) had been the last when the line was written.
+    pub(super) turned: u64,
+    /// The hash of box and title.
+    said: String,
+    /// The hash of the note.
+    noted: String,
+}
+
+impl Mark {
+    /// Whether it is the mark of this task.
+    pub(super) fn means(&self, id: &TaskId) -> bool {
+        end(id) == self.id
+    }
+}
+
+/// A line with a box.
+#[derive(Clone, Debug)]
+pub(super) struct Item<'a> {
+    /// What stands before the box: blanks and the bullet.
+    before: &'a str,
+    /// Whether the box is ticked.
+    pub(super) ticked: bool,
+    /// What stands behind it, without mark.
+    pub(super) text: &'a str,
+    /// The mark.
+    pub(super) mark: Option<Mark>,
+}
+
+/// All lines of a text with their endings, and what has a box in them. What stands in a fence of code has none.
+pub(super) fn items(text: &str) -> Vec<(&str, Option<Item<'_>>)> {
+    let mut fence = Fence::default();
+    text.split_inclusive('\n')
+        .map(|line| (line, if fence.holds(line) { None } else { Item::parse(line) }))
+        .collect()
+}
+
+/// Behind which line something can be added that is to be seen: behind the last, unless a fence was left open.
+pub(super) fn end_of(text: &str) -> usize {
+    let mut fence = Fence::default();
+    let (mut lines, mut opened) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        let before = fence.0.is_some();
+        fence.holds(line);
+        if !before {
+            opened = lines;
+        }
+        lines += 1;
+    }
+    if fence.0.is_some() { opened } else { lines }
+}
+
+/// Whether we are among lines of code.
+#[derive(Default)]
+struct Fence(Option<&'static str>);
+
+impl Fence {
+    /// Whether a line is one of code, or the beginning or end of some.
+    fn holds(&mut self, line: &str) -> bool {
+        let begins = ["```", "~~~"].into_iter().find(|mark| line.trim().starts_with(mark));
+        match (self.0, begins) {
+            (None, Some(mark)) => self.0 = Some(mark),
+            (Some(open), Some(mark)) if open == mark => self.0 = None,
+            (open, _) => return open.is_some(),
+        }
+        true
+    }
+}
+
+impl<'a> Item<'a> {
+    /// A line that is yet to be written.
+    pub(super) const FRESH: Item<'static> = Item { before: "- ", ticked: false, text: "", mark: None };
+
+    fn parse(line: &'a str) -> Option<Item<'a>> {
+        let words = line.trim_start();
+        let rest = words.strip_prefix(['-', '*', '+'])?.strip_prefix([' ', '\t'])?.trim_start();
+        let before = &line[..line.len() - rest.len()];
+        let (inside, rest) = rest.strip_prefix('[')?.split_once(']')?;
+        let ticked = TICKS.contains(&inside.trim());
+        if !ticked && !inside.trim().is_empty() {
+            return None;
+        }
+        // A link is no box.
+        let rest =
+            rest.strip_prefix([' ', '\t']).or_else(|| Some(rest).filter(|rest| rest.trim().is_empty()))?;
+        let (text, mark) = split_mark(rest.trim());
+        Some(Item { before, ticked, text, mark })
+    }
+
+    /// The title, without the note that lanpost wrote behind it.
+    pub(super) fn title(&self) -> &'a str {
+        let Some(mark) = &self.mark else { return self.text };
+        let mut at = self.text.len();
+        while let Some(found) = self.text[..at].rfind(NOTE.0) {
+            if hash(&self.text[found..]) == mark.noted {
+                return self.text[..found].trim_end();
+            }
+            at = found;
+        }
+        self.text
+    }
+
+    /// Whether it stands as lanpost wrote it.
+    pub(super) fn is_intact(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| {
+            let title = self.title();
+            mark.said == said(self.ticked, title) && mark.noted == hash(&self.text[title.len()..])
+        })
+    }
+
+    /// Whether nothing but the box is otherwise than lanpost wrote it.
+    pub(super) fn is_toggled(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.said == said(!self.ticked, self.title()))
+    }
+
+    /// Whether it says nothing that the task of its mark does not say already.
+    pub(super) fn is_copy(&self, board: &Board) -> bool {
+        let task = self.mark.as_ref().and_then(|mark| super::find(mark, board));
+        task.is_some_and(|task| self.title() == shown(&task.title) || self.is_intact())
+    }
+
+    /// The same as a line of its own, which bears no mark.
+    pub(super) fn unmarked(self) -> Item<'a> {
+        Item { text: self.title(), mark: None, ..self }
+    }
+
+    /// The line of a task in its place, with the ending of the line that it had.
+    pub(super) fn written(&self, task: &Task, board: &Board, line: &str) -> String {
+        let (title, note) = (shown(&task.title), note(task, board));
+        let note = if note.is_empty() { note } else { format!("{}{note}{}", NOTE.0, NOTE.1) };
+        let ticked = matches!(board.standing(task), super::Standing::Done | super::Standing::Cancelled);
+        let (tick, before, id) = (if ticked { "x" } else { " " }, self.before, end(&task.id));
+        let hashes = format!("{} {} {}", task.turned, said(ticked, &title), hash(&note));
+        let ending = &line[line.trim_end_matches(['\r', '\n']).len()..];
+        format!("{before}[{tick}] {title}{note} {}{id} {hashes} {}{ending}", MARK.0, MARK.1)
+    }
+}
+
+/// A text and the mark that stands in it; what a person wrote behind the mark is kept with what stands before it only if
+/// nothing stands before it, so a mark is looked for at the end.
+fn split_mark(text: &str) -> (&str, Option<Mark>) {
+    let mark = || {
+        let (before, inside) = text.strip_suffix(MARK.1)?.rsplit_once(MARK.0)?;
+        let mut words = inside.split_whitespace();
+        let (id, turned, said, noted) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        let hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let whole = words.next().is_none() && id.len() == DIGITS && [id, said, noted].into_iter().all(hex);
+        let turned = turned.parse().ok().filter(|_| whole)?;
+        let mark = Mark { id: id.to_owned(), turned, said: said.to_owned(), noted: noted.to_owned() };
+        Some((before.trim_end(), Some(mark)))
+    };
+    mark().unwrap_or((text, None))
+}
+
+fn end(id: &TaskId) -> &str {
+    let id = id.as_str();
+    &id[id.len() - DIGITS..]
+}
+
+fn said(ticked: bool, title: &str) -> String {
+    hash(&format!("{} {title}", if ticked { "x" } else { "-" }))
+}
+
+fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().as_str()[..6].to_owned()
+}
