@@ -32,6 +32,7 @@ pub fn beat(share: &dyn Share, peer: &Name, beat: u64) -> Outcome<()> {
         seal: None,
         host: "pc".into(),
         direct: None,
+        features: vec![],
         max_message: 1 << 20,
         rest: serde_json::Map::new(),
     };

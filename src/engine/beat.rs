@@ -17,6 +17,7 @@ use crate::engine::ops;
 use crate::error::Result;
 use crate::model::direct::Announcement;
 use crate::model::envelope::format_time;
+use crate::model::group::ANY;
 use crate::model::heartbeat::{self, Activity, Heartbeat, Proof};
 use crate::model::layout::{self, MessagesEntry};
 use crate::model::name::Name;
@@ -74,6 +75,7 @@ pub fn write(
         succeeds: key::past(&node.config.state)?,
         seal: ops::own_seal_key(node)?,
         direct: if state == Activity::Online { announcement(node)? } else { None },
+        features: vec![ANY.to_owned()],
         host: process::host_name(),
         max_message: node.config.limits.message.0,
         rest: serde_json::Map::new(),

@@ -23,6 +23,7 @@ pub mod login;
 mod mend;
 mod muster;
 pub mod node;
+mod offers;
 pub mod ops;
 pub mod pulse;
 mod quota;

@@ -291,7 +291,10 @@ impl Mailbox {
             let mut time =
                 |node: &mut Node, peer: &str, exactly| beat::their_time(share, node, peer, exactly);
             self.stranger |= judge(node, &mut intake, &mut time)?;
-            self.tasks |= intake.arrivals.iter().any(|arrival| arrival.envelope.kind == TASK);
+            self.tasks |= intake.arrivals.iter().any(|arrival| {
+                let broadcast = &arrival.envelope.broadcast;
+                arrival.envelope.kind == TASK || broadcast.as_ref().is_some_and(|it| it.any.is_some())
+            });
             let mail = intake.arrivals.iter().filter(|arrival| arrival.envelope.kind != RECEIPT).count();
             let read = usize::try_from(intake.cursor.offset.saturating_sub(cursor.offset)).unwrap_or(max);
             self.quotas.took(&source, mail + intake.quarantined.len(), read, now);

@@ -27,7 +27,7 @@ use crate::engine::receive::Mailbox;
 use crate::engine::sweep::Sweep;
 use crate::engine::tasks::Tasks;
 use crate::engine::tenure::Tenure;
-use crate::engine::{beat, due, ops};
+use crate::engine::{beat, due, offers, ops};
 use crate::error::{Kind, Result};
 use crate::model::envelope::format_time;
 use crate::model::heartbeat::Activity;
@@ -58,6 +58,8 @@ pub struct Engine {
     mailbox: Mailbox,
     outbox: Outbox,
     tasks: Tasks,
+    /// When their logs were last looked at for work that is offered.
+    tasks_asked: Option<Duration>,
     pace: Pace,
     condition: Condition,
     gate: Gate,
@@ -112,6 +114,7 @@ impl Engine {
             mailbox,
             outbox: Outbox::default(),
             tasks: Tasks::default(),
+            tasks_asked: None,
             pace: Pace::new(intervals),
             condition,
             gate: Gate::default(),
@@ -359,6 +362,17 @@ impl Engine {
         if worked.mail && self.role == Role::Daemon {
             // Some of it may be for an agent here.
             step.actions.push(Action::Mail);
+        }
+        let offers = offers::step(&mut self.node, self.role)?;
+        if offers.unknown && self.tasks_asked.is_none_or(|at| now.saturating_sub(at) >= offers::ASK) {
+            self.tasks_asked = Some(now);
+            self.tasks.hint();
+        }
+        if offers.mail {
+            step.actions.push(Action::Mail);
+        }
+        if offers.more {
+            return Ok(true);
         }
         if self.role == Role::Daemon && now >= self.next_census && !round.more {
             self.next_census = now + CENSUS;

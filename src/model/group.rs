@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! recipient := "all" | "@" role | name of a group in the config | address
-//! "broadcast" := {"group": recipient as its sender wrote it, "id": what all copies have in common}      in an envelope
+//! "broadcast" := {"group": recipient as its sender wrote it, "id": what all copies have in common, "any"?: seconds}
 //! ```
 //! A group of the config goes before an instance of the same name. Who is meant is decided when a message is sent, and
 //! each gets a copy under an id of its own; `to` names that one alone, so that an answer goes to the sender alone.
+//! With `any` it is work for one of them: `id` is that of a [task](super::task), and a member's lanpost hands it to its
+//! agent when it holds the claim of that, for so many seconds without a word.
 //! In the plain protocol a person may write `"to": "all"` or `"to": "@role"` into an open slot: it is for whoever reads
 //! that slot, and says how it was meant.
 
@@ -13,11 +15,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::config::Groups;
 use super::id::MessageId;
 use super::name::{Address, Name, NameError};
+use super::task::TaskId;
 
 /// Means every mailbox; no instance, agent or role is called so.
 pub const ALL: &str = "all";
@@ -25,6 +28,8 @@ pub const ALL: &str = "all";
 const ROLE: char = '@';
 /// The field of an envelope that tells of its broadcast.
 pub const FIELD: &str = "broadcast";
+/// What a heartbeat says in `features` if its lanpost knows `any`: another one would take a copy for mail.
+pub const ANY: &str = "any";
 /// The longest group that a message may name, in bytes: a role's name and its sign.
 const MOST: usize = super::name::MAX_BYTES + 1;
 
@@ -118,9 +123,17 @@ pub struct Broadcast {
     /// What all copies have in common; a plain writer gives none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<MessageId>,
+    /// One member alone works on it, for so many seconds without a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub any: Option<u64>,
 }
 
 impl Broadcast {
+    /// The task that one member alone works on, if it is such a broadcast.
+    pub fn task(&self) -> Option<TaskId> {
+        self.id.as_ref().filter(|_| self.any.is_some())?.as_str().parse().ok()
+    }
+
     /// What an envelope says in [`FIELD`], taken out of it. What is of another shape stays: a newer version tells it in
     /// another way.
     pub fn take(map: &mut Map<String, Value>) -> Option<Broadcast> {
@@ -130,24 +143,25 @@ impl Broadcast {
             None => None,
             Some(id) => Some(id.as_str()?.parse().ok()?),
         };
+        let any = match said.get(ANY) {
+            None => None,
+            Some(seconds) => Some(seconds.as_u64().filter(|seconds| *seconds <= i64::MAX as u64)?),
+        };
         map.remove(FIELD);
-        Some(Broadcast { group, id })
+        Some(Broadcast { group, id, any })
     }
 
     /// The broadcast that a plain writer means by `to`, if that is a word for several.
     pub fn meant(to: &str) -> Option<Broadcast> {
         match to.parse::<Recipient>().ok()? {
             Recipient::Named(_) => None,
-            several => Some(Broadcast { group: several.to_string(), id: None }),
+            several => Some(Broadcast { group: several.to_string(), id: None, any: None }),
         }
     }
 
     /// What stands in [`FIELD`].
     pub fn to_value(&self) -> Value {
-        match &self.id {
-            Some(id) => json!({"group": self.group, "id": id.as_str()}),
-            None => json!({"group": self.group}),
-        }
+        serde_json::to_value(self).unwrap_or_default()
     }
 }
 
@@ -159,6 +173,7 @@ fn is_group(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -175,8 +190,11 @@ mod tests {
 
     #[test]
     fn a_broadcast_is_what_it_was_written_as() {
-        for text in [r#"{"group":"@审查","id":"01942a3f-0c00-7000-8000-000000000001"}"#, r#"{"group":"all"}"#]
-        {
+        for text in [
+            r#"{"any":1800,"group":"all","id":"01942a3f-0c00-7000-8000-000000000001"}"#,
+            r#"{"group":"@审查","id":"01942a3f-0c00-7000-8000-000000000001"}"#,
+            r#"{"group":"all"}"#,
+        ] {
             let mut map = Map::from_iter([(FIELD.to_owned(), serde_json::from_str(text).unwrap())]);
             let broadcast = Broadcast::take(&mut map).unwrap();
             assert!(map.is_empty());

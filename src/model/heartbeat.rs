@@ -61,6 +61,9 @@ pub struct Heartbeat {
     /// Where its daemon takes mail over the network, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<Announcement>,
+    /// What it does beyond what every lanpost does, in words such as [`super::group::ANY`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// The PC.
     pub host: String,
     /// The largest line it takes, in bytes.
@@ -204,6 +207,7 @@ mod tests {
             succeeds: vec![],
             seal: None,
             direct: None,
+            features: vec![],
             host: "pc".into(),
             max_message: 1 << 20,
             rest: Map::new(),

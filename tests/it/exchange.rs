@@ -1584,6 +1584,7 @@ mod costs {
             seal: None,
             host: String::new(),
             direct: None,
+            features: vec![],
             max_message: 1 << 20,
             rest: serde_json::Map::new(),
         };

@@ -116,11 +116,15 @@ fn a_copy_of_a_broadcast() {
     let broadcast = id("01942a3f-0c00-7000-8000-000000000003");
     let copy = Envelope {
         thread: Some(broadcast.to_string()),
-        broadcast: Some(Broadcast { group: "@builder".into(), id: Some(broadcast) }),
+        broadcast: Some(Broadcast { group: "@builder".into(), id: Some(broadcast), any: None }),
         ..smallest()
     };
     written("envelope-broadcast.jsonl", &copy.to_line());
     assert_eq!(read("envelope-broadcast.jsonl"), copy);
+    let any = Broadcast { any: Some(1_800), ..copy.broadcast.clone().unwrap() };
+    let offer = Envelope { broadcast: Some(any), ..copy };
+    written("envelope-offer.jsonl", &offer.to_line());
+    assert_eq!(read("envelope-offer.jsonl"), offer);
     // What a person writes by hand means the slot that it stands in.
     let plain = read("plain-to-all.jsonl");
     assert_eq!((plain.to, plain.broadcast.unwrap().group.as_str()), (None, "all"));
@@ -151,6 +155,13 @@ fn a_request_and_a_note_on_how_far_it_is() {
     assert_eq!(read("request.jsonl"), request);
     written("progress.jsonl", &note.to_line());
     assert_eq!(read("progress.jsonl"), note);
+}
+
+#[test]
+fn a_heartbeat_with_features() {
+    let beat = Heartbeat { features: vec!["any".into()], ..heartbeat() };
+    written("heartbeat-features.json", &beat.to_bytes());
+    assert_eq!(Heartbeat::parse(&golden("heartbeat-features.json")), Some(beat));
 }
 
 #[test]
@@ -282,6 +293,7 @@ fn heartbeat() -> Heartbeat {
         seal: None,
         host: "PC-2".into(),
         direct: None,
+        features: vec![],
         max_message: 1 << 20,
         rest: Map::new(),
     }

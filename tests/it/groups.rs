@@ -12,7 +12,7 @@ use lanpost::model::layout::open_slot;
 use lanpost::model::name::Address;
 use lanpost::model::state::State;
 use lanpost::model::trust::Trust;
-use lanpost::store::db::{Message, Way};
+use lanpost::store::db::{Filter, Message, Way};
 use lanpost::sys::clock::{Clock as _, ManualClock};
 use lanpost::sys::memory::MemoryShare;
 use lanpost::sys::share::Share;
@@ -96,7 +96,7 @@ fn call(site: &mut Site, to: &str, text: &str, more: impl Fn(&mut Call, &mut Dra
     let Meant::Several(group) = ops::meant(site.node(), &to.parse::<Recipient>().unwrap()) else {
         panic!("{to} is one")
     };
-    let mut call = Call { group, id: None, own: false };
+    let mut call = Call { group, id: None, own: false, any: None };
     more(&mut call, &mut Draft::new(Address::from(name("x")), ""));
     let draft = |to: Address| {
         let mut draft = Draft::new(to, text);
@@ -288,7 +288,7 @@ fn the_same_id_again_is_the_same_broadcast_whoever_came_since() {
     assert_eq!(ids(&once), ids(&again));
     assert_eq!(refused(crowd.call_with("all", "midnight", id)).kind(), Kind::Usage);
     let error = refused(crowd.call_with("team", "noon", id));
-    assert!(error.to_string().contains("another group has the id notice-7"), "{error}");
+    assert!(error.to_string().contains("another broadcast has the id notice-7"), "{error}");
     crowd.run(Duration::from_secs(60));
     assert_eq!((crowd.texts("b"), crowd.texts("late").len()), (vec!["noon".to_owned()], 0));
 }
@@ -397,7 +397,7 @@ fn trace_finds_a_broadcast_by_the_beginning_of_its_id_and_no_message_in_its_plac
 fn several_are_asked_and_each_answer_is_awaited() {
     let mut crowd = Crowd::with(&["a", "b", "c", "d"], |config| config.wake.command = vec!["agent".into()]);
     let mut asking = Asking::new(crowd.sites[0].node());
-    let call = Call { group: Group::All, id: None, own: false };
+    let call = Call { group: Group::All, id: None, own: false, any: None };
     let draft = |to: Address| Draft::new(to, "how are you?");
     let sent = asking.ask_all(crowd.sites[0].node_mut(), &call, draft).unwrap();
     assert_eq!((asking.open().count(), sent.members[0].kind.as_str()), (3, "request"));
@@ -466,4 +466,205 @@ fn what_several_answered_is_a_table_and_the_worst_of_it_the_exit_code() {
     assert!(again.out.contains("den  failed    no power\nlab  answered  yes\n"), "{}", again.out);
     office.run(&["ask", "all", "x"]).exits(2).says(&["--all"]);
     office.run(&["ask", "--all", "lab", "x"]).exits(2).says(&["it is one"]);
+}
+
+#[test]
+fn work_for_one_of_several_is_in_one_inbox() {
+    let lan = Lan::new();
+    let (office, lab, den) = (lan.join("office"), lan.join("lab"), lan.join("den"));
+    let _daemons = [office.daemon(), lab.daemon(), den.daemon()];
+    until_true("all to be known", || office.json(&["peers"]).as_array().unwrap().len() == 2);
+    let sent = office.json(&["send", "all", "build it", "--any", "--lease", "10m"]);
+    assert_eq!((&sent["broadcast"]["any"], sent["members"].as_array().unwrap().len()), (&json!(600), 2));
+    let unread = |pc: &Pc| pc.json(&["inbox"]).as_array().unwrap().clone();
+    until_true("a holder", || !unread(&lab).is_empty() || !unread(&den).is_empty());
+    let (holder, other) = if unread(&lab).is_empty() { (&den, &lab) } else { (&lab, &den) };
+    until_true("the other copy", || other.inbox().len() == 1);
+    assert!(other.inbox()[0]["offered"].as_bool().unwrap() && unread(other).is_empty());
+    let id = text_of(&other.inbox()[0], "id");
+    other.run(&["read", &id]).exits(2).says(&["offered to several", "lanpost task show"]);
+    holder.ok(&["ack", &text_of(&unread(holder)[0], "id")]);
+    let broadcast = text_of(&sent["broadcast"], "id");
+    until_true("all to hear of it", || {
+        let found = office.json(&["trace", &broadcast]);
+        found["members"].as_array().unwrap().iter().all(|copy| copy["state"] == "processed")
+    });
+    assert!(office.ok(&["trace", &broadcast]).contains("another one did it"));
+    assert!(office.ok(&["task", "list", "--all"]).contains("build it"));
+    office.run(&["send", "lab", "x", "--any"]).exits(2).says(&["--any is for several"]);
+    office.run(&["send", "all", "x", "--any", "--lease", "0s"]).exits(2).says(&["less than a second"]);
+}
+
+/// Work for one of several.
+mod any {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(600);
+
+    /// Members with agents, and `a`, which sends.
+    fn crowd() -> Crowd {
+        Crowd::with(&["a", "b", "c", "d"], |config| config.wake.command = vec!["agent".into()])
+    }
+
+    fn offer(crowd: &mut Crowd, text: &str) -> Broadcasted {
+        crowd.call_with("all", text, |call, _| call.any = Some(LEASE)).unwrap()
+    }
+
+    /// The unread mail of a site.
+    fn open(site: &Site) -> Vec<Message> {
+        ops::inbox(site.node(), &Filter::default()).unwrap()
+    }
+
+    /// Who has unread mail of this text.
+    fn holders(crowd: &Crowd, text: &str) -> Vec<usize> {
+        let has = |site: &Site| open(site).iter().any(|message| message.content == json!(text));
+        (1..crowd.sites.len()).filter(|n| has(&crowd.sites[*n])).collect()
+    }
+
+    fn states(crowd: &Crowd, sent: &Broadcasted) -> Vec<State> {
+        sent.members.iter().map(|copy| crowd.sites[0].state_of(copy)).collect()
+    }
+
+    #[test]
+    fn one_works_on_it_and_all_hear_that_it_is_done() {
+        let mut crowd = crowd();
+        let sent = offer(&mut crowd, "job");
+        crowd.until("a holder", |crowd| !holders(crowd, "job").is_empty());
+        crowd.run(Duration::from_secs(120));
+        let [holder] = holders(&crowd, "job")[..] else { panic!("one alone") };
+        let woken: usize = crowd.sites.iter().map(|site| site.wakes.len()).sum();
+        assert_eq!(woken, 1, "nobody else is woken");
+        let other = if holder == 1 { 2 } else { 1 };
+        let id = sent.members[other - 1].id.to_string();
+        for refused in [
+            ops::read(crowd.sites[other].node_mut(), &id).unwrap_err(),
+            ops::ack(crowd.sites[other].node_mut(), &[id], None).unwrap_err(),
+        ] {
+            assert!(refused.to_string().contains("offered to several"), "{refused}");
+        }
+        let id = sent.members[holder - 1].id.to_string();
+        ops::read(crowd.sites[holder].node_mut(), &id).unwrap();
+        ops::ack(crowd.sites[holder].node_mut(), &[id], None).unwrap();
+        crowd.until("all ends", |crowd| states(crowd, &sent).iter().all(|state| *state == State::Processed));
+        let found = ops::find_broadcast(crowd.sites[0].node(), sent.broadcast.id.unwrap().as_str()).unwrap();
+        let why: Vec<_> = found.unwrap().members.into_iter().filter_map(|copy| copy.outcome).collect();
+        assert_eq!(why, ["another one did it", "another one did it"]);
+    }
+
+    #[test]
+    fn each_member_has_one_at_a_time_and_no_job_is_done_twice() {
+        let mut crowd = crowd();
+        let jobs: Vec<String> = (0..20).map(|n| format!("job {n}")).collect();
+        let sent: Vec<_> = jobs.iter().map(|job| offer(&mut crowd, job)).collect();
+        let mut done = vec![];
+        crowd.until("all jobs", |crowd| crowd.sites[1..].iter().any(|site| !open(site).is_empty()));
+        let end = crowd.sites[0].clock.now() + PATIENCE;
+        while done.len() < jobs.len() {
+            assert!(crowd.sites[0].clock.now() < end, "only {} are done: {done:?}", done.len());
+            crowd.tick();
+            for site in &mut crowd.sites[1..] {
+                let work = open(site);
+                assert!(work.len() <= 1, "{work:?}");
+                for job in work {
+                    ops::ack(site.node_mut(), &[job.id.to_string()], None).unwrap();
+                    done.push(job.content.as_str().unwrap().to_owned());
+                }
+            }
+        }
+        crowd.run(Duration::from_secs(300));
+        done.sort();
+        let mut wanted = jobs.clone();
+        wanted.sort();
+        assert_eq!(done, wanted, "each once");
+        for sent in &sent {
+            assert!(states(&crowd, sent).iter().all(|state| *state == State::Processed));
+        }
+        assert!(
+            crowd.sites[1..]
+                .iter()
+                .all(|site| open(site).is_empty() && !site.node().db.has_offers().unwrap())
+        );
+    }
+
+    #[test]
+    fn what_a_dead_member_held_another_one_gets() {
+        let mut crowd = crowd();
+        offer(&mut crowd, "job");
+        crowd.until("a holder", |crowd| !holders(crowd, "job").is_empty());
+        let dead = holders(&crowd, "job")[0];
+        let site = crowd.sites.remove(dead);
+        crowd.run(LEASE / 2);
+        assert!(holders(&crowd, "job").is_empty(), "it may yet come back");
+        crowd.until("another holder", |crowd| !holders(crowd, "job").is_empty());
+        let heir = holders(&crowd, "job")[0];
+        // It was only asleep, and learns of it before it says anything that counts.
+        site.clock.advance(crowd.sites[0].clock.now().saturating_sub(site.clock.now()));
+        crowd.sites.push(site);
+        let last = crowd.sites.len() - 1;
+        crowd.until("it to hear", |crowd| {
+            !open(&crowd.sites[last]).iter().any(|message| message.content == json!("job"))
+        });
+        assert_eq!(holders(&crowd, "job"), [heir]);
+    }
+
+    #[test]
+    fn whoever_is_silent_for_too_long_loses_it_and_who_looks_at_it_keeps_it() {
+        let mut crowd = crowd();
+        offer(&mut crowd, "job");
+        crowd.until("a holder", |crowd| !holders(crowd, "job").is_empty());
+        let first = holders(&crowd, "job")[0];
+        crowd.run(LEASE / 2);
+        let id = open(&crowd.sites[first])[0].id.to_string();
+        ops::read(crowd.sites[first].node_mut(), &id).unwrap();
+        crowd.run(LEASE * 3 / 4);
+        assert_eq!(holders(&crowd, "job"), [first], "it was read half a lease later");
+        crowd.until("another holder", |crowd| {
+            holders(crowd, "job").first().is_some_and(|holder| *holder != first)
+        });
+        let late = ops::ack(crowd.sites[first].node_mut(), &[id], None).unwrap_err();
+        assert!(late.to_string().contains("offered to several"), "{late}");
+    }
+
+    #[test]
+    fn a_failure_is_final_and_told_once_and_cancelled_work_is_withdrawn() {
+        let mut crowd = crowd();
+        let sent = offer(&mut crowd, "job");
+        crowd.until("a holder", |crowd| !holders(crowd, "job").is_empty());
+        let holder = holders(&crowd, "job")[0];
+        let id = sent.members[holder - 1].id.to_string();
+        ops::ack(crowd.sites[holder].node_mut(), &[id], Some("no disk")).unwrap();
+        crowd.until("all ends", |crowd| states(crowd, &sent).iter().all(|state| state.is_final()));
+        assert_eq!(crowd.sites[0].reports().len(), 1);
+        assert!(holders(&crowd, "job").is_empty());
+        let sent = offer(&mut crowd, "no more");
+        crowd.until("a holder", |crowd| !holders(crowd, "no more").is_empty());
+        let task = sent.broadcast.id.as_ref().unwrap().to_string();
+        let cancel = ops::Say::Cancel(Some("found it".into()));
+        ops::task_say(crowd.sites[0].node_mut(), &task, None, cancel).unwrap();
+        crowd.until("all ends", |crowd| states(crowd, &sent).iter().all(|state| state.is_final()));
+        assert!(holders(&crowd, "no more").is_empty());
+    }
+
+    #[test]
+    fn who_would_take_it_for_mail_gets_none() {
+        let mut crowd = crowd();
+        let status = lanpost::model::layout::status(&name("c"));
+        let bytes = crowd.share.read(&status, 0, 1 << 14).unwrap().unwrap();
+        let mut beat = lanpost::model::heartbeat::Heartbeat::parse(&bytes).unwrap();
+        let signer = crowd.site("c").signer();
+        crowd.sites.retain(|site| site.node().instance().as_str() != "c");
+        (beat.features, beat.beat) = (vec![], beat.beat + 1_000);
+        beat.rest.clear();
+        crowd.share.replace(&status, &beat.to_signed_bytes(&signer)).unwrap();
+        crowd.run(Duration::from_secs(60));
+        let sent = offer(&mut crowd, "job");
+        assert_eq!((to(&sent), sent.left_out[0].name.as_str()), (vec!["b", "d"], "c"));
+        groups(crowd.site("a"), "team = ['b', 'c']");
+        let error = refused(crowd.call_with("team", "x", |call, _| call.any = Some(LEASE)));
+        assert!(error.to_string().contains("send to c"), "{error}");
+        let id = |call: &mut Call, _: &mut Draft| {
+            (call.any, call.id) = (Some(LEASE), Some("x-1".parse().unwrap()))
+        };
+        assert!(refused(crowd.call_with("all", "x", id)).to_string().contains("no UUID"));
+    }
 }

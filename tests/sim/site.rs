@@ -663,7 +663,7 @@ impl Site {
         let author = if self.rng.per_mille(500) { Author::Person } else { Author::Program };
         let draft = |to: Address| Draft { create: true, author, ..Draft::new(to, text) };
         let group = group.map_or(Group::All, |_| Group::Named(called));
-        let call = Call { group, id: Some(id.clone()), own: false };
+        let call = Call { group, id: Some(id.clone()), own: false, any: None };
         let sent = life::play(&life, || ops::broadcast(engine.node_mut(), &call, draft));
         self.engine = Some(engine);
         if life.is_over() {

@@ -222,6 +222,7 @@ mod tests {
             "lanpost send lab/main hi --json-content --create --as main --json --config c",
             "lanpost send @builder hi --self --wait delivered",
             "lanpost send ALL hi --id notice-7",
+            "lanpost send @builder hi --any --lease 1h",
             "lanpost ask lab/main - --timeout 5m --thread t --priority high --ttl 1h --id a.1 --create --seal --as main",
             "lanpost ask --all @builder hi --timeout 2m",
             "lanpost ask --wait 01 --timeout 1h --json",

@@ -18,6 +18,7 @@ use crate::engine::condition;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Call, Draft};
 use crate::error::{Error, Kind, Result};
+use crate::model::claim::MOST;
 use crate::model::config::parse_duration;
 use crate::model::envelope::Priority;
 use crate::model::group::{Meant, Recipient};
@@ -33,6 +34,8 @@ const STEP: Duration = Duration::from_millis(20);
 const SCAN: Duration = Duration::from_secs(2);
 /// How long --wait waits if nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// The shortest lease.
+const MOMENT: Duration = Duration::from_secs(1);
 /// After this it is said what a message waits for.
 pub const SAID_AFTER: Duration = Duration::from_secs(2);
 
@@ -50,6 +53,12 @@ pub struct Args {
     /// Of several, send a copy to the one who speaks, too
     #[arg(long = "self")]
     own: bool,
+    /// Of several, one alone works on it: whoever claims it first; another one if that one dies or falls silent
+    #[arg(long)]
+    any: bool,
+    /// For how long that one may be silent [default: 30m]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "any")]
+    lease: Option<Duration>,
     #[command(flatten)]
     body: Body,
     /// What kind of message it is [default: message]
@@ -139,11 +148,17 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     };
     let to = match ops::meant(&node, &args.to) {
         Meant::Several(group) => {
-            let call = Call { group, id: args.id.clone(), own: args.own };
+            let any = args.any.then(|| args.lease.unwrap_or(ops::TERM));
+            if let Some(term) = any.filter(|term| *term < MOMENT || *term > MOST) {
+                let cause = "nobody may be silent for less than a second, or for more than seven days";
+                return Err(Error::usage("send to", group, cause).next(format!("--lease is {term:?}")));
+            }
+            let call = Call { group, id: args.id.clone(), own: args.own, any };
             return several::run(cx, &mut node, &call, &draft, (args.wait, args.timeout));
         }
-        Meant::One(to) if args.own => {
-            return Err(Error::usage("send to", to, "it is one, and --self is for several"));
+        Meant::One(to) if args.own || args.any => {
+            let flag = if args.own { "--self" } else { "--any" };
+            return Err(Error::usage("send to", to, format!("it is one, and {flag} is for several")));
         }
         Meant::One(to) => to,
     };

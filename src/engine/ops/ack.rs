@@ -74,6 +74,9 @@ pub fn ack(node: &mut Node, prefixes: &[String], failed: Option<&str>) -> Result
     if let Some(held) = messages.iter().find(|message| message.held && failed.is_none()) {
         return Err(super::inbox::is_held("acknowledge", held));
     }
+    for message in &messages {
+        super::offers::finish(node, message, failed)?;
+    }
     let now = node.clock.wall_ms();
     if node.db.mark(&messages, state, failed, now)? > 0 {
         node.ring();

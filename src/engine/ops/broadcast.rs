@@ -4,18 +4,24 @@
 //! A word that stands for whoever is there (`all`, `@role`) leaves out those of whom mail would come to nothing, and says
 //! so; a group that somebody wrote down is for all of its members or for nobody.
 
+use std::time::Duration;
+
 use serde::Serialize;
+use serde_json::Value;
 
 use super::peers;
-use super::send::{Draft, room, send_all};
+use super::send::{Draft, address_all, room, send_all};
+use super::tasks::store_with_mail;
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
-use crate::model::group::{Broadcast, Group, Meant, Recipient};
+use crate::model::envelope::format_time;
+use crate::model::group::{ANY, Broadcast, Group, Meant, Recipient};
 use crate::model::id::MessageId;
 use crate::model::name::{self, Address, Name};
 use crate::model::presence::Presence;
 use crate::model::role::Role;
-use crate::store::db::{Message, Peer};
+use crate::model::task::{Deed, Details, Event, TITLE, TaskId};
+use crate::store::db::{Message, NewMessage, Peer};
 
 const DEED: &str = "send to";
 
@@ -28,6 +34,8 @@ pub struct Call {
     pub id: Option<MessageId>,
     /// The one who speaks gets a copy, too, if it is one of them.
     pub own: bool,
+    /// It is work for one of them, who alone holds it for so long without a word.
+    pub any: Option<Duration>,
 }
 
 /// A broadcast, and what became of it.
@@ -71,35 +79,54 @@ pub(super) struct Prepared {
     broadcast: Broadcast,
     pub(super) drafts: Vec<Draft>,
     left_out: Vec<LeftOut>,
+    /// The task that it is to be, if one alone works on it.
+    task: Option<TaskId>,
 }
 
 impl Prepared {
     /// Stores it, all or nothing.
     pub(super) fn send(self, node: &mut Node) -> Result<Broadcasted> {
-        let Prepared { broadcast, drafts, left_out } = self;
-        Ok(Broadcasted { broadcast, members: send_all(node, drafts)?, left_out })
+        let Prepared { broadcast, drafts, left_out, task } = self;
+        let members = match task {
+            None => send_all(node, drafts)?,
+            Some(task) => {
+                let messages = address_all(node, drafts)?;
+                let event = added(node, &task, &broadcast, &messages);
+                store_with_mail(node, &event, &messages)?;
+                broadcast.id.as_ref().map_or(Ok(vec![]), |id| node.db.copies(id))?
+            }
+        };
+        Ok(Broadcasted { broadcast, members, left_out })
     }
 }
 
 /// Decides who is meant, and makes their drafts.
 pub(super) fn prepare(node: &mut Node, call: &Call, draft: impl Fn(Address) -> Draft) -> Result<Prepared> {
-    let Call { group, id, own } = call;
+    let Call { group, id, own, any } = call;
     let id = id.clone().unwrap_or_else(|| node.clock.message_id());
     if !id.is_tame() {
         let cause = format!("the id {:?} could be taken for an option or a folder", id.as_str());
         return Err(Error::usage(DEED, group, cause).next("begin it with a letter, a digit or '_'"));
     }
-    let broadcast = Broadcast { group: group.to_string(), id: Some(id.clone()) };
+    let seconds = any.map(|any| any.as_secs());
+    let broadcast = Broadcast { group: group.to_string(), id: Some(id.clone()), any: seconds };
+    let task = broadcast.task();
+    if any.is_some() && task.is_none() {
+        let error = Error::usage(DEED, group, format!("the id {id} of work for one of several is no UUID"));
+        return Err(error.next("leave out --id, or give a UUID in lower case"));
+    }
     let known = node.db.copies(&id)?;
     if known.iter().any(|copy| copy.broadcast.as_ref() != Some(&broadcast)) {
-        let cause = format!("a broadcast to another group has the id {id}");
+        let cause =
+            format!("another broadcast has the id {id}: to another group, or for another number of them");
         return Err(Error::usage(DEED, group, cause).next("give each an id of its own"));
     }
     let (to, left_out) = match known.is_empty() {
         true => {
             let us = Address::from(node.instance().clone());
             let speaker = Address { agent: draft(us.clone()).agent, ..us };
-            members(node, group, (!own).then_some(&speaker))?
+            let found = members(node, group, (!own).then_some(&speaker))?;
+            if any.is_some() { who_knows_any(node, group, found)? } else { found }
         }
         // Who is meant was decided when it was sent first.
         false => (known.iter().filter_map(|copy| copy.to.parse().ok()).collect(), vec![]),
@@ -112,7 +139,8 @@ pub(super) fn prepare(node: &mut Node, call: &Call, draft: impl Fn(Address) -> D
         Draft { id: Some(own), thread, broadcast: Some(broadcast.clone()), ..draft }
     };
     let drafts = to.into_iter().map(copy).collect();
-    Ok(Prepared { broadcast, drafts, left_out })
+    let task = task.filter(|_| known.is_empty());
+    Ok(Prepared { broadcast, drafts, left_out, task })
 }
 
 /// The broadcast of ours whose id begins with `prefix`, and how far each copy has come; `None` if that is no broadcast, or
@@ -161,6 +189,62 @@ fn members(
             left_out.sort_by(|a, b| a.name.cmp(&b.name));
             Ok((members, left_out))
         }
+    }
+}
+
+/// Those whose lanpost knows that one alone is to work on it; another one would take it for mail, and so would a person.
+///
+/// # Errors
+/// A member of a group does not; or nobody does.
+fn who_knows_any(
+    node: &Node,
+    group: &Group,
+    (found, mut left_out): (Vec<Address>, Vec<LeftOut>),
+) -> Result<(Vec<Address>, Vec<LeftOut>)> {
+    let why = "it is not known to have a lanpost that shares work";
+    let mut members = vec![];
+    for member in found {
+        let beat = node.db.peer(&member.instance.fold())?.and_then(|peer| peer.heartbeat);
+        let own = member.instance.same_as(node.instance());
+        let knows = own || beat.is_some_and(|beat| beat.features.iter().any(|feature| feature == ANY));
+        match (knows, group) {
+            (true, _) => members.push(member),
+            (false, Group::Named(_)) => {
+                let error = Error::new(Kind::NotFound, DEED, &member, why);
+                return Err(error.next("start its daemon, bring it up to date, or take it out of the group"));
+            }
+            (false, _) => left_out.push(LeftOut { name: member.instance, why: why.into() }),
+        }
+    }
+    match members.is_empty() {
+        true => Err(nobody(node, group, &left_out)?),
+        false => Ok((members, left_out)),
+    }
+}
+
+/// That there is such work, for all who look at tasks. `claim --next` leaves it to the group: it is for no other role.
+fn added(node: &Node, task: &TaskId, broadcast: &Broadcast, messages: &[NewMessage]) -> Event {
+    let first = messages.first().map(|message| &message.envelope);
+    let sealed = messages.iter().any(|message| message.envelope.sealed.is_some());
+    let words = first.filter(|_| !sealed).map(|envelope| match &envelope.content {
+        Value::String(text) => {
+            text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+        }
+        other => other.to_string(),
+    });
+    let group = &broadcast.group;
+    let words = words.filter(|words| !words.is_empty()).unwrap_or_else(|| format!("mail for one of {group}"));
+    let end = (0..=words.len().min(TITLE)).rev().find(|at| words.is_char_boundary(*at));
+    let title = words[..end.unwrap_or_default()].chars().filter(|c| !c.is_control()).collect();
+    let from = first.and_then(|envelope| envelope.from.parse().ok());
+    Event {
+        id: node.clock.message_id(),
+        from: from.unwrap_or_else(|| node.instance().clone().into()),
+        timestamp: format_time(node.clock.wall()),
+        task: task.clone(),
+        version: 1,
+        token: 0,
+        deed: Deed::Add(Details { title, role: Some(group.clone()), ..Details::default() }),
     }
 }
 

@@ -26,10 +26,12 @@ pub fn read(node: &mut Node, prefix: &str) -> Result<Message> {
     if message.held {
         return Err(is_held("read", &message));
     }
+    super::offers::is_ours("read", &message)?;
     let now = node.clock.wall_ms();
     if node.db.mark(std::slice::from_ref(&message), State::Read, None, now)? > 0 {
         node.ring();
     }
+    super::offers::renew(node, &message, now)?;
     find_in(node, &message)
 }
 

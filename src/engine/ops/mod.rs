@@ -13,6 +13,7 @@ mod exec;
 mod inbox;
 mod init;
 mod log;
+mod offers;
 mod peers;
 mod routes;
 mod search;
@@ -48,7 +49,7 @@ pub use tasks::{
     task_add, task_answer, task_claim, task_depend, task_edit, task_list, task_look_done, task_next,
     task_renew, task_say, task_show, task_word,
 };
-pub(super) use tasks::{answer_task_look, first_task_event, task_event, task_look_wanted};
+pub(super) use tasks::{answer_task_look, first_task_event, is_left, task_event, task_look_wanted};
 pub use thread::{Conversation, Post, thread};
 pub use trace::{Trace, overdue, state_of, trace};
 pub use trust::{

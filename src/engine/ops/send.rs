@@ -116,12 +116,7 @@ pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
 /// Stores several messages, all or none, with one local fsync; they keep their order.
 pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
     let wall = node.clock.wall();
-    let messages = drafts.into_iter().map(|draft| address(node, draft)).collect::<Result<Vec<_>>>()?;
-    let mut drafted: BTreeMap<&str, u64> = BTreeMap::new();
-    messages.iter().for_each(|message| *drafted.entry(&message.peer).or_default() += 1);
-    for (peer, count) in drafted {
-        room(node, peer, count)?;
-    }
+    let messages = address_all(node, drafts)?;
     let stored = node.db.accept(&messages, wall.timestamp_millis())?;
     node.ring();
     let stored = stored.into_iter().map(|accepted| match accepted {
@@ -132,6 +127,17 @@ pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
         }
     });
     stored.collect()
+}
+
+/// Checks drafts, and whether there is room for them, and makes the rows to store.
+pub(super) fn address_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<NewMessage>> {
+    let messages = drafts.into_iter().map(|draft| address(node, draft)).collect::<Result<Vec<_>>>()?;
+    let mut drafted: BTreeMap<&str, u64> = BTreeMap::new();
+    messages.iter().for_each(|message| *drafted.entry(&message.peer).or_default() += 1);
+    for (peer, count) in drafted {
+        room(node, peer, count)?;
+    }
+    Ok(messages)
 }
 
 /// Whether there is nothing of a recipient but an open slot, which anybody may have made: it neither beat, nor wrote,

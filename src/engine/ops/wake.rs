@@ -119,6 +119,7 @@ pub fn wake_test(node: &Node, agent: Option<&Name>) -> WakeOrder {
         snoozed: None,
         hops: None,
         broadcast: None,
+        offered: false,
         outcome: None,
         wake: None,
         verdict: None,

@@ -114,7 +114,7 @@ mod tests {
             ("[groups]\nx = []\n", "nobody is in the group x"),
             ("[groups]\nx = ['Desk', 'desk']\n", "desk is in the group x twice"),
             ("[groups]\nx = ['desk']\nX = ['den']\n", "the group X is there twice"),
-            ("[groups]\nx = ['@builder']\n", "begins with '@'"),
+            ("[groups]\nx = ['@builder']\n", "holds '@'"),
             ("roles = ['x', 'X']\n", "the role X is there twice"),
             ("agents = ['main']\nroles = ['ops/x']\n", "ops/x is of an agent that `agents` does not name"),
             (&format!("roles = {many:?}\n"), "at most 20 have room"),

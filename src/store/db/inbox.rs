@@ -11,7 +11,7 @@ use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Origin, Way};
 use super::quarantine::{self, Quarantined};
 use super::refusals::{self, Refusal};
-use super::{Db, ask, forgotten, peers, recall, receipts, retention, waiting};
+use super::{Db, ask, forgotten, offers, peers, recall, receipts, retention, waiting};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -293,7 +293,11 @@ fn deliver(
         None => derived_id(tx, &intake.mailbox, &arrival.text)?,
     };
     let peer = arrival.peer.clone();
-    let envelope = Envelope { hops: hops(tx, arrival)?, ..envelope };
+    let mut envelope = Envelope { hops: hops(tx, arrival)?, ..envelope };
+    let offered = offers::is_offer(intake, &envelope);
+    if let Some(broadcast) = envelope.broadcast.as_mut().filter(|_| !offered) {
+        broadcast.any = None;
+    }
     let is_note = arrival.policy == Policy::Allow && ask::is_note(tx, &peer, &envelope)?;
     // What its sender was told of it before this state folder was restored, still holds.
     let told = recall::told(tx, &peer, &id)?;
@@ -330,12 +334,13 @@ fn deliver(
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
     }
-    let due = arrival.wake && state == State::Delivered && !held;
+    let due = arrival.wake && state == State::Delivered && !held && !offered;
     let awaited = if due { ask::awaited_until(tx, &arrival.peer, &message.envelope, now)? } else { 0 };
     tx.prepare_cached(
-        "UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL), wake_at = ?4 WHERE n = ?1",
+        "UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL), wake_at = ?4, offered = iif(?5, 0, NULL)
+         WHERE n = ?1",
     )?
-    .execute(params![n, waiting::digest(&message.envelope).as_slice(), due, awaited])?;
+    .execute(params![n, waiting::digest(&message.envelope).as_slice(), due, awaited, offered])?;
     peers::wrote(tx, &arrival.peer, now)?;
     let route = match &intake.via {
         Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),

@@ -43,7 +43,8 @@ impl Db {
                 // Questions are lanpost's to answer, not the agent's.
                 (false, false) => (
                     "INDEXED BY message_open",
-                    "AND state IN ('delivered', 'read') AND NOT held AND kind != 'exec' AND coalesce(snoozed, 0) = 0",
+                    "AND state IN ('delivered', 'read') AND NOT held AND offered IS NULL AND kind != 'exec'
+                     AND coalesce(snoozed, 0) = 0",
                 ),
             };
             let from = filter.from.as_ref().map_or("", |_| "AND peer = ?2");
@@ -142,7 +143,9 @@ impl Db {
     pub fn release(&mut self, message: &Message, wake: bool, now: i64) -> Result<bool> {
         self.write("release mail in", |tx| {
             // A row number of now, so that whoever follows the inbox sees it.
-            let sql = format!("UPDATE message SET held = 0, wake = ?2, n = {NEXT_ROW} WHERE n = ?1 AND held");
+            let sql = format!(
+                "UPDATE message SET held = 0, wake = iif(offered IS NULL, ?2, NULL), n = {NEXT_ROW} WHERE n = ?1 AND held"
+            );
             let wake = wake.then_some("due");
             let released = tx.prepare_cached(&sql)?.execute(params![message.n, wake])? > 0;
             if released {

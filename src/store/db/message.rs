@@ -84,6 +84,9 @@ pub struct Message {
     /// Of which broadcast it is a copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<Broadcast>,
+    /// It is work for one of several, and not ours, or not yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub offered: bool,
     /// Why it failed or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
@@ -110,10 +113,11 @@ pub struct Message {
 /// The columns that [`Message::from_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "n, way, peer, id, sender, recipient, kind, content, timestamp, state, at, priority, \
                                   thread, in_reply_to, expires, outcome, wake, encoding, rest, verdict, held, \
-                                  sealed IS NOT NULL, hops, audience, broadcast, not_before, iif(state = 'read', snoozed, NULL)";
+                                  sealed IS NOT NULL, hops, audience, broadcast, term, offered IS NOT NULL, not_before, \
+                                   iif(state = 'read', snoozed, NULL)";
 
 /// How many they are: a query's own columns follow.
-pub(super) const WIDTH: usize = 27;
+pub(super) const WIDTH: usize = 29;
 
 impl Message {
     /// What it is called where others must not speak ([`MessageId::handle`]).
@@ -183,12 +187,14 @@ impl Message {
             broadcast: match row.get::<_, Option<String>>(23)? {
                 Some(group) => {
                     let id: Option<String> = row.get(24)?;
-                    Some(Broadcast { group, id: id.and_then(|id| id.parse().ok()) })
+                    let any = row.get::<_, Option<i64>>(25)?.map(i64::unsigned_abs);
+                    Some(Broadcast { group, id: id.and_then(|id| id.parse().ok()), any })
                 }
                 None => None,
             },
-            not_before: row.get::<_, Option<i64>>(25)?.map(rfc3339),
-            snoozed: row.get::<_, Option<i64>>(26)?.filter(|until| *until > 0).map(rfc3339),
+            offered: row.get(26)?,
+            not_before: row.get::<_, Option<i64>>(27)?.map(rfc3339),
+            snoozed: row.get::<_, Option<i64>>(28)?.filter(|until| *until > 0).map(rfc3339),
             rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         })
     }
@@ -286,6 +292,7 @@ impl NewMessage {
             snoozed: None,
             hops: e.hops,
             broadcast: e.broadcast.clone(),
+            offered: false,
             outcome: self.outcome.clone(),
             wake: None,
             encoding: None,
@@ -312,9 +319,9 @@ impl NewMessage {
         let rest = (!e.rest.is_empty()).then(|| Value::Object(e.rest.clone()).to_string());
         let sql = "INSERT INTO message (way, peer, id, sender, recipient, kind, content, timestamp, thread, in_reply_to,
                    priority, expires, rest, at, state, outcome, verdict, held, lease, seq, sealed,
-                   hops, audience, broadcast, not_before)
+                   hops, audience, broadcast, term, not_before)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                   ?21, ?22, ?23, ?24, ?25)
+                   ?21, ?22, ?23, ?24, ?25, ?26)
                    ON CONFLICT (id, peer, way) DO NOTHING";
         let inserted = tx.prepare_cached(sql)?.execute(params![
             self.way.as_str(),
@@ -341,6 +348,7 @@ impl NewMessage {
             e.hops.map(|hops| hops as i64),
             e.broadcast.as_ref().map(|broadcast| broadcast.group.as_str()),
             e.broadcast.as_ref().and_then(|broadcast| broadcast.id.as_ref()).map(MessageId::as_str),
+            e.broadcast.as_ref().and_then(|broadcast| broadcast.any).map(|seconds| seconds as i64),
             self.not_before,
         ])?;
         Ok((inserted == 1).then(|| tx.last_insert_rowid()))

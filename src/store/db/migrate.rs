@@ -156,6 +156,10 @@ fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
          CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;
          ALTER TABLE message ADD COLUMN audience TEXT;
          ALTER TABLE message ADD COLUMN broadcast TEXT;
+         ALTER TABLE message ADD COLUMN term INTEGER;
+         ALTER TABLE message ADD COLUMN offered INTEGER;
+         CREATE INDEX message_offer ON message (n)
+            WHERE way = 'in' AND term IS NOT NULL AND state IN ('delivered', 'read');
          CREATE INDEX message_broadcast ON message (broadcast, n) WHERE way = 'out' AND broadcast IS NOT NULL;
          ALTER TABLE message ADD COLUMN silent_since INTEGER;
          CREATE INDEX message_silent ON message (silent_since) WHERE silent_since IS NOT NULL;
@@ -185,6 +189,7 @@ mod tests {
 
     /// What version 7 added.
     const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_replies; DROP INDEX message_broadcast;
+        DROP INDEX message_offer; ALTER TABLE message DROP COLUMN term; ALTER TABLE message DROP COLUMN offered;
         ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;
         DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;
         DROP TABLE message_text;

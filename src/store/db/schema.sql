@@ -46,6 +46,8 @@ CREATE TABLE message (
     not_before  INTEGER,                            -- out: it is to go then; until then it is 'scheduled'
     settled     TEXT,                               -- out: a dead letter: the id of what was sent in its place, '' if dropped
     snoozed     INTEGER,                            -- in: 'read' and out of sight until then; 0: it was, and is back
+    term        INTEGER,                            -- it is work for one member: for so many seconds without a word
+    offered     INTEGER,                            -- in: it stands by; 0, or the number of our wish to claim it (tasks.sql)
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
 CREATE INDEX message_open    ON message (n)               WHERE way = 'in' AND state IN ('delivered', 'read');
@@ -65,6 +67,7 @@ CREATE INDEX message_stale   ON message (peer, expires)   WHERE way = 'in' AND s
 CREATE INDEX message_dead    ON message (n)               WHERE way = 'out' AND state IN ('failed', 'expired')
                                                             AND settled IS NULL;
 CREATE INDEX message_thread  ON message (thread, n)       WHERE thread IS NOT NULL;
+CREATE INDEX message_offer   ON message (n)               WHERE way = 'in' AND term IS NOT NULL AND state IN ('delivered', 'read');
 CREATE INDEX message_broadcast ON message (broadcast, n)  WHERE way = 'out' AND broadcast IS NOT NULL;
 CREATE INDEX message_silent  ON message (silent_since)    WHERE silent_since IS NOT NULL;
 CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;

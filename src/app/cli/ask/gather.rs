@@ -36,7 +36,7 @@ pub(super) fn ask(
     draft: &dyn Fn(Address) -> Draft,
 ) -> Result<Asked> {
     let id = draft(node.instance().clone().into()).id;
-    let call = Call { group, id, own: false };
+    let call = Call { group, id, own: false, any: None };
     learn_who_is_there(cx, node, &call.group, "ask");
     let sent = accept(cx, node, |node| asking.ask_all(node, &call, draft))?;
     let told = carry(cx, node, "ask")?;

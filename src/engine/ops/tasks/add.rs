@@ -172,7 +172,7 @@ fn assignment(
 }
 
 /// Keeps an event of ours if others will take it, and the mail that tells of it.
-pub(super) fn store(node: &mut Node, event: &Event, mail: &[NewMessage]) -> Result<()> {
+pub(in crate::engine::ops) fn store(node: &mut Node, event: &Event, mail: &[NewMessage]) -> Result<()> {
     // What others would set aside is refused here, where somebody can mend it.
     if let Err(why) = Event::from_value(Value::Object(event.to_object())) {
         return Err(Error::usage("write down the task", event.task.short(), why));

@@ -9,9 +9,11 @@ mod claim;
 mod say;
 mod view;
 
+pub(super) use add::store as store_with_mail;
 pub use add::{NewTask, TaskEdit, task_add, task_edit};
 pub use claim::{Claiming, TERM, task_answer, task_claim, task_next, task_renew};
 pub use say::{Said, Say, Word, task_depend, task_say, task_word};
+pub(in crate::engine) use view::is_left;
 pub use view::{Shown, TaskStep, TaskView, Which, task_list, task_show};
 
 use crate::engine::node::Node;

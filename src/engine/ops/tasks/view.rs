@@ -126,7 +126,7 @@ impl TaskView {
 }
 
 /// Whether a task is claimed by an instance that has been silent for so long, on our clock, that it may be taken over.
-pub(super) fn is_left(node: &Node, task: &Task) -> Result<bool> {
+pub(in crate::engine) fn is_left(node: &Node, task: &Task) -> Result<bool> {
     let Some(held) = task.holder.as_ref().filter(|held| !held.by.instance.same_as(node.instance())) else {
         return Ok(false);
     };
