@@ -95,6 +95,16 @@ fn an_answer_that_nobody_was_shown_is_mail() {
 }
 
 #[test]
+fn the_same_request_again_wakes_again() {
+    let mut pair = pair();
+    for times in 1..3 {
+        let (asking, _) = ask(&mut pair.a, "is it green?");
+        asking.end(pair.a.node_mut(), false).unwrap();
+        pair.until("the wake", |pair| pair.b.wakes.len() == times);
+    }
+}
+
+#[test]
 fn a_late_answer_is_mail_and_ends_a_later_waiting() {
     let mut pair = pair();
     let (asking, request) = ask(&mut pair.a, "is it green?");
