@@ -61,7 +61,7 @@ pub struct Heartbeat {
     /// Where its daemon takes mail over the network, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<Announcement>,
-    /// What it does beyond what every lanpost does, in words such as [`super::group::ANY`].
+    /// What it does beyond what every lanpost does, in words such as [`super::group::ANY`] and [`super::cancel::FEATURE`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
     /// The PC.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scheduled -> queued -> sent -> delivered -> read -> processed | failed
-//!        \________\_______\_________\_______\_____> failed
+//!        \________\_______\_________\_______\_____> failed | cancelled
 //!         \________\_______\_________\_____________> expired
 //! ```
 //! States only move forward: a late receipt changes nothing, a doubled one changes nothing.
@@ -32,10 +32,12 @@ pub enum State {
     Failed,
     /// Its time ran out before it was delivered, or before anybody read it.
     Expired,
+    /// Its sender took it back.
+    Cancelled,
 }
 
 /// All states, in order, for help texts and tests.
-pub const ALL: [State; 8] = [
+pub const ALL: [State; 9] = [
     State::Scheduled,
     State::Queued,
     State::Sent,
@@ -44,6 +46,7 @@ pub const ALL: [State; 8] = [
     State::Processed,
     State::Failed,
     State::Expired,
+    State::Cancelled,
 ];
 
 impl State {
@@ -58,12 +61,13 @@ impl State {
             State::Processed => "processed",
             State::Failed => "failed",
             State::Expired => "expired",
+            State::Cancelled => "cancelled",
         }
     }
 
     /// Whether nothing follows.
     pub fn is_final(self) -> bool {
-        matches!(self, State::Processed | State::Failed | State::Expired)
+        matches!(self, State::Processed | State::Failed | State::Expired | State::Cancelled)
     }
 
     /// Whether `self -> to` is a move forward.
@@ -74,7 +78,7 @@ impl State {
     /// Whether a sender who waits for `wanted` has what it waits for: reached, or overtaken.
     pub fn reached(self, wanted: State) -> bool {
         match self {
-            State::Failed | State::Expired => self == wanted,
+            State::Failed | State::Expired | State::Cancelled => self == wanted,
             _ => self >= wanted,
         }
     }

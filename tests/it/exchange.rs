@@ -1581,10 +1581,10 @@ mod costs {
             lease: 1,
             key: String::new(),
             succeeds: vec![],
+            features: vec![],
             seal: None,
             host: String::new(),
             direct: None,
-            features: vec![],
             max_message: 1 << 20,
             rest: serde_json::Map::new(),
         };

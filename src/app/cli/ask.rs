@@ -235,6 +235,7 @@ fn report(news: &News) -> (Report<'_>, u8) {
         (Some(_), _) => ("answered", exit::DONE),
         (None, State::Processed) => ("done", exit::DONE),
         (None, State::Expired) => ("expired", exit::EXPIRED),
+        (None, State::Cancelled) => ("cancelled", exit::ENDED),
         (None, _) => ("failed", exit::ENDED),
     };
     (Report { outcome, request, answer }, code)

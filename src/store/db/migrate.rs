@@ -149,10 +149,12 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
 }
 
 /// Conversations can be looked up, and words, whose index is filled little by little; of which broadcast a message is a
-/// copy; who waits for which answers, and which requests nobody says anything about; mail waits for its time. Tasks.
+/// copy; who waits for which answers, and which requests nobody says anything about; mail waits for its time;
+/// who took back what did not come yet. Tasks.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
-        "CREATE INDEX message_thread ON message (thread, n) WHERE thread IS NOT NULL;
+        "ALTER TABLE told ADD COLUMN sender TEXT;
+         CREATE INDEX message_thread ON message (thread, n) WHERE thread IS NOT NULL;
          CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;
          ALTER TABLE message ADD COLUMN audience TEXT;
          ALTER TABLE message ADD COLUMN broadcast TEXT;
@@ -188,7 +190,8 @@ mod tests {
     use crate::store::db::Way;
 
     /// What version 7 added.
-    const TO_6: &str = "DROP INDEX message_thread; DROP INDEX message_replies; DROP INDEX message_broadcast;
+    const TO_6: &str = "ALTER TABLE told DROP COLUMN sender;
+        DROP INDEX message_thread; DROP INDEX message_replies; DROP INDEX message_broadcast;
         DROP INDEX message_offer; ALTER TABLE message DROP COLUMN term; ALTER TABLE message DROP COLUMN offered;
         ALTER TABLE message DROP COLUMN audience; ALTER TABLE message DROP COLUMN broadcast;
         DROP TABLE awaited; DROP INDEX message_silent; ALTER TABLE message DROP COLUMN silent_since;

@@ -14,6 +14,7 @@ mod ask;
 mod audit;
 mod backup;
 mod broadcasts;
+mod cancel;
 mod cursors;
 mod dead;
 mod direct;
