@@ -288,6 +288,7 @@ fn a_request_that_expires_has_an_exit_code_of_its_own() {
     let _daemon = office.daemon();
     until_true("lab to be known", || office.run(&["send", "lab", "before"]).code == Some(0));
     lan.unmount();
+    until_true("the daemon to notice", || office.json(&["status"])["share"]["available"] == false);
     let done = office.run(&["ask", "lab", "is it green?", "--ttl", "1s"]).exits(7);
     assert!(done.out.is_empty() && done.err.contains("expired"), "{}", done.err);
 }

@@ -36,7 +36,8 @@ pub fn so_far(world: &mut World) -> Result<(), String> {
         one.seen = now.state;
         // A restored store, and what another daemon of the name did, is not asked.
         let asked = !twinned.contains(&one.from) && !went_back.contains(&one.from);
-        if now.state > State::Scheduled && asked && now.not_before.as_ref().is_some_and(|at| now.at < *at) {
+        let went = now.state > State::Scheduled && now.state != State::Cancelled;
+        if went && asked && now.not_before.as_ref().is_some_and(|at| now.at < *at) {
             return Err(format!(
                 "{} went at {}, and was to go at {:?}",
                 describe(one),

@@ -730,6 +730,7 @@ impl Site {
             // It may have been done before the node died.
             self.view.count("mail that is put off");
             self.handed.entry(key.clone()).or_default().excused += 1;
+            self.orders.put_off(&key);
             self.put_off.insert(key);
         }
         if life.is_over() {

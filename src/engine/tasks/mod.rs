@@ -78,10 +78,11 @@ pub(super) fn home(node: &Node) -> TaskHome {
 }
 
 impl Tasks {
-    /// Whether this idle look is for the doorbell of tasks, and not for mail.
+    /// Whether this idle look is for the doorbell of tasks, and not for mail. It never is while there is none: the full look
+    /// finds the first.
     pub fn takes_turn(&mut self) -> bool {
         self.turn += 1;
-        let takes = self.turn >= TURN;
+        let takes = self.bell.is_some() && self.turn >= TURN;
         if takes {
             self.turn = 0;
         }

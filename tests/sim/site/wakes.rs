@@ -67,6 +67,11 @@ impl Orders {
         }
     }
 
+    /// A message was put off: it wakes when it is back, whenever a wake for it was accepted.
+    pub fn put_off(&mut self, message: &(String, String)) {
+        self.accepted.remove(message);
+    }
+
     /// A wake for these messages was accepted, and nobody read them.
     pub fn accepted(&mut self, order: &WakeOrder, wall: DateTime<Utc>) {
         let at = wall.timestamp_millis();
