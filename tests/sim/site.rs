@@ -601,7 +601,11 @@ impl Site {
                 self.view.count("a wake that is accepted");
                 match self.rng.per_mille(400) {
                     true => self.reading.extend(order.messages.iter().map(key)),
-                    false => self.orders.accepted(&order, self.clock.wall()),
+                    false => {
+                        self.orders.accepted(&order, self.clock.wall());
+                        // Put off while the wake was on its way, it comes back all the same.
+                        self.put_off.iter().for_each(|message| self.orders.put_off(message));
+                    }
                 }
             }
             if outcome == Outcome::Permanent {
