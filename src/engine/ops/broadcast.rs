@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::peers;
-use super::send::{Draft, address_all, room, send_all};
+use super::send::{Draft, address_all, room, sealing, send_all, takes_files};
 use super::tasks::store_with_mail;
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
@@ -124,9 +124,16 @@ pub(super) fn prepare(node: &mut Node, call: &Call, draft: impl Fn(Address) -> D
     let (to, left_out) = match known.is_empty() {
         true => {
             let us = Address::from(node.instance().clone());
-            let speaker = Address { agent: draft(us.clone()).agent, ..us };
-            let found = members(node, group, (!own).then_some(&speaker))?;
-            if any.is_some() { who_knows_any(node, group, found)? } else { found }
+            let Draft { agent, attached, .. } = draft(us.clone());
+            let found = members(node, group, (!own).then_some(&Address { agent, ..us }))?;
+            if !attached.is_empty() {
+                may_have_files(call)?;
+                who_takes_files(node, group, &draft, found)?
+            } else if any.is_some() {
+                who_knows_any(node, group, found)?
+            } else {
+                found
+            }
         }
         // Who is meant was decided when it was sent first.
         false => (known.iter().filter_map(|copy| copy.to.parse().ok()).collect(), vec![]),
@@ -206,7 +213,7 @@ fn who_knows_any(
     for member in found {
         let beat = node.db.peer(&member.instance.fold())?.and_then(|peer| peer.heartbeat);
         let own = member.instance.same_as(node.instance());
-        let knows = own || beat.is_some_and(|beat| beat.features.iter().any(|feature| feature == ANY));
+        let knows = own || beat.is_some_and(|beat| beat.has(ANY));
         match (knows, group) {
             (true, _) => members.push(member),
             (false, Group::Named(_)) => {
@@ -214,6 +221,56 @@ fn who_knows_any(
                 return Err(error.next("start its daemon, bring it up to date, or take it out of the group"));
             }
             (false, _) => left_out.push(LeftOut { name: member.instance, why: why.into() }),
+        }
+    }
+    match members.is_empty() {
+        true => Err(nobody(node, group, &left_out)?),
+        false => Ok((members, left_out)),
+    }
+}
+
+/// Whether files may be attached to a broadcast.
+///
+/// # Errors
+/// One alone is to work on it: all others would fetch them for nothing.
+pub(super) fn may_have_files(call: &Call) -> Result<()> {
+    match call.any {
+        None => Ok(()),
+        Some(_) => {
+            let cause = "one alone works on it, and everybody would fetch the files";
+            Err(Error::usage("attach files to a message for", &call.group, cause)
+                .next("send them to whoever claims it, or leave out --any"))
+        }
+    }
+}
+
+/// Those whom files reach that are the same for all.
+///
+/// # Errors
+/// A member of a group is none of them; or nobody is.
+fn who_takes_files(
+    node: &Node,
+    group: &Group,
+    draft: &dyn Fn(Address) -> Draft,
+    (found, mut left_out): (Vec<Address>, Vec<LeftOut>),
+) -> Result<(Vec<Address>, Vec<LeftOut>)> {
+    let takes = |member: &Address| {
+        takes_files(node, member)?;
+        match sealing(node, &draft(member.clone()), member)? {
+            None => Ok(()),
+            Some(_) => {
+                let cause = "what is for it is sealed, and files are sealed for one recipient alone";
+                Err(Error::usage("attach files to a message for", member, cause)
+                    .next("send the files to each by a message of its own"))
+            }
+        }
+    };
+    let mut members = vec![];
+    for member in found {
+        match takes(&member) {
+            Ok(()) => members.push(member),
+            Err(error) if error.is_in_store() || matches!(group, Group::Named(_)) => return Err(error),
+            Err(error) => left_out.push(LeftOut { name: member.instance, why: error.what() }),
         }
     }
     match members.is_empty() {
