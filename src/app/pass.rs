@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::app::share::reach;
 use crate::engine::login::Asks;
 use crate::engine::node::Node;
-use crate::engine::{Engine, Hints, Role, stall};
+use crate::engine::porter::Porter;
+use crate::engine::{Engine, Hints, Role, Step, stall};
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::format_time;
 use crate::sys::clock::{Clock, pause};
@@ -102,11 +103,15 @@ fn lock(node: &Node, role: &str, deadline: Duration) -> Result<Option<LocalLock>
 
 /// One pass, on its thread.
 fn run(share: Arc<dyn Share>, node: Node, deadline: Duration) -> Result<()> {
-    let mut engine = Engine::new(share, node, Role::Pass)?;
+    let mut porter = Porter::new(Node::open(node.config.clone(), node.clock.clone())?)?;
+    let mut engine = Engine::new(share.clone(), node, Role::Pass)?;
     let mut hints = Hints { everything: true, ..Hints::default() };
     loop {
         let mut step = engine.step(&hints)?;
         hints = Hints::default();
+        if step.rest > Duration::ZERO && step.problems.is_empty() && carry(&mut porter, &*share, &mut step)? {
+            continue;
+        }
         if !step.problems.is_empty() {
             engine.end_pass()?;
             return Err(step.problems.swap_remove(0));
@@ -117,6 +122,19 @@ fn run(share: Arc<dyn Share>, node: Node, deadline: Duration) -> Result<()> {
             Duration::ZERO => {}
             rest if waits_for_lockfile => pause(rest),
             _ => return engine.end_pass(),
+        }
+    }
+}
+
+/// Moves all files that can be moved now; whether there is more to send then, or to tell.
+fn carry(porter: &mut Porter, share: &dyn Share, step: &mut Step) -> Result<bool> {
+    let mut ready = false;
+    loop {
+        let mut carried = porter.step(share)?;
+        ready |= carried.ready;
+        if !carried.rest.is_zero() || !carried.problems.is_empty() {
+            step.problems.append(&mut carried.problems);
+            return Ok(ready && step.problems.is_empty());
         }
     }
 }

@@ -76,7 +76,7 @@ pub fn write(
         succeeds: key::past(&node.config.state)?,
         seal: ops::own_seal_key(node)?,
         direct: if state == Activity::Online { announcement(node)? } else { None },
-        features: vec![ANY.to_owned(), cancel::FEATURE.to_owned()],
+        features: vec![ANY.to_owned(), cancel::FEATURE.to_owned(), attachment::FEATURE.to_owned()],
         host: process::host_name(),
         max_message: node.config.limits.message.0,
         rest: serde_json::Map::new(),

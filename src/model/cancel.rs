@@ -64,10 +64,13 @@ impl Order {
             State::Processed | State::Failed | State::Expired | State::Cancelled => Ruling::TooLate,
             State::Read if ends_request => Ruling::Told,
             State::Read => Ruling::TooLate,
-            State::Scheduled | State::Queued | State::Sent | State::Delivered if woken && ends_request => {
-                Ruling::Told
-            }
-            State::Scheduled | State::Queued | State::Sent | State::Delivered => Ruling::Cancelled,
+            _ if woken && ends_request => Ruling::Told,
+            State::Scheduled
+            | State::Attaching
+            | State::Queued
+            | State::Sent
+            | State::Fetching
+            | State::Delivered => Ruling::Cancelled,
         }
     }
 }

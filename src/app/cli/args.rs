@@ -1,14 +1,16 @@
 //! Arguments that several commands share: a duration, who speaks, and what is said.
 
 use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Local, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::Cx;
+use super::bar::Progress;
 use crate::engine::node::Node;
-use crate::engine::ops::Author;
+use crate::engine::ops::{self, Author, Draft};
 use crate::error::{Error, Result};
 use crate::model::json;
 use crate::model::name::Name;
@@ -119,6 +121,30 @@ impl Later {
         let end = |after| now.checked_add_signed(TimeDelta::from_std(after).ok()?);
         let late = || Error::usage(deed, "", "the time ends beyond the calendar").next("give a shorter one");
         self.after.map(|after| end(after).ok_or_else(late)).transpose()
+    }
+}
+
+/// What is attached.
+#[derive(clap::Args, Debug)]
+pub struct Files {
+    /// A file or folder to send along; may be given several times
+    #[arg(long = "attach", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.paths.is_empty()
+    }
+
+    /// Attaches them; returns what was left out of folders, in words.
+    pub fn attach(&self, node: &mut Node, draft: &mut Draft) -> Result<Vec<String>> {
+        if self.paths.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut progress = Progress::new("copies", node);
+        ops::attach(node, draft, &self.paths, &mut |done, all| progress.tell(done, all))
     }
 }
 

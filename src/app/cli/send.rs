@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Body, Later, Speaker};
+use super::args::{Body, Files, Later, Speaker};
 use super::look::Watch;
 use super::{Cx, exit, out};
 use crate::app::pass::Passed;
@@ -46,6 +46,7 @@ pub const SAID_AFTER: Duration = Duration::from_secs(2);
     lanpost send lab/reviewer - --type task --wait processed --timeout 10m < task.md\n  \
     lanpost send all \"the share is down at noon\"\n  \
     lanpost send '@builder' \"release 1.2 is tagged\" --wait delivered\n  \
+    lanpost send lab \"the scans\" --attach scans --attach index.csv\n  \
     lanpost send lab '{\"job\": 7}' --json-content --id nightly-2026-02-14 --json")]
 pub struct Args {
     /// Whom it is for: INSTANCE, INSTANCE/AGENT, a GROUP of the config, '@ROLE' (in quotes for PowerShell), or all
@@ -98,6 +99,8 @@ pub struct Args {
     #[arg(long)]
     seal: bool,
     #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
     speaker: Speaker,
 }
 
@@ -147,6 +150,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         ..Draft::new(to, content.clone())
     };
     let to = match ops::meant(&node, &args.to) {
+        Meant::Several(group) if args.files.any() => {
+            let error = Error::usage("send to", group, "files are attached, and go to one at a time");
+            return Err(error.next("send them to each by itself"));
+        }
         Meant::Several(group) => {
             let any = args.any.then(|| args.lease.unwrap_or(ops::TERM));
             if let Some(term) = any.filter(|term| *term < MOMENT || *term > MOST) {
@@ -163,7 +170,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         Meant::One(to) => to,
     };
     let draft = draft(to);
-    let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
+    let message = send(cx, &mut node, draft, &args.files)?;
     if !args.create {
         doubt_recipient(cx, &node, &message)?;
     }
@@ -183,6 +190,20 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     sent.spooled = sent.spooled.filter(|_| sent.message.state == State::Queued);
     show(cx, &sent)?;
     verdict(cx, &node, &sent.message, wanted)
+}
+
+/// Stores a draft with its files.
+pub fn send(cx: &mut Cx, node: &mut Node, draft: Draft, files: &Files) -> Result<Message> {
+    let mut left_out = vec![];
+    let message = accept(cx, node, |node| {
+        let mut draft = draft.clone();
+        left_out = files.attach(node, &mut draft)?;
+        ops::send(node, draft)
+    })?;
+    for what in left_out {
+        cx.note(&format!("not attached: {}", print::line(&what)));
+    }
+    Ok(message)
 }
 
 /// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.

@@ -97,6 +97,19 @@ pub fn reply(
     author: Author,
     seal: bool,
 ) -> Result<Message> {
+    let draft = reply_draft(node, prefix, content, agent, author, seal)?;
+    send(node, draft)
+}
+
+/// The same, not sent yet: files may be attached to it.
+pub fn reply_draft(
+    node: &Node,
+    prefix: &str,
+    content: Value,
+    agent: Option<Name>,
+    author: Author,
+    seal: bool,
+) -> Result<Draft> {
     let message = super::one(node, prefix, None, Way::In)?;
     let draft = answer_to(&message, content)?;
     send(node, Draft { seal, author, agent: agent.or(draft.agent.clone()), ..draft })

@@ -68,6 +68,10 @@ pub fn redrive(
                 return Err(error.next("leave out --to to have its agent woken again"));
             }
             (Way::In, _) => wakes.push(letter),
+            (Way::Out, None) if !letter.attachments.is_empty() => {
+                let cause = "files were attached to it, which may not be kept here any more";
+                return Err(Error::usage("redrive", &letter.id, cause).next("send it anew, with `--attach`"));
+            }
             (Way::Out, None) => {
                 let message = again(node, &letter, to, author)?;
                 drafts.push((letter, message));

@@ -5,12 +5,14 @@
 
 mod ack;
 mod ask;
+mod attach;
 mod backup;
 mod broadcast;
 mod cancel;
 mod dead;
 mod doctor;
 mod exec;
+mod fetch;
 mod inbox;
 mod init;
 mod log;
@@ -27,14 +29,16 @@ mod trace;
 mod trust;
 mod wake;
 
-pub use ack::{ack, ack_from, reply};
+pub use ack::{ack, ack_from, reply, reply_draft};
 pub use ask::{Asking, News, is_awaited, progress};
+pub use attach::{Attached, attach};
 pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
 pub use broadcast::{Broadcasted, Call, LeftOut, broadcast, find_broadcast, meant};
 pub use cancel::{Taken, Withdrawal, take_back, taken};
 pub use dead::{DeadLetter, REDRIVE_OF, dead, drop_dead, redrive};
 pub use doctor::{Patient, doctor};
 pub use exec::{answer, exec};
+pub use fetch::{Fetched, FetchedFile, fetch};
 pub use inbox::{find_in, inbox, is_held, peek, quarantine, read, release};
 pub use init::{Init, init};
 pub use log::{Verdict, export_log, log, log_head, verify_export, verify_log};

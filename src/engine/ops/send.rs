@@ -6,8 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::attach::Attached;
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
+use crate::model::attachment;
+use crate::model::blob::Blob;
 use crate::model::envelope::{self, Envelope, Priority};
 use crate::model::group::Broadcast;
 use crate::model::id::MessageId;
@@ -15,7 +18,8 @@ use crate::model::json;
 use crate::model::name::{self, Address, Name};
 use crate::model::presence::Presence;
 use crate::model::report::REPORT;
-use crate::model::seal;
+use crate::model::route::Route;
+use crate::model::seal::{self, SealKey};
 use crate::model::sign;
 use crate::model::state::State;
 use crate::model::task::TASK_NOTICE;
@@ -66,6 +70,8 @@ pub struct Draft {
     pub author: Author,
     /// Of which broadcast it is a copy ([`broadcast`](super::broadcast())).
     pub broadcast: Option<Broadcast>,
+    /// What is attached to it ([`attach`](super::attach)).
+    pub attached: Attached,
 }
 
 /// What a message comes of. Automatic answers are counted from one to the next, so that no exchange of them goes on for
@@ -100,6 +106,7 @@ impl Draft {
             seal: false,
             author: Author::Program,
             broadcast: None,
+            attached: Attached::default(),
         }
     }
 }
@@ -116,8 +123,9 @@ pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
 /// Stores several messages, all or none, with one local fsync; they keep their order.
 pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
     let wall = node.clock.wall();
+    let blobs: Vec<Vec<Blob>> = drafts.iter().map(|draft| draft.attached.blobs.clone()).collect();
     let messages = address_all(node, drafts)?;
-    let stored = node.db.accept(&messages, wall.timestamp_millis())?;
+    let stored = node.db.accept_with(&messages, &blobs, wall.timestamp_millis())?;
     node.ring();
     let stored = stored.into_iter().map(|accepted| match accepted {
         Accepted::New(message) | Accepted::Known(message) => Ok(message),
@@ -201,15 +209,21 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         let cause = "it holds a whole number beyond 2^53, which JSON readers tell from its neighbours or not";
         return Err(Error::usage("send to", &to, cause).next("write such a number as a text"));
     }
-    let answers_sealed = match &envelope.in_reply_to {
-        Some(answered) => node.db.is_sealed(answered)?,
-        None => false,
-    };
+    let answers_sealed = answers_sealed(node, envelope.in_reply_to.as_ref())?;
     let fold = to.instance.fold();
+    let attachments = draft.attached.attachments;
+    if !attachments.is_empty() {
+        takes_files(node, &to)?;
+        attachment::put(&mut envelope.rest, &attachments);
+    }
     let bare = envelope.to_line().len() + HEADROOM;
     if draft.seal || answers_sealed || node.config.seals(&fold) {
         // Once, here: whatever is written again for it later are these bytes.
         envelope.sealed = Some(sealed(node, &envelope, &to, answers_sealed)?);
+        if attachments.iter().any(|attachment| attachment.stored.is_none()) {
+            let cause = "it is sealed, but what is attached to it is not";
+            return Err(Error::usage("send to", &to, cause).next("attach it for a sealed message"));
+        }
     }
     let line = String::from_utf8(envelope.to_line()).unwrap_or_default();
     // What the recipient's reader would set aside is refused here, where somebody can mend it.
@@ -230,7 +244,11 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         let cause = format!("the message is {size} bytes long{how}; at most {max} go over");
         return Err(Error::usage("send to", &to, cause).next(next));
     }
-    let state = if later.is_some() { State::Scheduled } else { State::Queued };
+    let state = match (later.is_some(), attachments.is_empty()) {
+        (true, _) => State::Scheduled,
+        (false, true) => State::Queued,
+        (false, false) => State::Attaching,
+    };
     let not_before = later.map(|at| at.timestamp_millis());
     Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state, outcome: None, not_before })
 }
@@ -244,6 +262,52 @@ fn repeats_broadcast(node: &Node, draft: &Draft) -> Result<bool> {
         (Some(answered), _) => node.db.is_broadcast(answered),
         (None, Author::Wake(wake)) => node.db.woke_for_broadcast(wake),
         (None, _) => Ok(false),
+    }
+}
+
+/// Whether what a message answers was sealed: then it must be, too.
+fn answers_sealed(node: &Node, answered: Option<&MessageId>) -> Result<bool> {
+    answered.map_or(Ok(false), |answered| node.db.is_sealed(answered))
+}
+
+/// The key that what goes with a draft to `to` is sealed to, if it is.
+///
+/// # Errors
+/// It is to be sealed, and no key of its recipient is known.
+pub(super) fn sealing(node: &Node, draft: &Draft, to: &Address) -> Result<Option<SealKey>> {
+    let (fold, answers) = (to.instance.fold(), answers_sealed(node, draft.in_reply_to.as_ref())?);
+    if !(draft.seal || answers || node.config.seals(&fold)) {
+        return Ok(None);
+    }
+    match node.db.seal_key(&fold)? {
+        Some(key) => Ok(Some(key)),
+        None => Err(unsealable(node, to, answers)?),
+    }
+}
+
+/// Whether what is attached to a message can reach a peer at all.
+///
+/// # Errors
+/// Nothing was seen of it that says that it takes files, or the share is no route to it.
+pub(super) fn takes_files(node: &Node, to: &Address) -> Result<()> {
+    let deed = "attach files to a message for";
+    let fold = to.instance.fold();
+    if !node.config.takes(&fold, Route::Share) {
+        let cause = "files go by the share alone, which is none of its routes";
+        return Err(Error::usage(deed, to, cause)
+            .next(format!("add \"share\" to `routes` in the config's table [peers.{}]", to.instance)));
+    }
+    let takes = to.instance.same_as(node.instance())
+        || node.db.peer(&fold)?.is_some_and(|peer| {
+            peer.heartbeat.is_some_and(|beat| beat.features.iter().any(|it| it == attachment::FEATURE))
+        });
+    match takes {
+        true => Ok(()),
+        false => {
+            let cause = "nothing was seen of it that says that it takes them; nothing was stored";
+            Err(Error::new(Kind::NoKey, deed, to, cause)
+                .next("start its lanpost once, of this version or later"))
+        }
     }
 }
 
@@ -373,7 +437,7 @@ pub(super) fn room(node: &mut Node, fold: &str, more: u64) -> Result<()> {
 }
 
 /// The recipient as it spells itself, and the longest line it takes.
-fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)> {
+pub(super) fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)> {
     let limit = usize::try_from(node.config.limits.message.0).unwrap_or(usize::MAX);
     let Some(peer) = node.db.peer(&to.instance.fold())? else {
         let reached = node.config.gateway(&to.instance.fold()).is_some();

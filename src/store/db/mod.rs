@@ -11,6 +11,7 @@
 mod a2a;
 mod abandoned;
 mod ask;
+mod attached;
 mod audit;
 mod backup;
 mod broadcasts;
@@ -51,6 +52,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 pub use a2a::Errand;
 pub use ask::WAITS;
+pub use attached::{Parcel, Transfer, Unneeded};
 pub use audit::{LogFilter, Snapshot, Transition};
 pub use backup::{Backup, RECALL, Restored};
 pub use cursors::{Cursor, GUARD};
@@ -201,6 +203,7 @@ impl Db {
                 "DELETE FROM cursor; DELETE FROM slot_line; DELETE FROM lane_in; DELETE FROM lane_out; DELETE FROM peer;
                  DELETE FROM message WHERE way = 'out' AND kind = 'receipt' AND state IN ('queued', 'sent');
                  UPDATE message SET resend = 1 WHERE way = 'out' AND state = 'sent' AND lease IS NOT NULL;
+                 UPDATE blob SET put = NULL, stamp = NULL, done = 0;
                  UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state IN ('queued', 'sent');
                  DELETE FROM task_wish; DELETE FROM task; DELETE FROM task_event;
                  DELETE FROM meta WHERE key IN ('lease', 'leases held', 'announced', 'task log');",

@@ -9,8 +9,10 @@ use super::a2a::{ANY_LEFT, LEFT};
 use super::audit::log;
 use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way, rfc3339};
 use super::reports::{self, End};
-use super::{Db, receipts};
+use super::{Db, attached, receipts};
 use crate::error::Result;
+use crate::model::attachment;
+use crate::model::blob::Blob;
 use crate::model::envelope::{Envelope, RECEIPT, SIGNED};
 use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
@@ -75,11 +77,24 @@ pub struct Outgoing {
 impl Db {
     /// Stores messages that go out, durable when it returns. All or none: a conflict leaves nothing stored.
     pub fn accept(&mut self, messages: &[NewMessage], now: i64) -> Result<Vec<Accepted>> {
+        self.accept_with(messages, &[], now)
+    }
+
+    /// The same with the blobs that each of them needs, which are kept here.
+    pub fn accept_with(
+        &mut self,
+        messages: &[NewMessage],
+        blobs: &[Vec<Blob>],
+        now: i64,
+    ) -> Result<Vec<Accepted>> {
         self.write_if("store the message in", |tx| {
             let accepted = messages
                 .iter()
                 .map(|message| accept(tx, message, now))
                 .collect::<rusqlite::Result<Vec<_>>>()?;
+            for (message, blobs) in messages.iter().zip(blobs) {
+                attached::attach(tx, message, blobs, true, now)?;
+            }
             let whole = !accepted.iter().any(|one| matches!(one, Accepted::Conflict(_)));
             Ok((accepted, whole))
         })
@@ -335,6 +350,7 @@ pub(super) fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqli
         && stored.to == to
         && stored.thread == e.thread
         && stored.in_reply_to == e.in_reply_to
+        && Ok(&stored.attachments) == attachment::of(&e.rest).as_ref()
         // What was stored unsealed goes out so, whatever is wanted now.
         && (stored.sealed || e.sealed.is_none());
     Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })

@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::ask;
+use super::attached;
 use super::audit::{cut, log};
 use super::message::Way;
 use super::reports::{self, End};
@@ -170,6 +171,12 @@ fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::
             let why = End { cause: Cause::of_failed(said), reason: said, detail: &detail };
             reports::end(tx, peer, id, &why, now).map(drop)
         }
+        Some(State::Fetching) => {
+            if let Some(hash) = reason.and_then(|reason| reason.parse().ok()) {
+                attached::doubt(tx, peer, id, &hash, now)?;
+            }
+            advance(tx, Way::Out, peer, id, State::Fetching, None, &detail, now).map(drop)
+        }
         Some(state) => advance(tx, Way::Out, peer, id, state, reason, &detail, now).map(drop),
         None if item.state == WAKE_FAILED => match log_once(tx, now, peer, id, "wake-failed", &detail)? {
             true => reports::tell(tx, peer, id, Cause::of_unwoken(said), said, now),
@@ -222,9 +229,14 @@ fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64
         } else if kind == RECEIPT {
             tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n])?;
         } else {
-            tx.prepare_cached("UPDATE message SET state = 'delivered', resend = 0 WHERE n = ?1")?
-                .execute([n])?;
-            log(tx, now, Way::Out, peer, &id, State::Delivered.as_str(), None)?;
+            // What is attached to it is fetched by its recipient first, who says when all is there.
+            let state = match attached::has_any(tx, Way::Out, peer, &id)? {
+                true => State::Fetching,
+                false => State::Delivered,
+            };
+            tx.prepare_cached("UPDATE message SET state = ?2, resend = 0 WHERE n = ?1")?
+                .execute(params![n, state.as_str()])?;
+            log(tx, now, Way::Out, peer, &id, state.as_str(), None)?;
         }
     }
     Ok(())

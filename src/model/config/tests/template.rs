@@ -96,6 +96,7 @@ fn the_template_shows_the_true_defaults_and_ranges() {
                 "announce",
                 "tls",
                 "until_read",
+                "refuse",
                 "quiet",
                 "quiet_urgent",
                 "text",
