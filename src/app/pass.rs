@@ -47,6 +47,14 @@ impl Passes {
     /// # Errors
     /// The share is away, hangs or refuses (then the mail waits in the spool), or the local store fails.
     pub fn pass(&mut self, node: &Node, role: &str) -> Result<Passed> {
+        self.pass_telling(node, role, &mut || {})
+    }
+
+    /// The same; `glance` is called now and then while it lasts.
+    ///
+    /// # Errors
+    /// As for [`Passes::pass`].
+    pub fn pass_telling(&mut self, node: &Node, role: &str, glance: &mut dyn FnMut()) -> Result<Passed> {
         if let Some(hung) = self.hung.take() {
             // Its lock is ours; whatever it comes to, another pass may say it better.
             if hung.is_running() {
@@ -64,7 +72,7 @@ impl Passes {
             let _lock = lock;
             run(share, own, deadline)
         })?;
-        match work.wait() {
+        match work.wait_telling(glance) {
             Some(passed) => passed.map(|()| Passed::Done),
             None => {
                 let error = work.error();
@@ -168,7 +176,12 @@ impl<T: Send + 'static> Work<T> {
 
     /// Waits for its end; `None` if one of its calls hangs.
     pub fn wait(&self) -> Option<Result<T>> {
+        self.wait_telling(&mut || {})
+    }
+
+    fn wait_telling(&self, glance: &mut dyn FnMut()) -> Option<Result<T>> {
         loop {
+            glance();
             match self.ended.recv_timeout(STEP) {
                 Ok(ended) => return Some(ended),
                 Err(RecvTimeoutError::Disconnected) => {

@@ -23,7 +23,7 @@ use crate::engine::gate::{Gate, Verdict};
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
 use crate::model::exec::{EXEC, RESULT};
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{BLOBS, Manifest};
 use crate::store::db::{Message, Parcel, Way};
 use crate::sys::share::Share;
 
@@ -43,9 +43,6 @@ impl Default for Pace {
         Pace { piece: 4 << 20, slice: 64 << 20 }
     }
 }
-
-/// Blobs of one folder.
-const BLOBS: usize = 20_000;
 
 /// Moves the files of one instance.
 pub struct Porter {
@@ -126,7 +123,9 @@ impl Porter {
         let unneeded = if transfer.is_none() { self.unneeded(wall)? } else { vec![] };
         // An instance without files asks the share nothing.
         let asks = transfer.is_some() || !unneeded.is_empty();
-        if asks && let Verdict::Closed(why) = self.gate.judge(share, &mut self.node, now, false)? {
+        // Nothing is written on a share that was not just seen to be ours; what is read is known by its hash.
+        let writes = transfer.as_ref().is_none_or(|transfer| transfer.up);
+        if asks && let Verdict::Closed(why) = self.gate.judge(share, &mut self.node, now, writes)? {
             (self.upload, self.download) = (None, None);
             step.rest = step.rest.min(self.gate.due(now).unwrap_or(now).saturating_sub(now));
             step.problems.extend(why);

@@ -19,6 +19,8 @@ use super::blob::{Blob, Hash};
 pub const VERSION: u64 = 1;
 /// The largest manifest that is read: some hundred thousand files.
 pub const LARGEST: u64 = 64 << 20;
+/// Blobs that one folder may be in.
+pub const BLOBS: usize = 20_000;
 /// A file of so many bytes is a blob of its own.
 pub const LARGE: u64 = 1 << 20;
 /// Bytes of a pack before it may end, and when it must.

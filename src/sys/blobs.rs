@@ -66,7 +66,8 @@ impl Blobs {
         // A leftover of a process that had this number.
         files::remove(&path)?;
         let file = platform::create_new(&path).at("create", &path)?;
-        Ok(NewBlob { blobs: self.clone(), file, path, hasher: blake3::Hasher::new(), len: 0, parted: false })
+        let (file, hasher) = (Some(file), blake3::Hasher::new());
+        Ok(NewBlob { blobs: self.clone(), file, path, hasher, len: 0, parted: false })
     }
 
     /// Goes on with a blob that is being fetched: what is there of it is hashed, in pieces.
@@ -85,7 +86,7 @@ impl Blobs {
             .at("read", &path)?;
         }
         let file = platform::open_append(&path).at("open", &path)?;
-        Ok(NewBlob { blobs: self.clone(), file, path, hasher, len, parted: true })
+        Ok(NewBlob { blobs: self.clone(), file: Some(file), path, hasher, len, parted: true })
     }
 
     /// Gives up what was fetched of a blob.
@@ -152,7 +153,8 @@ impl Read for Source {
 #[derive(Debug)]
 pub struct NewBlob {
     blobs: Blobs,
-    file: File,
+    /// Open until it is whole.
+    file: Option<File>,
     path: PathBuf,
     hasher: blake3::Hasher,
     len: u64,
@@ -172,7 +174,9 @@ impl NewBlob {
 
     /// Adds bytes.
     pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).at("write", &self.path)?;
+        if let Some(file) = &mut self.file {
+            file.write_all(bytes).at("write", &self.path)?;
+        }
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
@@ -184,10 +188,16 @@ impl NewBlob {
     }
 
     /// Keeps it under its hash, on stable storage when this returns. One that is kept already stays.
-    pub fn finish(self) -> Result<Blob> {
+    pub fn finish(mut self) -> Result<Blob> {
         let blob = self.blob();
-        if !self.blobs.has(&blob) {
-            self.file.sync_all().at("sync", &self.path)?;
+        // Windows renames and removes nothing that is open.
+        let file = self.file.take();
+        if self.blobs.has(&blob) {
+            drop(file);
+            files::remove(&self.path)?;
+        } else {
+            file.iter().try_for_each(File::sync_all).at("sync", &self.path)?;
+            drop(file);
             let path = self.blobs.path(&blob.blake3);
             files::make_folders(path.parent().unwrap_or(&self.blobs.folder))?;
             files::rename(&self.path, &path)?;
@@ -210,6 +220,7 @@ impl Write for NewBlob {
 impl Drop for NewBlob {
     fn drop(&mut self) {
         if !self.parted {
+            self.file = None;
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::args::{Body, Files, Later, Speaker};
 use super::look::Watch;
+use super::progress::Progress;
 use super::{Cx, exit, out};
 use crate::app::pass::Passed;
 use crate::app::print;
@@ -236,8 +237,25 @@ fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
 
 /// Has what is stored go out: by a pass, unless a daemon runs. Returns what keeps it.
 pub fn carry(cx: &mut Cx, node: &mut Node, role: &str) -> Result<Option<String>> {
+    carry_with(cx, node, role, None)
+}
+
+/// The same; of the files that are attached to `message` it shows how far they are.
+fn carry_with(cx: &mut Cx, node: &Node, role: &str, message: Option<&Message>) -> Result<Option<String>> {
     cx.out.flush();
-    let passed = if node.daemon_runs() { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
+    let mut progress = Progress::new("sends", node);
+    let mut glance = || {
+        let attached = message.filter(|message| !message.attachments.is_empty());
+        // Nothing hangs on it.
+        if let Some(Ok((done, all, _))) = attached.map(|message| node.db.progress(message)) {
+            progress.tell(done, all);
+        }
+    };
+    let passed = match node.daemon_runs() {
+        true => Ok(Passed::DaemonRuns),
+        false => cx.passes.pass_telling(node, role, &mut glance),
+    };
+    drop(progress);
     Ok(match passed {
         Ok(Passed::Done) => None,
         Ok(Passed::DaemonRuns) => condition::hindrance(&node.db)?,
@@ -249,7 +267,7 @@ pub fn carry(cx: &mut Cx, node: &mut Node, role: &str) -> Result<Option<String>>
 /// Has a stored message go out: by a pass, unless a daemon runs. Tells how far it came, and what keeps it.
 pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> Result<Sent> {
     let runs = node.daemon_runs();
-    let cause = carry(cx, node, role)?;
+    let cause = carry_with(cx, node, role, Some(&message))?;
     let message = ops::state_of(node, &message)?;
     let Some(cause) = cause.filter(|_| message.state == State::Queued) else {
         return Ok(Sent { message, spooled: None, route: None });
@@ -290,7 +308,9 @@ fn wait(
 pub fn say_what_for(cx: &mut Cx, node: &Node, message: &Message, said: &mut Option<String>) -> Result<()> {
     // Without the times in it, which pass, it would be said again and again.
     let waits = ops::waits_for(node, message)?;
-    if waits.is_some() && waits != *said {
+    // Nor with the bytes of files that are on their way.
+    let words = |text: &Option<String>| text.as_deref().map(|text| text.replace(char::is_numeric, ""));
+    if waits.is_some() && words(&waits) != words(said) {
         cx.note(&format!("waits: {}", waits.as_deref().unwrap_or_default()));
         *said = waits;
     }

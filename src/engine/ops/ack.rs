@@ -74,6 +74,9 @@ pub fn ack(node: &mut Node, prefixes: &[String], failed: Option<&str>) -> Result
     if let Some(held) = messages.iter().find(|message| message.held && failed.is_none()) {
         return Err(super::inbox::is_held("acknowledge", held));
     }
+    if failed.is_none() {
+        messages.iter().try_for_each(|message| super::inbox::has_files(node, "acknowledge", message))?;
+    }
     for message in &messages {
         super::offers::finish(node, message, failed)?;
     }

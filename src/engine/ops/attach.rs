@@ -117,7 +117,7 @@ impl Packer<'_, '_> {
         }
         self.end_pack(&mut manifest, &mut pack, &mut members)?;
         let bytes = manifest.to_bytes();
-        if bytes.len() as u64 > manifest::LARGEST {
+        if bytes.len() as u64 > manifest::LARGEST || manifest.blobs().count() > manifest::BLOBS {
             let cause = format!("its {} files are too many for one folder", manifest.files.len());
             return Err(
                 Error::usage("attach", gathered.name, cause).next("attach the folders in it one by one")

@@ -15,7 +15,6 @@ use crate::model::blob::Blob;
 use crate::model::file_name::{self, Tree};
 use crate::model::id::MessageId;
 use crate::model::manifest::{self, Manifest};
-use crate::model::state::State;
 use crate::store::db::{Message, Way};
 use crate::sys::files;
 use crate::sys::place::{self, Placing};
@@ -61,12 +60,7 @@ pub fn fetch(node: &Node, prefix: &str, to: &Path, told: &mut Told) -> Result<Fe
     if message.held {
         return Err(super::inbox::is_held(deed, &message));
     }
-    if message.state == State::Fetching {
-        let cause = on_their_way(node, &message)?;
-        return Err(
-            Error::new(Kind::Busy, deed, &message.id, cause).next("try again when it is in the inbox")
-        );
-    }
+    super::inbox::has_files(node, deed, &message)?;
     let to = files::absolute(to);
     files::make_folders(&to)?;
     let contents = Contents::of(node)?;

@@ -56,8 +56,6 @@ pub struct Transfer {
     pub doubted: bool,
     /// Bytes of it that were moved and synced before.
     pub done: u64,
-    /// How often it was tried in vain.
-    pub tries: u32,
 }
 
 /// A blob that nobody needs any more.
@@ -138,7 +136,7 @@ impl Db {
         self.query("read", |c| {
             let first = |up: bool, index: &str, which: &str, needs: &str| {
                 let sql = format!(
-                    "SELECT hash, size, doubted, done, tries FROM blob b INDEXED BY {index}
+                    "SELECT hash, size, doubted, done FROM blob b INDEXED BY {index}
                      WHERE {which} AND retry_at <= ?1 AND EXISTS
                         (SELECT 1 FROM attached a JOIN message m ON m.id = a.id AND m.peer = a.peer AND m.way = a.way
                          WHERE a.hash = b.hash AND {needs}) ORDER BY size LIMIT 1"
@@ -149,7 +147,6 @@ impl Db {
                         up,
                         doubted: row.get(2)?,
                         done: row.get::<_, i64>(3)?.unsigned_abs(),
-                        tries: row.get(4)?,
                     })
                 };
                 c.prepare_cached(&sql)?.query_row([now], transfer).optional()
@@ -185,8 +182,10 @@ impl Db {
     /// A blob is on the share, with this stamp.
     pub fn blob_put(&mut self, hash: &Hash, stamp: i128, now: i64) -> Result<()> {
         self.write("note a file in", |tx| {
-            let sql = "UPDATE blob SET put = ?2, stamp = ?3, doubted = 0, done = 0, tries = 0, retry_at = 0, why = NULL
-                       WHERE hash = ?1";
+            // Whoever asks for it again and again waits longer each time.
+            let sql =
+                "UPDATE blob SET put = ?2, stamp = ?3, tries = iif(doubted, tries, 0), doubted = 0, done = 0,
+                       retry_at = 0, why = NULL WHERE hash = ?1";
             tx.prepare_cached(sql)?.execute(params![hash.to_string(), now, stamp.to_string()]).map(drop)
         })
     }
@@ -330,7 +329,7 @@ impl Db {
     pub fn unneeded_there(&self, before: i64) -> Result<Vec<Unneeded>> {
         self.query("read", |c| {
             let sql = format!(
-                "SELECT hash, stamp, done > 0 OR doubted FROM blob b WHERE (put IS NOT NULL OR done > 0)
+                "SELECT hash, stamp, done > 0 OR doubted FROM blob b WHERE (stamp IS NOT NULL OR done > 0)
                  AND max(at, coalesce(put, 0)) < ?1 AND NOT EXISTS
                     (SELECT 1 FROM attached a JOIN message m ON m.id = a.id AND m.peer = a.peer AND m.way = a.way
                      WHERE a.hash = b.hash AND ({GOING} OR {COMING} AND NOT here)) LIMIT ?2"
@@ -393,9 +392,23 @@ impl Db {
                     (SELECT 1 FROM message m WHERE m.id = attached.id AND m.peer = attached.peer AND m.way = attached.way)",
                 [],
             )?;
-            let sql = "DELETE FROM blob WHERE NOT here AND put IS NULL AND done = 0
+            let sql = "DELETE FROM blob WHERE NOT here AND stamp IS NULL AND done = 0
                        AND NOT EXISTS (SELECT 1 FROM attached a WHERE a.hash = blob.hash)";
             tx.execute(sql, []).map(drop)
+        })
+    }
+
+    /// How many messages wait for blobs that were tried in vain so often that somebody should know, and why one of those
+    /// could not be moved.
+    pub fn file_trouble(&self) -> Result<Option<(u64, String)>> {
+        self.query("read", |c| {
+            let sql = "SELECT count(DISTINCT m.n), max(b.why) FROM message m INDEXED BY message_parcels
+                       JOIN attached a ON a.way = m.way AND a.peer = m.peer AND a.id = m.id JOIN blob b ON b.hash = a.hash
+                       WHERE m.state IN ('attaching', 'fetching') AND b.tries >= ?1
+                       AND iif(m.way = 'out', m.state = 'attaching' AND b.put IS NULL, NOT b.here)";
+            let row = |row: &Row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, Option<String>>(1)?));
+            let (count, why) = c.prepare_cached(sql)?.query_row([TELLS.0], row)?;
+            Ok(why.map(|why| (count, why)))
         })
     }
 
@@ -453,10 +466,9 @@ pub(super) fn has_any(tx: &Transaction, way: Way, peer: &str, id: &str) -> rusql
 /// The recipient of a message says that a blob of it is not on the share, or another one is in its place: it is put there
 /// again, if it is kept here.
 pub(super) fn doubt(tx: &Transaction, peer: &str, id: &str, hash: &Hash, now: i64) -> rusqlite::Result<()> {
-    let sql = "UPDATE blob SET put = NULL, doubted = 1 WHERE hash = ?1 AND here AND put IS NOT NULL
+    let sql = "UPDATE blob SET put = NULL, doubted = 1 WHERE hash = ?1 AND here AND NOT doubted
                AND EXISTS (SELECT 1 FROM attached WHERE way = 'out' AND peer = ?2 AND id = ?3 AND hash = ?1)";
     if tx.prepare_cached(sql)?.execute(params![hash.to_string(), peer, id])? > 0 {
-        // Whoever asks for it all the time gets it now and then.
         put_off(tx, hash, "its recipient did not find it on the share", now)?;
         let detail = format!("the file {hash} was not there; it is put there again");
         log(tx, now, Way::Out, peer, id, "missing-file", Some(&detail))?;

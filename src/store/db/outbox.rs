@@ -92,8 +92,10 @@ impl Db {
                 .iter()
                 .map(|message| accept(tx, message, now))
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            for (message, blobs) in messages.iter().zip(blobs) {
-                attached::attach(tx, message, blobs, true, now)?;
+            for ((message, blobs), accepted) in messages.iter().zip(blobs).zip(&accepted) {
+                if matches!(accepted, Accepted::New(_)) {
+                    attached::attach(tx, message, blobs, true, now)?;
+                }
             }
             let whole = !accepted.iter().any(|one| matches!(one, Accepted::Conflict(_)));
             Ok((accepted, whole))

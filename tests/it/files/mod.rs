@@ -111,6 +111,8 @@ fn while_its_files_are_on_their_way_a_message_is_in_no_inbox_and_wakes_nobody() 
     assert!(ops::inbox(pair.b.node(), &Default::default()).unwrap().is_empty());
     let early = ops::fetch(pair.b.node(), sent.id.as_str(), top.path(), &mut |_, _| {}).unwrap_err();
     assert!(early.to_string().contains("0 % of 100 bytes"), "{early}");
+    let id = sent.id.to_string();
+    assert!(ops::read(pair.b.node_mut(), &id).is_err() && ops::ack(pair.b.node_mut(), &[id], None).is_err());
     assert!(pair.b.wakes.is_empty());
     assert!(
         ops::waits_for(pair.a.node(), &ops::state_of(pair.a.node(), &sent).unwrap())

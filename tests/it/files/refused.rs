@@ -37,7 +37,9 @@ fn when_there_is_no_room_files_wait() {
     let top = tempfile::tempdir().unwrap();
     pair.b.configure(|config| config.files.kept = Size(1 << 20));
     let sent = send(&mut pair.a, "b", &[file(top.path(), "x", 2 << 20, 1)], |_| {});
-    pair.until("the problem", |pair| pair.b.problems.iter().any(|problem| problem.contains("files.kept")));
+    let told =
+        |pair: &mut Pair| pair.b.status().problems.iter().any(|problem| problem.contains("files.kept"));
+    pair.until("the problem", told);
     pair.until("the letter", |pair| pair.a.state_of(&sent) == State::Fetching);
     pair.b.configure(|config| config.files.kept = Size(1 << 30));
     pair.until("the file", |pair| pair.a.state_of(&sent) == State::Delivered);
