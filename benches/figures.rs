@@ -48,7 +48,7 @@ use table::Table;
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 type Part = fn(quick: bool, table: &mut Table) -> Outcome<()>;
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("latency", latency::run),
     ("direct", direct::run),
     ("throughput", throughput::run),

@@ -15,6 +15,7 @@ use crate::engine::listening::{self, Listening};
 use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::Result;
+use crate::model::attachment;
 use crate::model::cancel;
 use crate::model::direct::Announcement;
 use crate::model::envelope::format_time;

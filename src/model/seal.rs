@@ -30,7 +30,7 @@ const BOUND: [&str; 4] = ["id", "from", "to", "timestamp"];
 /// What stands outside alone: it is the lane's.
 const OUTSIDE: [&str; 4] = ["v", "seq", LEASE, sign::FIELD];
 /// What stands inside alone: it tells of the content.
-const INSIDE: [&str; 8] = [
+const INSIDE: [&str; 9] = [
     "type",
     "content",
     "thread",

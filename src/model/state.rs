@@ -42,7 +42,7 @@ pub enum State {
 }
 
 /// All states, in order, for help texts and tests.
-pub const ALL: [State; 9] = [
+pub const ALL: [State; 11] = [
     State::Scheduled,
     State::Attaching,
     State::Queued,

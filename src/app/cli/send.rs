@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{Body, Files, Later, Speaker};
+use super::bar::Progress;
 use super::look::Watch;
-use super::progress::Progress;
 use super::{Cx, exit, out};
 use crate::app::pass::Passed;
 use crate::app::print;

@@ -243,7 +243,8 @@ impl Db {
             };
             // A row number of now: its place in the order, and whoever follows the inbox sees it.
             let sql = format!(
-                "UPDATE message SET state = ?2, wake = ?3, n = {NEXT_ROW} WHERE n = ?1 AND state = ?4"
+                "UPDATE message SET state = ?2, wake = iif(offered IS NULL, ?3, NULL), n = {NEXT_ROW}
+                 WHERE n = ?1 AND state = ?4"
             );
             let given = params![message.n, is.as_str(), wake, was.as_str()];
             if tx.prepare_cached(&sql)?.execute(given)? == 0 {
