@@ -168,12 +168,20 @@ impl Engine {
         if knows_itself && !self.recall.is_due() {
             // What a restored store has as waiting may have arrived in time.
             self.node.db.expire_queued(self.node.clock.wall_ms())?;
+            self.report_abandoned()?;
         }
         let more = usable && knows_itself && self.work(now, hints, &mut step)?;
         let more = self.mend_folders(now, &mut step)? || more;
         self.note_condition(&mut step)?;
         step.rest = if more { Duration::ZERO } else { self.rest(now) };
         Ok(step)
+    }
+
+    /// Tells whoever asked for what was read here and then forgotten. A pass comes too seldom to judge that.
+    fn report_abandoned(&mut self) -> Result<()> {
+        let after = self.node.config.ask.abandoned_after.filter(|_| self.role == Role::Daemon);
+        let told = after.map(|after| self.node.db.tell_abandoned(after, self.node.clock.wall_ms()));
+        told.transpose().map(drop)
     }
 
     /// Ends a pass: what it saw unfinished is handed on to the next one, which alone may see that it stood still.

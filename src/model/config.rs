@@ -1,6 +1,6 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
-//! Grammar: `instance`, `agents`, `state`, then `trust`, the tables `share`, `look`, `wake`, `limits`,
+//! Grammar: `instance`, `agents`, `state`, then `trust`, the tables `share`, `look`, `wake`, `ask`, `limits`,
 //! `keep`, `log`, `plain`, `direct`, one `peers.NAME` for each peer with whom something is agreed, and
 //! one `commands.NAME` for each command that is offered; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
@@ -10,6 +10,7 @@
 //! Paths are only joined, never looked up: the same text gives the same value on every system.
 
 mod a2a;
+mod ask;
 mod command;
 mod direct;
 mod explain;
@@ -39,6 +40,7 @@ use crate::model::trust::{Policy, Trust, Verdict};
 use crate::model::wake::{Class, rules};
 
 pub use a2a::A2aConfig;
+pub use ask::AskConfig;
 pub use command::split_command;
 pub use direct::DirectConfig;
 pub use openclaw::{HOOKS, HookMode, MAPPING, OpenClawConfig, PORT, hooks_path};
@@ -79,6 +81,9 @@ pub struct Config {
     /// Whom to wake and how.
     #[serde(default, deserialize_with = "wake")]
     pub wake: WakeConfig,
+    /// What is done about requests that nobody answers.
+    #[serde(default)]
+    pub ask: AskConfig,
     /// How large things may get.
     #[serde(default)]
     pub limits: Limits,

@@ -2,6 +2,7 @@
 
 pub mod a2a;
 pub mod ascii;
+pub mod ask;
 pub mod chain;
 pub mod circuit;
 pub mod config;

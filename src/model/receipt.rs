@@ -3,7 +3,8 @@
 //! ```text
 //! receipt := {"delivered": lane?, "items": [item…]?, "restored": [lane…]?}
 //! lane    := {"lease": n, "up_to": seq, "missing": [seq…]}
-//! item    := {"id", "state": "delivered" | "read" | "processed" | "failed" | "expired" | "wake_failed", "at", "reason" | "sealed"?}
+//! item    := {"id", "state": "delivered" | "read" | "processed" | "failed" | "expired" | "wake_failed" | "abandoned",
+//!            "at", "reason" | "sealed"?}
 //! ```
 //! `delivered` is cumulative over one lane; `missing` asks for a gap again. An item speaks of one message: the
 //! later states, and `delivered` for what came through an open slot and so has no seq. Receipts get no receipts,
@@ -22,6 +23,9 @@ use super::state::State;
 
 /// The word in `state` that reports a wake which failed for good; it changes no state of the message.
 pub const WAKE_FAILED: &str = "wake_failed";
+
+/// The word that reports a request about which nobody says anything any more; it changes no state either.
+pub const ABANDONED: &str = "abandoned";
 
 /// What one receipt envelope says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,7 +71,7 @@ impl Delivered {
 pub struct Item {
     /// Which message.
     pub id: MessageId,
-    /// Its new state, a word of [`State`] or [`WAKE_FAILED`].
+    /// Its new state, a word of [`State`], [`WAKE_FAILED`] or [`ABANDONED`].
     pub state: String,
     /// When, on the recipient's clock (RFC 3339).
     pub at: String,

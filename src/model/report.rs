@@ -38,6 +38,8 @@ pub enum Cause {
     TooLarge,
     /// It was delivered, but every attempt to wake the recipient's agent failed. It may still be read.
     WakeFailed,
+    /// It was a request, which somebody read there, and then fell silent about. It may still be answered.
+    Abandoned,
     /// It was delivered, and nobody is woken for it: agents have answered each other for too long. Both sides are told.
     NotWoken,
 }
@@ -53,6 +55,7 @@ impl Cause {
             Cause::Gone => "gone",
             Cause::TooLarge => "too-large",
             Cause::WakeFailed => "wake-failed",
+            Cause::Abandoned => "abandoned",
             Cause::NotWoken => "not-woken",
         }
     }

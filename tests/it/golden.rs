@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use chrono::DateTime;
+use lanpost::model::ask::{PROGRESS, REQUEST};
 use lanpost::model::envelope::{Envelope, Priority};
 use lanpost::model::heartbeat::{self, Activity, Heartbeat, Proof, Succession};
 use lanpost::model::id::MessageId;
@@ -93,6 +94,25 @@ fn an_envelope_in_a_lane() {
     assert_eq!(read("envelope.jsonl"), envelope());
     written("envelope-smallest.jsonl", &smallest().to_line());
     assert_eq!(read("envelope-smallest.jsonl"), smallest());
+}
+
+#[test]
+fn a_request_and_a_note_on_how_far_it_is() {
+    let request = Envelope { kind: REQUEST.into(), ..smallest() };
+    let note = Envelope {
+        id: Some(id("01942a3f-0c00-7000-8000-000000000003")),
+        from: "lab".into(),
+        to: Some("office".parse().unwrap()),
+        kind: PROGRESS.into(),
+        content: "half of it".into(),
+        thread: request.id.as_ref().map(ToString::to_string),
+        in_reply_to: request.id.clone(),
+        ..smallest()
+    };
+    written("request.jsonl", &request.to_line());
+    assert_eq!(read("request.jsonl"), request);
+    written("progress.jsonl", &note.to_line());
+    assert_eq!(read("progress.jsonl"), note);
 }
 
 #[test]

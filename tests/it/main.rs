@@ -4,6 +4,7 @@
 mod common;
 
 mod a2a;
+mod ask;
 mod audit;
 mod backup;
 mod bad_input;

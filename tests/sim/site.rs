@@ -144,6 +144,7 @@ impl Site {
             peers: Default::default(),
             commands: Default::default(),
             direct: Default::default(),
+            ask: Default::default(),
         };
         if manner != Manner::Absent {
             wakes::draw(&mut config.wake, manner, &mut rng);

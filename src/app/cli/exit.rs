@@ -16,6 +16,8 @@ pub const TIMEOUT: u8 = 4;
 pub const ENDED: u8 = 5;
 /// `doctor` found something wrong with the share, `log verify` with the log, `init --wake openclaw` with the gateway.
 pub const UNSOUND: u8 = 6;
+/// The request that was waited for expired before it was delivered.
+pub const EXPIRED: u8 = 7;
 /// Not now: somebody holds it, the share is away, a disk is full.
 pub const TRY_LATER: u8 = 75;
 
@@ -30,6 +32,7 @@ Exit codes:
    5  the message that was waited for failed or expired
    6  `doctor` found something wrong with the share, `log verify` with the log,
       `init --wake openclaw` with the gateway
+   7  `ask`: the request expired before it was delivered
   75  not now (busy, share away, disk full): the same command may work later
 
 Example:

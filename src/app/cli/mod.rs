@@ -5,6 +5,7 @@
 
 mod ack;
 mod args;
+mod ask;
 mod backup;
 mod demo;
 mod doctor;
@@ -18,6 +19,7 @@ mod look;
 mod misused;
 mod out;
 mod peers;
+mod progress;
 mod read;
 mod release;
 mod reply;
@@ -68,10 +70,12 @@ enum Command {
     Init(init::Args),
     Run(run::Args),
     Send(send::Args),
+    Ask(ask::Args),
     Inbox(inbox::Args),
     Read(read::Args),
     Ack(ack::Args),
     Reply(reply::Args),
+    Progress(progress::Args),
     Release(release::Args),
     Wait(wait::Args),
     Wake(wake::Args),
@@ -121,7 +125,7 @@ pub fn main() -> ExitCode {
     };
     let mut cx =
         Cx { config: cli.config, json: cli.json, out: Out::stdout(cli.ascii), passes: Passes::default() };
-    let stores = matches!(cli.command, Command::Send(_) | Command::Reply(_));
+    let stores = matches!(cli.command, Command::Send(_) | Command::Reply(_) | Command::Progress(_));
     let done = cli.command.run(&mut cx);
     // The answer comes first, even when the command goes on to fail.
     let printed = cx.out.finish();
@@ -150,10 +154,12 @@ impl Command {
             Command::Init(args) => init::run(args, cx),
             Command::Run(_) => run::run(cx),
             Command::Send(args) => send::run(args, cx),
+            Command::Ask(args) => ask::run(args, cx),
             Command::Inbox(args) => inbox::run(args, cx),
             Command::Read(args) => read::run(args, cx),
             Command::Ack(args) => ack::run(args, cx),
             Command::Reply(args) => reply::run(args, cx),
+            Command::Progress(args) => progress::run(args, cx),
             Command::Release(args) => release::run(args, cx),
             Command::Wait(args) => wait::run(args, cx),
             Command::Wake(args) => wake::run(args, cx),
@@ -195,6 +201,9 @@ mod tests {
             "lanpost init --share /mnt/x --instance lab --agent a --agent b --wake-command [\"x\"] --state s --force",
             "lanpost send lab - --type t --thread u --reply-to 01 --priority urgent --ttl 2h --id a.1 --wait processed --timeout 30s",
             "lanpost send lab/main hi --json-content --create --as main --json --config c",
+            "lanpost ask lab/main - --timeout 5m --thread t --priority high --ttl 1h --id a.1 --create --seal --as main",
+            "lanpost ask --wait 01 --timeout 1h --json",
+            "lanpost progress 01 - --as main",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
             "lanpost inbox --quarantine",
             "lanpost inbox --held --json",
@@ -231,9 +240,16 @@ mod tests {
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }
-        for line in
-            ["lanpost", "lanpost send", "lanpost send CON x", "lanpost send lab x --wait done", "lanpost ack"]
-        {
+        for line in [
+            "lanpost",
+            "lanpost send",
+            "lanpost send CON x",
+            "lanpost send lab x --wait done",
+            "lanpost ack",
+            "lanpost ask",
+            "lanpost ask lab x --wait 01",
+            "lanpost progress",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).unwrap_err().use_stderr(), "{line}");
         }
     }

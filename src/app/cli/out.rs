@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::app::print;
 use crate::error::{Error, Result};
 use crate::model::ascii;
+use crate::store::db::Message;
 use crate::sys::process;
 
 /// Columns of whatever is not a terminal.
@@ -148,6 +149,16 @@ pub fn note(json: bool, text: &str) {
         say(&json!({"note": text}));
     } else {
         let _ = writeln!(io::stderr(), "lanpost: {}", print::line(text));
+    }
+}
+
+/// Passes on how far something is, as `from` says it. With `json` the whole message is shown.
+pub fn progress(json: bool, note: &Message) {
+    if json {
+        say(&json!({"progress": note}));
+    } else {
+        let (from, words) = (print::sender(&note.from), print::summary(&note.content));
+        let _ = writeln!(io::stderr(), "{from}: {words}");
     }
 }
 

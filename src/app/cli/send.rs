@@ -31,7 +31,7 @@ const SCAN: Duration = Duration::from_secs(2);
 /// How long --wait waits if nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// After this it is said what a message waits for.
-const SAID_AFTER: Duration = Duration::from_secs(2);
+pub const SAID_AFTER: Duration = Duration::from_secs(2);
 
 /// Send a message; returns when it is stored durably on this PC, or with --wait when it has come further
 #[derive(clap::Args, Debug)]
@@ -78,6 +78,17 @@ pub struct Args {
     speaker: Speaker,
 }
 
+/// Says so if of a recipient there is nothing but an open slot, which a typing error of somebody makes, too.
+pub fn doubt_recipient(cx: &mut Cx, node: &Node, message: &Message) -> Result<()> {
+    if ops::is_unseen(node, message)? {
+        let to = print::line(&message.to).into_owned();
+        cx.note(&format!(
+            "of {to} there is an open slot alone: nobody of that name was seen yet; is it spelt right? (`lanpost peers`)"
+        ));
+    }
+    Ok(())
+}
+
 /// A message that was sent, and why it waits, if it does.
 #[derive(Serialize)]
 pub struct Sent {
@@ -107,11 +118,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         ..Draft::new(args.to, args.body.content(cx, node.config.limits.message.0)?)
     };
     let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
-    if !args.create && ops::is_unseen(&node, &message)? {
-        let to = print::line(&message.to).into_owned();
-        cx.note(&format!(
-            "of {to} there is an open slot alone: nobody of that name was seen yet; is it spelt right? (`lanpost peers`)"
-        ));
+    if !args.create {
+        doubt_recipient(cx, &node, &message)?;
     }
     let since = node.clock.now();
     let mut sent = dispatch(cx, &mut node, message, "send")?;
@@ -132,7 +140,11 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 }
 
 /// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.
-pub fn accept(cx: &mut Cx, node: &mut Node, store: impl Fn(&mut Node) -> Result<Message>) -> Result<Message> {
+pub fn accept(
+    cx: &mut Cx,
+    node: &mut Node,
+    mut store: impl FnMut(&mut Node) -> Result<Message>,
+) -> Result<Message> {
     match store(node) {
         Err(unknown) if unknown.is_unknown() => {
             scan(cx, node)?;
@@ -200,16 +212,21 @@ fn wait(
             message = ops::state_of(node, &message)?;
         }
         if !over(&message) && node.clock.now().saturating_sub(since) >= SAID_AFTER {
-            // Without the times in it, which pass, it would be said again and again.
-            let waits = ops::waits_for(node, &message)?;
-            if waits.is_some() && waits != said {
-                cx.out.flush();
-                out::note(cx.json, &format!("waits: {}", waits.as_deref().unwrap_or_default()));
-                said = waits;
-            }
+            say_what_for(cx, node, &message, &mut said)?;
         }
     }
     Ok(message)
+}
+
+/// Says what a message waits for, unless that is what was said last.
+pub fn say_what_for(cx: &mut Cx, node: &Node, message: &Message, said: &mut Option<String>) -> Result<()> {
+    // Without the times in it, which pass, it would be said again and again.
+    let waits = ops::waits_for(node, message)?;
+    if waits.is_some() && waits != *said {
+        cx.note(&format!("waits: {}", waits.as_deref().unwrap_or_default()));
+        *said = waits;
+    }
+    Ok(())
 }
 
 /// Says on standard error why it is not as far as was wanted.

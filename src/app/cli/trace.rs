@@ -43,6 +43,14 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     for line in print::table(&rows, 24, usize::MAX) {
         cx.out.line(format!("  {line}"));
     }
+    let replies = trace.replies.iter().map(|reply| {
+        let (kind, from) = (print::line(&reply.kind).into_owned(), print::sender(&reply.from).into_owned());
+        [print::local_time(&reply.at), kind, from, reply.id.to_string(), print::summary(&reply.content)]
+    });
+    let replies: Vec<_> = replies.collect();
+    for line in print::table(&replies, 36, cx.out.columns.saturating_sub(4)) {
+        cx.out.line(format!("  < {line}"));
+    }
     if let Some(note) = &trace.note {
         cx.out.line(format!("  note: {}", print::line(note)));
     }

@@ -40,7 +40,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut after = 0;
     loop {
         let newest = node.db.last_row()?;
-        let unread = unread(&args.which, &node, after)?;
+        let (unread, awaited) = unread(&args.which, &node, after)?;
         if !unread.is_empty() {
             if cx.json {
                 cx.out.array(&unread)?
@@ -49,7 +49,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
             }
             return Ok(exit::DONE);
         }
-        after = newest;
+        // What an `ask` waits for becomes mail if that gives up, without a change that could be seen.
+        after = if awaited { after } else { newest };
         loop {
             if args.timeout.is_some_and(|timeout| node.clock.now().saturating_sub(since) >= timeout) {
                 if cx.json {
@@ -57,7 +58,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
                 }
                 return Err(Error::new(Kind::Timeout, "wait for mail", "", "the time is over and none came"));
             }
-            if watch.step(cx, &mut node)? {
+            if watch.step(cx, &mut node)? || awaited {
                 break;
             }
         }
@@ -67,7 +68,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 /// How many messages are looked at, the newest: who waits is told that there is mail, not all of it.
 const LISTED: usize = 1_000;
 
-fn unread(which: &Which, node: &Node, after: i64) -> Result<Vec<Message>> {
+/// The unread mail after this row; and whether there is some for which somebody else waits.
+fn unread(which: &Which, node: &Node, after: i64) -> Result<(Vec<Message>, bool)> {
     let filter = Filter {
         from: which.peer(),
         thread: which.thread.clone(),
@@ -79,5 +81,12 @@ fn unread(which: &Which, node: &Node, after: i64) -> Result<Vec<Message>> {
     // What is for a person to know is no reason to go to work: a stranger's line could start an agent by it.
     messages.retain(|message| message.state == State::Delivered && message.kind != TRUST_REPORT);
     listing::keep(&mut messages, which.agent().as_ref());
-    Ok(messages)
+    let (mut unread, mut awaited) = (vec![], false);
+    for message in messages {
+        match ops::is_awaited(node, &message)? {
+            true => awaited = true,
+            false => unread.push(message),
+        }
+    }
+    Ok((unread, awaited))
 }

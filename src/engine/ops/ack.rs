@@ -95,6 +95,12 @@ pub fn reply(
     seal: bool,
 ) -> Result<Message> {
     let message = super::one(node, prefix, None, Way::In)?;
+    let draft = answer_to(&message, content)?;
+    send(node, Draft { seal, author, agent: agent.or(draft.agent.clone()), ..draft })
+}
+
+/// What answers a message, in its thread, by whom it was for.
+pub(super) fn answer_to(message: &Message, content: Value) -> Result<Draft> {
     // Answering one's own message adds to it: it goes to the same recipient.
     let to = if message.way == Way::In { &message.from } else { &message.to };
     let to: Address = to.parse().map_err(|cause| {
@@ -102,15 +108,12 @@ pub fn reply(
             .next("send to the instance you believe it came from")
     })?;
     let thread = message.thread.clone().unwrap_or_else(|| message.id.to_string());
-    let draft = Draft {
+    Ok(Draft {
         thread: Some(thread),
         in_reply_to: Some(message.id.clone()),
         // Whoever wrote to us may be answered even if it left the share meanwhile.
         create: true,
-        seal,
-        author,
-        agent: agent.or_else(|| message.to.parse::<Address>().ok().filter(|_| message.way == Way::In)?.agent),
+        agent: message.to.parse::<Address>().ok().filter(|_| message.way == Way::In).and_then(|to| to.agent),
         ..Draft::new(to, content)
-    };
-    send(node, draft)
+    })
 }

@@ -4,6 +4,7 @@
 //! matter is the share, touches it.
 
 mod ack;
+mod ask;
 mod backup;
 mod doctor;
 mod exec;
@@ -19,6 +20,7 @@ mod trust;
 mod wake;
 
 pub use ack::{ack, ack_from, reply};
+pub use ask::{Asking, News, is_awaited, progress};
 pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
 pub use doctor::{Patient, doctor};
 pub use exec::{answer, exec};

@@ -16,6 +16,9 @@ pub struct Trace {
     pub message: Message,
     /// Oldest first.
     pub transitions: Vec<Transition>,
+    /// What was written in reply to one of ours, the oldest first: notes, answers, our own reports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<Message>,
     /// What its state can't say: its time is over, and nobody said yet whether it was delivered before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -26,7 +29,11 @@ pub fn trace(node: &Node, prefix: &str) -> Result<Trace> {
     let message = super::one(node, prefix, None, Way::Out)?;
     let transitions = node.db.transitions(message.way, &message.peer, &message.id)?;
     let note = overdue(node, &message)?;
-    Ok(Trace { message, transitions, note })
+    let replies = match message.way {
+        Way::Out => node.db.replies(&message, 0)?,
+        Way::In => vec![],
+    };
+    Ok(Trace { message, transitions, replies, note })
 }
 
 /// Of mail that lies on the share past its time: who will say, if anybody, whether it was delivered before. The

@@ -19,7 +19,7 @@ use crate::model::id::MessageId;
 use crate::model::name::Address;
 use crate::model::wake::{self, HOUR, Moment, Urgency, Verdict, Why, judge, slow, together, waits};
 use crate::model::{notice, quiet};
-use crate::store::db::{Failures, Head, Message, Sorted};
+use crate::store::db::{Failures, Head, Message, Sorted, WAITS};
 use crate::sys::process;
 
 /// How many messages of one turn, and how many turns, are looked at, at once.
@@ -164,7 +164,7 @@ pub(super) fn decide(node: &mut Node) -> Result<Decision> {
     node.db.wake_again(node.config.wake.again_attempts, longest, now)?;
     node.db.wake_slowly(false, slow(&node.config.wake), now)?;
     let longest = i64::try_from(node.config.wake.dedupe.as_millis()).unwrap_or(i64::MAX);
-    node.db.wake_sooner(longest, now)?;
+    node.db.wake_sooner(longest.max(WAITS), now)?;
     node.db.drop_answered(LOOKED_AT, now)?;
     let mut soonest = None;
     let sooner = |soonest: Option<i64>, until| Some(soonest.map_or(until, |other| other.min(until)));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::Table;
 
 use super::value::*;
-use super::{DirectConfig, Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
+use super::{AskConfig, DirectConfig, Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
 
@@ -119,6 +119,14 @@ pub fn template_after(
     out.note(
         "tables [[wake.rules]] say which mail wakes now, with the batch, or never: see docs/operations.md",
     );
+
+    out.table("ask");
+    let [min, max] = [SILENCE.0, SILENCE.1].map(|ms| show(Duration::from_millis(ms)));
+    let after = AskConfig::default().abandoned_after.map_or(NEVER.to_owned(), show);
+    let what = format!(
+        "who asked is told when a request was read here and nobody said more of it for so long; \"{NEVER}\", or"
+    );
+    out.ranged("abandoned_after", quoted(&after), min, max, &what);
 
     let limits = Limits::default();
     out.table("limits");

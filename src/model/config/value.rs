@@ -30,6 +30,10 @@ pub(super) const RETRY: Range = (100, 24 * HOUR);
 pub(super) const DEDUPE: Range = (0, 24 * HOUR);
 /// What fits into an environment variable on every system.
 pub(super) const TEXT: Range = (KIB, 24 * KIB);
+/// For how long nobody says more of a request.
+pub(super) const SILENCE: Range = (SECOND, 8766 * HOUR);
+/// What stands for a time that never comes.
+pub(super) const NEVER: &str = "never";
 pub(super) const AGE: Range = (60 * SECOND, 30 * 24 * HOUR);
 pub(super) const MESSAGE: Range = (KIB, 64 * MIB);
 pub(super) const SEGMENT: Range = (64 * KIB, 1024 * MIB);

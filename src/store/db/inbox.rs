@@ -11,7 +11,7 @@ use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Origin, Way};
 use super::quarantine::{self, Quarantined};
 use super::refusals::{self, Refusal};
-use super::{Db, forgotten, peers, recall, receipts, retention, waiting};
+use super::{Db, ask, forgotten, peers, recall, receipts, retention, waiting};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -294,11 +294,14 @@ fn deliver(
     };
     let peer = arrival.peer.clone();
     let envelope = Envelope { hops: hops(tx, arrival)?, ..envelope };
+    let is_note = arrival.policy == Policy::Allow && ask::is_note(tx, &peer, &envelope)?;
     // What its sender was told of it before this state folder was restored, still holds.
     let told = recall::told(tx, &peer, &id)?;
     let (state, outcome) = match &told {
         Some((state, outcome)) => (*state, outcome.clone()),
         None if arrival.expired => (State::Expired, Some("its time had run out when it arrived".to_owned())),
+        // For whoever looks: there is nothing to be done about it.
+        None if is_note => (State::Processed, None),
         None => (State::Delivered, None),
     };
     let message = NewMessage { way: Way::In, peer, id: id.clone(), envelope, state, outcome };
@@ -327,8 +330,11 @@ fn deliver(
             .execute(params![n, encoding, raw])?;
     }
     let due = arrival.wake && state == State::Delivered && !held;
-    tx.prepare_cached("UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL) WHERE n = ?1")?
-        .execute(params![n, waiting::digest(&message.envelope).as_slice(), due])?;
+    let awaited = if due { ask::awaited_until(tx, &arrival.peer, &message.envelope, now)? } else { 0 };
+    tx.prepare_cached(
+        "UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL), wake_at = ?4 WHERE n = ?1",
+    )?
+    .execute(params![n, waiting::digest(&message.envelope).as_slice(), due, awaited])?;
     peers::wrote(tx, &arrival.peer, now)?;
     let route = match &intake.via {
         Via::Lane { lease, .. } => format!("from the lane under lease {lease}"),
@@ -341,7 +347,7 @@ fn deliver(
     let route = format!("{route}, {}{on_hold}{told_before}", arrival.verdict.as_str());
     log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
     // A lane's deliveries are acknowledged all at once by seq, if they are counted; the open slot has no seq.
-    if arrival.receipt && told.is_none() && (arrival.expired || !counted) {
+    if arrival.receipt && told.is_none() && (state > State::Delivered || !counted) {
         receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
     }
     Ok(Fate::New)

@@ -162,21 +162,29 @@ impl Db {
         outcome: Option<&str>,
         now: i64,
     ) -> Result<usize> {
-        self.write("mark mail in", |tx| {
-            let mut moved = 0;
-            for message in messages {
-                let (peer, id) = (&message.peer, message.id.as_str());
-                if receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)?
-                {
-                    if understands_receipts(tx, message)? {
-                        receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
-                    }
-                    moved += 1;
-                }
-            }
-            Ok(moved)
-        })
+        self.write("mark mail in", |tx| mark(tx, messages, state, outcome, now))
     }
+}
+
+/// The same in the caller's transaction.
+pub(super) fn mark<'a>(
+    tx: &Transaction,
+    messages: impl IntoIterator<Item = &'a Message>,
+    state: State,
+    outcome: Option<&str>,
+    now: i64,
+) -> rusqlite::Result<usize> {
+    let mut moved = 0;
+    for message in messages {
+        let (peer, id) = (&message.peer, message.id.as_str());
+        if receipts::advance(tx, Way::In, peer, id, state, outcome, outcome.unwrap_or_default(), now)? {
+            if understands_receipts(tx, message)? {
+                receipts::owe(tx, peer, id, state.as_str(), now, outcome)?;
+            }
+            moved += 1;
+        }
+    }
+    Ok(moved)
 }
 
 /// A lane has a lanpost at its other end; of the open slot's writers only those with a heartbeat do. A report has none.

@@ -7,11 +7,11 @@ use super::{Db, audit};
 use crate::error::{Error, Kind, Result};
 
 /// The version that this lanpost makes.
-pub(super) const SCHEMA: i64 = 6;
+pub(super) const SCHEMA: i64 = 7;
 
 /// What leads from each version to the next, from 1 on.
 const STEPS: [fn(&Transaction) -> rusqlite::Result<()>; SCHEMA as usize - 1] =
-    [since_2, since_3, since_4, since_5, since_6];
+    [since_2, since_3, since_4, since_5, since_6, since_7];
 
 /// Makes the tables, or what is missing of them.
 ///
@@ -144,6 +144,17 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
     )
 }
 
+/// Who waits for which answers, and which requests nobody says anything about.
+fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "ALTER TABLE message ADD COLUMN silent_since INTEGER;
+         CREATE INDEX message_silent ON message (silent_since) WHERE silent_since IS NOT NULL;
+         CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;
+         CREATE TABLE awaited (peer TEXT NOT NULL, id TEXT NOT NULL, waiter TEXT NOT NULL, until INTEGER NOT NULL,
+            PRIMARY KEY (peer, id, waiter)) STRICT, WITHOUT ROWID;",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -151,6 +162,9 @@ mod tests {
     use super::*;
     use crate::store::db::Way;
 
+    /// What version 7 added.
+    const TO_6: &str = "DROP INDEX message_replies; DROP TABLE awaited; DROP INDEX message_silent;
+        ALTER TABLE message DROP COLUMN silent_since;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;
@@ -185,9 +199,9 @@ mod tests {
     #[test]
     fn a_newer_store_is_refused_and_an_older_one_brought_up_to_date() {
         let steps = [
-            (1, [TO_5, TO_4, TO_3, TO_2, TO_1].concat()),
-            (2, [TO_5, TO_4, TO_3, TO_2].concat()),
-            (3, [TO_5, TO_4, TO_3].concat()),
+            (1, [TO_6, TO_5, TO_4, TO_3, TO_2, TO_1].concat()),
+            (2, [TO_6, TO_5, TO_4, TO_3, TO_2].concat()),
+            (3, [TO_6, TO_5, TO_4, TO_3].concat()),
         ];
         for (version, back) in steps {
             let folder = tempfile::tempdir().unwrap();
@@ -204,7 +218,7 @@ mod tests {
             assert_eq!(db.log_head().unwrap().n, 4, "and a word about it");
             db.age_rows(0, 0, 0, 0).unwrap();
             old.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 7"));
+            assert!(Db::open(&path).unwrap_err().to_string().contains("its version is 8"));
         }
     }
 

@@ -8,6 +8,8 @@
 //! whole history, and with it an index that goes missing is an error, not a slow daemon.
 
 mod a2a;
+mod abandoned;
+mod ask;
 mod audit;
 mod backup;
 mod cursors;
@@ -39,6 +41,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use a2a::Errand;
+pub use ask::WAITS;
 pub use audit::{LogFilter, Snapshot, Transition};
 pub use backup::{Backup, RECALL, Restored};
 pub use cursors::{Cursor, GUARD};

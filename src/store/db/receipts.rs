@@ -5,11 +5,13 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::ask;
 use super::audit::{cut, log};
 use super::message::Way;
 use super::reports::{self, End};
+use crate::model::ask::REQUEST;
 use crate::model::envelope::RECEIPT;
-use crate::model::receipt::{Delivered, Item, Receipt, WAKE_FAILED};
+use crate::model::receipt::{ABANDONED, Delivered, Item, Receipt, WAKE_FAILED};
 use crate::model::report::Cause;
 use crate::model::state::State;
 
@@ -173,6 +175,12 @@ fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::
             true => reports::tell(tx, peer, id, Cause::of_unwoken(said), said, now),
             false => Ok(()),
         },
+        None if item.state == ABANDONED => match log_once(tx, now, peer, id, "abandoned", &detail)? {
+            true if !ask::is_answered(tx, Way::In, peer, id)? => {
+                reports::tell(tx, peer, id, Cause::Abandoned, said, now)
+            }
+            _ => Ok(()),
+        },
         None => Ok(()),
     }
 }
@@ -242,9 +250,10 @@ pub(super) fn advance(
     if !current.parse().is_ok_and(|current: State| current.may_become(state)) {
         return Ok(false);
     }
-    // What has ended is not written again, even if it was missed before.
-    let sql = "UPDATE message SET state = ?2, outcome = coalesce(?3, outcome), resend = iif(?4, 0, resend) WHERE n = ?1";
-    tx.prepare_cached(sql)?.execute(params![n, state.as_str(), outcome, state.is_final()])?;
+    // What has ended is not written again, even if it was missed before. A request that is read waits for a word.
+    let sql = "UPDATE message SET state = ?2, outcome = coalesce(?3, outcome), resend = iif(?4, 0, resend),
+               silent_since = iif(way = 'in' AND kind = ?6 AND ?2 = 'read', ?5, NULL) WHERE n = ?1";
+    tx.prepare_cached(sql)?.execute(params![n, state.as_str(), outcome, state.is_final(), now, REQUEST])?;
     log(tx, now, way, peer, id, state.as_str(), (!detail.is_empty()).then_some(detail))?;
     Ok(true)
 }

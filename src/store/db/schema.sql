@@ -39,6 +39,7 @@ CREATE TABLE message (
     misses      INTEGER NOT NULL DEFAULT 0,         -- and those that never reached the other side
     digest      BLOB,                               -- in: what it says and to whom, for finding the same again
     detour      INTEGER NOT NULL DEFAULT 0,         -- out: not by its recipient's gateway, but by the other routes
+    silent_since INTEGER,                           -- in: a request that was read, and since when nobody said more of it
     posted      INTEGER NOT NULL DEFAULT 0,         -- out: 1 it is being handed over directly, 2 without an answer
     UNIQUE (id, peer, way)                          -- the id first: it also serves lookups by a prefix
 ) STRICT;
@@ -52,6 +53,16 @@ CREATE INDEX message_unwoken ON message (wake, wake_at, n) WHERE state = 'delive
 CREATE INDEX message_expires ON message (expires)         WHERE way = 'out' AND state = 'queued' AND expires IS NOT NULL;
 CREATE INDEX message_counts  ON message (way, state, kind);
 CREATE INDEX message_held    ON message (n)               WHERE held;
+CREATE INDEX message_silent  ON message (silent_since)    WHERE silent_since IS NOT NULL;
+CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;
+
+CREATE TABLE awaited (      -- requests of ours for whose answers somebody waits at this moment
+    peer   TEXT NOT NULL,
+    id     TEXT NOT NULL,
+    waiter TEXT NOT NULL,
+    until  INTEGER NOT NULL,            -- it said so last: whoever was killed says nothing
+    PRIMARY KEY (peer, id, waiter)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE known (        -- incoming messages that aged out, so that they stay known: a hash of peer and id
     key BLOB PRIMARY KEY,

@@ -63,6 +63,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         peers: Default::default(),
         commands: Default::default(),
         direct: Default::default(),
+        ask: Default::default(),
     }
 }
 
