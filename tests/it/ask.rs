@@ -95,6 +95,16 @@ fn an_answer_that_nobody_was_shown_is_mail() {
 }
 
 #[test]
+fn the_same_request_again_wakes_again() {
+    let mut pair = pair();
+    for times in 1..3 {
+        let (asking, _) = ask(&mut pair.a, "is it green?");
+        asking.end(pair.a.node_mut(), false).unwrap();
+        pair.until("the wake", |pair| pair.b.wakes.len() == times);
+    }
+}
+
+#[test]
 fn a_late_answer_is_mail_and_ends_a_later_waiting() {
     let mut pair = pair();
     let (asking, request) = ask(&mut pair.a, "is it green?");
@@ -118,7 +128,7 @@ fn a_progress_note_is_shown_to_who_waits_and_wakes_nobody() {
     assert_eq!(shown.content, json!("half of it"));
     assert!(!asking.is_over());
     asking.end(pair.a.node_mut(), false).unwrap();
-    pair.run(10 * MINUTE);
+    pair.run(MINUTE);
     assert_eq!(pair.a.wakes.len(), 0);
     assert_eq!(ops::inbox(pair.a.node(), &Filter::default()).unwrap().len(), 0, "it is no unread mail");
     assert_eq!(pair.a.texts(), ["half of it"]);

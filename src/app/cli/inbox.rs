@@ -111,8 +111,9 @@ fn older_in_all(args: &Args, node: &Node, shown: usize) -> Result<Option<u64>> {
 /// Prints what comes, row by row.
 fn follow(args: &Args, cx: &mut Cx, node: &mut Node, mut watch: Watch, mut after: i64) -> Result<u8> {
     let agent = args.which.agent();
+    let mut awaited = false;
     while !cx.out.is_shut() {
-        if !watch.step(cx, node)? {
+        if !watch.step(cx, node)? && !awaited {
             continue;
         }
         let filter = Filter {
@@ -124,6 +125,13 @@ fn follow(args: &Args, cx: &mut Cx, node: &mut Node, mut watch: Watch, mut after
             limit: None,
         };
         let mut messages = ops::inbox(node, &filter)?;
+        // What an `ask` waits for is mail only if that gives up; what came after it waits, too, to stay in order.
+        let mut mail = 0;
+        while mail < messages.len() && (args.all || !ops::is_awaited(node, &messages[mail])?) {
+            mail += 1;
+        }
+        awaited = mail < messages.len();
+        messages.truncate(mail);
         after = messages.last().map_or(after, |message| message.n);
         listing::keep(&mut messages, agent.as_ref());
         listing::more(cx, &messages)?;

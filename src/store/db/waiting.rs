@@ -14,6 +14,7 @@ use super::audit::log;
 use super::message::{COLUMNS, Message, WIDTH, Way};
 use super::{Db, receipts, reports};
 use crate::error::Result;
+use crate::model::ask::REQUEST;
 use crate::model::envelope::Envelope;
 use crate::model::id::MessageId;
 use crate::model::receipt::WAKE_FAILED;
@@ -321,14 +322,17 @@ pub(super) fn give_up(
     Ok(())
 }
 
-/// What a message says, to whom and in which conversation: equal for messages that tell nothing new.
+/// What a message says, to whom and in which conversation: equal for messages that tell nothing new. A request is always
+/// news: somebody waits for its answer.
 pub(super) fn digest(envelope: &Envelope) -> [u8; 16] {
     let to = envelope.to.as_ref().map(|to| to.to_string().to_lowercase()).unwrap_or_default();
     let content = envelope.content.to_string();
     let answers = envelope.in_reply_to.as_ref().map(MessageId::as_str).unwrap_or_default();
     let thread = envelope.thread.as_deref().unwrap_or_default();
     let mut hasher = blake3::Hasher::new();
-    for part in [&envelope.from, &to, &envelope.kind, thread, answers, &content] {
+    let request = envelope.id.as_ref().filter(|_| envelope.kind == REQUEST);
+    let request = request.map(MessageId::as_str).unwrap_or_default();
+    for part in [&envelope.from, &to, &envelope.kind, thread, answers, &content, request] {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     let mut digest = [0; 16];
