@@ -29,6 +29,7 @@ pub fn beat(share: &dyn Share, peer: &Name, beat: u64) -> Outcome<()> {
         key: format!("ed25519:{}", "0".repeat(64)),
         succeeds: vec![],
         seal: None,
+        features: vec![],
         host: "pc".into(),
         direct: None,
         max_message: 1 << 20,

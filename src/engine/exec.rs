@@ -129,11 +129,11 @@ impl Runner {
         let Some(question) = next else { return Ok(ExecStep { order: None, refused: None, rest: IDLE }) };
         let (order, refused) = match self.judge(&question) {
             Ok(order) => {
-                // Before it runs: after a crash it is known to have been begun.
+                // Before it runs: after a crash it is known to have been begun. Its asker may have taken it back meanwhile.
                 let now = self.node.clock.wall_ms();
-                self.node.db.mark(std::slice::from_ref(&question), State::Read, None, now)?;
-                self.running += 1;
-                (Some(order), None)
+                let begun = self.node.db.mark(std::slice::from_ref(&question), State::Read, None, now)? > 0;
+                self.running += usize::from(begun);
+                (begun.then_some(order), None)
             }
             Err(reason) => {
                 let refused = format!("exec {} of {}: {reason}", question.id, question.from);

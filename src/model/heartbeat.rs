@@ -57,6 +57,9 @@ pub struct Heartbeat {
     /// Where its daemon takes mail over the network, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<Announcement>,
+    /// What it does beyond what every lanpost does, in words that [`super::cancel`] and its like define.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// The PC.
     pub host: String,
     /// The largest line it takes, in bytes.
@@ -199,6 +202,7 @@ mod tests {
             succeeds: vec![],
             seal: None,
             direct: None,
+            features: vec![],
             host: "pc".into(),
             max_message: 1 << 20,
             rest: Map::new(),

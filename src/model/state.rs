@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! queued -> sent -> delivered -> read -> processed | failed
-//!    \________\_________\_________\____> expired | failed
+//!    \________\_________\_________\____> expired | failed | cancelled
 //! ```
 //! States only move forward: a late receipt changes nothing, a doubled one changes nothing.
 
@@ -29,10 +29,12 @@ pub enum State {
     Failed,
     /// Its time ran out before it was delivered.
     Expired,
+    /// Its sender took it back.
+    Cancelled,
 }
 
 /// All states, in order, for help texts and tests.
-pub const ALL: [State; 7] = [
+pub const ALL: [State; 8] = [
     State::Queued,
     State::Sent,
     State::Delivered,
@@ -40,6 +42,7 @@ pub const ALL: [State; 7] = [
     State::Processed,
     State::Failed,
     State::Expired,
+    State::Cancelled,
 ];
 
 impl State {
@@ -53,12 +56,13 @@ impl State {
             State::Processed => "processed",
             State::Failed => "failed",
             State::Expired => "expired",
+            State::Cancelled => "cancelled",
         }
     }
 
     /// Whether nothing follows.
     pub fn is_final(self) -> bool {
-        matches!(self, State::Processed | State::Failed | State::Expired)
+        matches!(self, State::Processed | State::Failed | State::Expired | State::Cancelled)
     }
 
     /// Whether `self -> to` is a move forward.
@@ -69,7 +73,7 @@ impl State {
     /// Whether a sender who waits for `wanted` has what it waits for: reached, or overtaken.
     pub fn reached(self, wanted: State) -> bool {
         match self {
-            State::Failed | State::Expired => self == wanted,
+            State::Failed | State::Expired | State::Cancelled => self == wanted,
             _ => self >= wanted,
         }
     }

@@ -1580,6 +1580,7 @@ mod costs {
             lease: 1,
             key: String::new(),
             succeeds: vec![],
+            features: vec![],
             seal: None,
             host: String::new(),
             direct: None,

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use chrono::DateTime;
 use lanpost::model::ask::{PROGRESS, REQUEST};
+use lanpost::model::cancel::{self, Order};
 use lanpost::model::envelope::{Envelope, Priority};
 use lanpost::model::heartbeat::{self, Activity, Heartbeat, Proof, Succession};
 use lanpost::model::id::MessageId;
 use lanpost::model::identity::Identity;
 use lanpost::model::lease::Lease;
-use lanpost::model::receipt::{Delivered, Item, Receipt};
+use lanpost::model::receipt::{ABANDONED, Delivered, Item, Receipt};
 use lanpost::model::sign::Signer;
 use lanpost::model::state::State;
 use lanpost::model::{json, layout, seal};
@@ -116,6 +117,40 @@ fn a_request_and_a_note_on_how_far_it_is() {
 }
 
 #[test]
+fn orders_that_take_mail_back() {
+    let order = |order: Order| Envelope {
+        kind: order.as_str().into(),
+        content: order.text("office").into(),
+        in_reply_to: Some(id("build-42")),
+        ..smallest()
+    };
+    for (file, order) in [("recall.jsonl", order(Order::Recall)), ("cancel.jsonl", order(Order::Cancel))] {
+        written(file, &order.to_line());
+        assert_eq!(read(file), order);
+    }
+}
+
+#[test]
+fn a_receipt_of_requests_that_nobody_works_on() {
+    let item = |id: &str, state: &str, reason: &str| Item {
+        id: id.parse().unwrap(),
+        state: state.into(),
+        at: "2026-02-14T10:41:07.250Z".into(),
+        reason: Some(reason.into()),
+        sealed: None,
+        private: false,
+    };
+    let items = vec![
+        item("build-42", ABANDONED, "it was read, and for 1h nobody said more of it"),
+        item("build-43", State::Cancelled.as_str(), "nobody had read it there"),
+    ];
+    let receipt = Receipt { items, ..Receipt::default() };
+    let line = Envelope { kind: "receipt".into(), content: receipt.to_content(), seq: Some(9), ..smallest() };
+    written("receipt-requests.jsonl", &line.to_line());
+    assert_eq!(Receipt::from_content(&read("receipt-requests.jsonl").content), Some(receipt));
+}
+
+#[test]
 fn a_line_of_the_plain_protocol() {
     let plain = Envelope { v: None, seq: None, ..envelope() };
     written("plain.jsonl", &plain.to_plain_line());
@@ -195,6 +230,7 @@ fn heartbeat() -> Heartbeat {
         key: "ed25519:00ff".into(),
         succeeds: vec![],
         seal: None,
+        features: vec![],
         host: "PC-2".into(),
         direct: None,
         max_message: 1 << 20,
@@ -206,7 +242,10 @@ fn heartbeat() -> Heartbeat {
 fn a_heartbeat() {
     let beat = heartbeat();
     written("heartbeat.json", &beat.to_bytes());
-    assert_eq!(Heartbeat::parse(&golden("heartbeat.json")), Some(beat));
+    assert_eq!(Heartbeat::parse(&golden("heartbeat.json")), Some(beat.clone()));
+    let beat = Heartbeat { features: vec![cancel::FEATURE.into()], ..beat };
+    written("heartbeat-features.json", &beat.to_bytes());
+    assert_eq!(Heartbeat::parse(&golden("heartbeat-features.json")), Some(beat));
 }
 
 /// The keys of these files: they are known to everybody, and good for nothing else.

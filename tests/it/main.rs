@@ -8,6 +8,7 @@ mod ask;
 mod audit;
 mod backup;
 mod bad_input;
+mod cancel;
 mod cli;
 mod crash;
 mod daemon;

@@ -114,7 +114,7 @@ fn unsettled(world: &World) -> Option<String> {
             return Some(format!("{:?} to {} did not come", double.text, world.names[double.to]));
         }
     }
-    if let Some(one) = untold_wake(world) {
+    if let Some(one) = untold_wake(world).or_else(|| half_taken_back(world)) {
         return Some(one);
     }
     for site in world.all() {
@@ -162,7 +162,7 @@ fn inboxes(world: &World) -> Result<(), String> {
             match by_text.get(one.text.as_str()).map(|found| found[0]) {
                 Some(found) if found.id == one.message.id => {}
                 Some(_) => return Err(format!("{} came under another id", describe(one))),
-                None if matches!(state, Some(State::Failed | State::Expired)) => {}
+                None if matches!(state, Some(State::Failed | State::Expired | State::Cancelled)) => {}
                 // It came directly, and was dealt with, before a state folder was restored.
                 None if world.plan.direct
                     && world.went_back.contains(&index)
@@ -243,6 +243,22 @@ fn untold_wake(world: &World) -> Option<String> {
     None
 }
 
+/// What is taken back on one side and not on the other, if there is such a message. Whoever forgot, or has a double, may
+/// say something else.
+fn half_taken_back(world: &World) -> Option<String> {
+    let doubtful = |node: &usize| world.twinned.contains(node) || world.went_back.contains(node);
+    let sure = world.sent.iter().filter(|one| !doubtful(&one.from));
+    for (one, to) in sure.filter_map(|one| Some((one, one.to.filter(|to| !doubtful(to))?))) {
+        let here = world.site(one.from).state_of(&one.message).map(|message| message.state);
+        let there = world.site(to).took(&world.names[one.from].fold(), &one.message);
+        let (gone, taken) = (here == Some(State::Cancelled), there == Some(State::Cancelled));
+        if gone != taken && !(gone && there.is_none()) {
+            return Some(format!("{} is {here:?} at its sender and {there:?} in the inbox", describe(one)));
+        }
+    }
+    None
+}
+
 /// A message ends unprocessed for a reason alone.
 fn ends(world: &World) -> Result<(), String> {
     for one in &world.sent {
@@ -273,7 +289,7 @@ fn order(world: &World) -> Result<(), String> {
         let place: HashMap<_, _> =
             mail.iter().enumerate().map(|(place, message)| (key(message), place)).collect();
         let mut last: HashMap<usize, (usize, &Sent)> = HashMap::new();
-        for one in world.sent.iter().filter(|one| one.to == Some(index)) {
+        for one in world.sent.iter().filter(|one| one.to == Some(index) && !one.withdrawn) {
             let sender = world.site(one.from);
             let journey = sender.journey(&one.message);
             if journey.iter().any(|step| step.contains("the recipient misses it")) {
@@ -281,7 +297,9 @@ fn order(world: &World) -> Result<(), String> {
             }
             // By another way than the first, or under another lease.
             let twice = journey.iter().filter(|step| step.starts_with("sent")).count() > 1;
-            if journey.iter().any(|step| step.starts_with("resend")) || twice && world.robbed {
+            // Whoever wrote it again, since its recipient had forgotten it, may have forgotten that.
+            let forgot = [one.from, index].iter().all(|node| world.went_back.contains(node));
+            if journey.iter().any(|step| step.starts_with("resend")) || twice && world.robbed || forgot {
                 world.log.count("a message that is written again");
                 continue;
             }

@@ -4,6 +4,7 @@
 //! durable step (then the engine is dropped where it stands, and started again on the same state folder), and it
 //! plays the agent, too: it is woken, reads and acknowledges.
 
+mod asking;
 mod wakes;
 
 use std::collections::{HashMap, HashSet};
@@ -14,11 +15,13 @@ use std::time::Duration;
 use lanpost::engine::courier::{Courier, Post, PostResult, Probe};
 use lanpost::engine::listening::{self, Listening};
 use lanpost::engine::node::Node;
-use lanpost::engine::ops::{self, Draft};
+use lanpost::engine::ops::{self, Asking, Draft};
 use lanpost::engine::reception::{Reception, Reply};
 use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
 use lanpost::engine::{Engine, Hints, Role};
-use lanpost::model::config::{Config, Limits, Look, ShareConfig, Size, WakeConfig};
+use lanpost::model::ask::PROGRESS;
+use lanpost::model::cancel::Order;
+use lanpost::model::config::{AskConfig, Config, Limits, Look, ShareConfig, Size, WakeConfig};
 use lanpost::model::direct::Announcement;
 use lanpost::model::envelope::Priority;
 use lanpost::model::name::Name;
@@ -116,6 +119,10 @@ pub struct Site {
     renew: bool,
     /// What the agent means to read.
     reading: Vec<(String, String)>,
+    /// Who waits for an answer.
+    asking: Option<Asking>,
+    /// Answers that were shown: nobody is to be woken for them.
+    shown: HashSet<(String, String)>,
     life: Arc<Life>,
     restless: u32,
     lock: Option<LocalLock>,
@@ -144,7 +151,7 @@ impl Site {
             peers: Default::default(),
             commands: Default::default(),
             direct: Default::default(),
-            ask: Default::default(),
+            ask: AskConfig { abandoned_after: Some(Duration::from_secs(20 + rng.below(100) as u64)) },
         };
         if manner != Manner::Absent {
             wakes::draw(&mut config.wake, manner, &mut rng);
@@ -184,6 +191,8 @@ impl Site {
             orders: Default::default(),
             renew: false,
             reading: vec![],
+            asking: None,
+            shown: HashSet::new(),
             life: Arc::default(),
             restless: 0,
             lock: None,
@@ -238,6 +247,8 @@ impl Site {
             orders: Default::default(),
             renew: false,
             reading: vec![],
+            asking: None,
+            shown: HashSet::new(),
             life: Arc::default(),
             restless: 0,
             lock: None,
@@ -262,6 +273,7 @@ impl Site {
         self.posted.clear();
         self.run += 1;
         (self.restart, self.renew) = (None, false);
+        self.asking = None;
         self.hints = Hints::default();
         self.restless = 0;
         self.life = Arc::default();
@@ -349,6 +361,7 @@ impl Site {
             handed.excused += handed.times;
         }
         self.given_up.clear();
+        self.shown.clear();
         self.orders.forget();
         self.note("RESTORED");
         let clock: Arc<dyn lanpost::sys::clock::Clock> = self.clock.clone();
@@ -467,7 +480,8 @@ impl Site {
             // Nothing happens between a step and this.
             for message in &order.messages {
                 let forged = message.content.to_string().contains(MARK) && message.peer != NOBODY;
-                if forged || message.kind == TRUST_REPORT {
+                let needless = self.shown.contains(&key(message)) || message.kind == PROGRESS;
+                if forged || needless || message.kind == TRUST_REPORT {
                     return Err(format!("{}: the agent is woken for {message:?}", self.name));
                 }
                 let state =
@@ -659,9 +673,10 @@ impl Site {
         self.engine.as_ref().map(Engine::node)
     }
 
-    /// Everything that ever arrived, oldest first; reports of our own apart.
+    /// Everything that ever arrived, oldest first; reports of our own apart, and without orders, which all say the same.
     pub fn arrived(&self) -> (Vec<Message>, Vec<Message>) {
-        let all = self.all().into_iter().filter(|message| message.kind != TRUST_REPORT);
+        let is_mail = |message: &Message| message.kind != TRUST_REPORT && Order::of(&message.kind).is_none();
+        let all = self.all().into_iter().filter(is_mail);
         all.partition(|message| message.kind != REPORT)
     }
 

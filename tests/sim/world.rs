@@ -4,6 +4,7 @@
 //! the share may let the others live on (`stage`): they take whole steps between two calls of its. Nothing but the
 //! seed decides, so a run repeats.
 
+mod asking;
 mod forging;
 mod mishap;
 pub mod network;
@@ -41,6 +42,8 @@ pub struct Sent {
     pub message: Message,
     pub text: String,
     pub ttl: bool,
+    /// It was taken back before it left. A backup that is restored knows nothing of it.
+    pub withdrawn: bool,
     /// The furthest state that was seen.
     pub seen: State,
 }
@@ -238,6 +241,9 @@ impl World {
             self.site_mut(node).use_mail()?;
             self.bury(node);
         }
+        if self.rng.per_mille(read) {
+            self.stir_requests()?;
+        }
         if self.rng.per_mille(mishap) {
             self.mishap()?;
         }
@@ -289,7 +295,7 @@ impl World {
             self.site(from).note(&format!("SENT {} to {address}", texts.len()));
             for (message, text) in messages.into_iter().zip(texts) {
                 let seen = message.state;
-                self.sent.push(Sent { from, to, message, text, ttl: ttl.is_some(), seen });
+                self.sent.push(Sent { from, to, message, text, ttl: ttl.is_some(), withdrawn: false, seen });
             }
         }
         self.bury(from);

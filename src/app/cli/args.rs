@@ -31,7 +31,7 @@ const NOBODY: [&str; 8] = [
 ];
 
 /// Who speaks.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub struct Speaker {
     /// The agent that speaks, one of the config's [default: LANPOST_AGENT, else the instance itself]
     #[arg(long = "as", value_name = "AGENT")]

@@ -180,6 +180,7 @@ fn tell(cx: &mut Cx, news: &News) -> Result<u8> {
         (Some(_), _) => ("answered", exit::DONE),
         (None, State::Processed) => ("done", exit::DONE),
         (None, State::Expired) => ("expired", exit::EXPIRED),
+        (None, State::Cancelled) => ("cancelled", exit::ENDED),
         (None, _) => ("failed", exit::ENDED),
     };
     if cx.json {

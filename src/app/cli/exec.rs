@@ -86,7 +86,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
             return tell(cx, &question, answer);
         }
         let now = ops::state_of(&node, &question)?;
-        if matches!(now.state, State::Failed | State::Expired) {
+        if now.state.is_final() && now.state != State::Processed {
             let why = now.outcome.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
             out::complain(cx.json, "ended", &format!("{} is {}{why}", question.id, now.state));
             return Ok(exit::ENDED);

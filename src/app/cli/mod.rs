@@ -7,6 +7,7 @@ mod ack;
 mod args;
 mod ask;
 mod backup;
+mod cancel;
 mod demo;
 mod doctor;
 mod exec;
@@ -71,6 +72,8 @@ enum Command {
     Run(run::Args),
     Send(send::Args),
     Ask(ask::Args),
+    Cancel(cancel::Cancel),
+    Recall(cancel::Recall),
     Inbox(inbox::Args),
     Read(read::Args),
     Ack(ack::Args),
@@ -155,6 +158,8 @@ impl Command {
             Command::Run(_) => run::run(cx),
             Command::Send(args) => send::run(args, cx),
             Command::Ask(args) => ask::run(args, cx),
+            Command::Cancel(args) => cancel::cancel(&args, cx),
+            Command::Recall(args) => cancel::recall(&args, cx),
             Command::Inbox(args) => inbox::run(args, cx),
             Command::Read(args) => read::run(args, cx),
             Command::Ack(args) => ack::run(args, cx),
@@ -204,6 +209,8 @@ mod tests {
             "lanpost ask lab/main - --timeout 5m --thread t --priority high --ttl 1h --id a.1 --create --seal --as main",
             "lanpost ask --wait 01 --timeout 1h --json",
             "lanpost progress 01 - --as main",
+            "lanpost cancel 01 --wait 1m --json",
+            "lanpost recall 01 --wait 0s",
             "lanpost --json inbox --all --from lab --thread t --follow --limit 3",
             "lanpost inbox --quarantine",
             "lanpost inbox --held --json",

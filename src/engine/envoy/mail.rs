@@ -6,6 +6,8 @@ use crate::engine::node::Node;
 use crate::engine::receive;
 use crate::error::Result;
 use crate::model::a2a::letter::Letter;
+use crate::model::ask::PROGRESS;
+use crate::model::cancel::Order;
 use crate::model::envelope::{Envelope, Priority, format_time};
 use crate::model::exec::{EXEC, RESULT};
 use crate::model::id::MessageId;
@@ -18,6 +20,9 @@ use crate::store::db::{Arrival, Cursor, Intake, Message, Via};
 pub(super) fn fits(node: &Node, message: &Message) -> std::result::Result<String, &'static str> {
     if message.sealed || node.config.seals(&message.peer) {
         return Err("it is sealed, and what goes by a2a is not");
+    }
+    if message.kind == PROGRESS || Order::of(&message.kind).is_some() {
+        return Err("it is no turn for an agent");
     }
     if [EXEC, RESULT].contains(&message.kind.as_str()) {
         return Err("a command is lanpost's matter, not an agent's");

@@ -65,7 +65,7 @@ pub enum News {
         /// The answer.
         answer: Message,
     },
-    /// It ended without an answer: done, failed or expired; its outcome says why.
+    /// It ended without an answer: done, failed, expired or cancelled; its outcome says why.
     Ended {
         /// The request as it stands.
         request: Message,

@@ -6,6 +6,7 @@
 mod ack;
 mod ask;
 mod backup;
+mod cancel;
 mod doctor;
 mod exec;
 mod inbox;
@@ -22,6 +23,7 @@ mod wake;
 pub use ack::{ack, ack_from, reply};
 pub use ask::{Asking, News, is_awaited, progress};
 pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
+pub use cancel::{Taken, Withdrawal, take_back, taken};
 pub use doctor::{Patient, doctor};
 pub use exec::{answer, exec};
 pub use inbox::{find_in, inbox, is_held, peek, quarantine, read, release};

@@ -65,7 +65,7 @@ impl Db {
             let sql = format!(
                 "SELECT {COLUMNS} FROM message INDEXED BY message_replies
                  WHERE in_reply_to = ?1 AND way = 'in' AND n > ?2 AND (peer = ?3 OR kind = ?4)
-                 AND state != 'expired' ORDER BY n LIMIT {REPLIES}"
+                 AND state NOT IN ('expired', 'cancelled') ORDER BY n LIMIT {REPLIES}"
             );
             let key = params![to.id.as_str(), after, to.peer, REPORT];
             c.prepare_cached(&sql)?.query_map(key, Message::from_row)?.collect()

@@ -101,7 +101,7 @@ fn tell_again(tx: &Transaction, peer: &str, now: i64) -> rusqlite::Result<()> {
         |row: &Row| -> rusqlite::Result<Told> { Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)) };
     let ended =
         "SELECT id, state, ?2, outcome FROM message WHERE way = 'in' AND peer = ?1 AND lease IS NOT NULL
-                 AND state IN ('read', 'processed', 'failed', 'expired') ORDER BY n";
+                 AND state IN ('read', 'processed', 'failed', 'expired', 'cancelled') ORDER BY n";
     let ended: Vec<Told> =
         tx.prepare_cached(ended)?.query_map(params![peer, now], row)?.collect::<rusqlite::Result<_>>()?;
     // Word for word, with its time, by which it is known if it was told before.

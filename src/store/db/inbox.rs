@@ -7,12 +7,14 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::log;
+use super::cancel::Obeyed;
 use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Origin, Way};
 use super::quarantine::{self, Quarantined};
 use super::refusals::{self, Refusal};
-use super::{Db, ask, forgotten, peers, recall, receipts, retention, waiting};
+use super::{Db, ask, cancel, forgotten, peers, recall, receipts, retention, waiting};
 use crate::error::Result;
+use crate::model::cancel::Order;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
@@ -296,7 +298,7 @@ fn deliver(
     let envelope = Envelope { hops: hops(tx, arrival)?, ..envelope };
     let is_note = arrival.policy == Policy::Allow && ask::is_note(tx, &peer, &envelope)?;
     // What its sender was told of it before this state folder was restored, still holds.
-    let told = recall::told(tx, &peer, &id)?;
+    let told = recall::told(tx, &peer, &id, &envelope.from)?;
     let (state, outcome) = match &told {
         Some((state, outcome)) => (*state, outcome.clone()),
         None if arrival.expired => (State::Expired, Some("its time had run out when it arrived".to_owned())),
@@ -329,7 +331,13 @@ fn deliver(
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
     }
-    let due = arrival.wake && state == State::Delivered && !held;
+    let order = Order::of(&message.envelope.kind)
+        .filter(|_| arrival.verdict == Verdict::Verified && state == State::Delivered && !held);
+    let obeyed = match order {
+        Some(order) => cancel::obey(tx, &arrival.peer, order, &message.envelope, now)?,
+        None => Obeyed::Mail,
+    };
+    let due = arrival.wake && state == State::Delivered && !held && !matches!(obeyed, Obeyed::Done(_));
     let awaited = if due { ask::awaited_until(tx, &arrival.peer, &message.envelope, now)? } else { 0 };
     tx.prepare_cached(
         "UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL), wake_at = ?4 WHERE n = ?1",
@@ -349,6 +357,11 @@ fn deliver(
     // A lane's deliveries are acknowledged all at once by seq, if they are counted; the open slot has no seq.
     if arrival.receipt && told.is_none() && (state > State::Delivered || !counted) {
         receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
+    }
+    if let Obeyed::Done(what) = obeyed {
+        let done = State::Processed;
+        receipts::advance(tx, Way::In, &arrival.peer, id.as_str(), done, Some(&what), &what, now)?;
+        receipts::owe(tx, &arrival.peer, id.as_str(), done.as_str(), now, Some(&what))?;
     }
     Ok(Fate::New)
 }

@@ -144,10 +144,11 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
     )
 }
 
-/// Who waits for which answers, and which requests nobody says anything about.
+/// Who waits for which answers, which requests nobody says anything about, and who took back what did not come yet.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
-        "ALTER TABLE message ADD COLUMN silent_since INTEGER;
+        "ALTER TABLE told ADD COLUMN sender TEXT;
+         ALTER TABLE message ADD COLUMN silent_since INTEGER;
          CREATE INDEX message_silent ON message (silent_since) WHERE silent_since IS NOT NULL;
          CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;
          CREATE TABLE awaited (peer TEXT NOT NULL, id TEXT NOT NULL, waiter TEXT NOT NULL, until INTEGER NOT NULL,
@@ -164,7 +165,7 @@ mod tests {
 
     /// What version 7 added.
     const TO_6: &str = "DROP INDEX message_replies; DROP TABLE awaited; DROP INDEX message_silent;
-        ALTER TABLE message DROP COLUMN silent_since;";
+        ALTER TABLE message DROP COLUMN silent_since; ALTER TABLE told DROP COLUMN sender;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;

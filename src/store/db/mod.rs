@@ -12,6 +12,7 @@ mod abandoned;
 mod ask;
 mod audit;
 mod backup;
+mod cancel;
 mod cursors;
 mod direct;
 mod exec;

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::audit::log;
 use super::message::{NewMessage, Way};
 use super::outbox::RESEND;
-use super::{Db, RECALL, receipts};
+use super::{Db, RECALL, cancel, receipts};
 use crate::error::Result;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -70,10 +70,11 @@ impl Db {
             for id in ids {
                 let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2)";
                 let here: bool = tx.prepare_cached(sql)?.query_row([peer, id.as_str()], |row| row.get(0))?;
-                if here || told(tx, peer, id)?.is_some_and(|(before, _)| !before.may_become(state)) {
+                if here || told(tx, peer, id, "")?.is_some_and(|(before, _)| !before.may_become(state)) {
                     continue;
                 }
-                let sql = "INSERT OR REPLACE INTO told VALUES (?1, ?2, ?3, ?4, ?5)";
+                let sql =
+                    "INSERT OR REPLACE INTO told (peer, id, state, outcome, at) VALUES (?1, ?2, ?3, ?4, ?5)";
                 tx.prepare_cached(sql)?.execute(params![peer, id.as_str(), state.as_str(), outcome, now])?;
                 let sql = "SELECT EXISTS (SELECT 1 FROM peer WHERE fold = ?1 AND heartbeat IS NOT NULL)";
                 if tx.prepare_cached(sql)?.query_row([peer], |row| row.get(0))? {
@@ -154,8 +155,9 @@ fn learn(tx: &Transaction, peer: &str, receipt: &Receipt, now: i64) -> rusqlite:
             news += usize::from(receipts::advance(tx, Way::In, peer, id, state, reason, WHY, now)?);
             continue;
         }
-        if told(tx, peer, &item.id)?.is_none_or(|(before, _)| before.may_become(state)) {
-            let sql = "INSERT OR REPLACE INTO told VALUES (?1, ?2, ?3, ?4, ?5)";
+        if told(tx, peer, &item.id, "")?.is_none_or(|(before, _)| before.may_become(state)) {
+            let sql =
+                "INSERT OR REPLACE INTO told (peer, id, state, outcome, at) VALUES (?1, ?2, ?3, ?4, ?5)";
             tx.prepare_cached(sql)?.execute(params![peer, id, state.as_str(), reason, now])?;
             news += 1;
         }
@@ -163,14 +165,19 @@ fn learn(tx: &Transaction, peer: &str, receipt: &Receipt, now: i64) -> rusqlite:
     Ok(news)
 }
 
-/// What the sender of a message that arrives was told of it before.
+/// What the sender of a message that arrives was told of it before. What it says by an order of `sender` holds for mail of
+/// that one alone.
 pub(super) fn told(
     tx: &Transaction,
     peer: &str,
     id: &MessageId,
+    sender: &str,
 ) -> rusqlite::Result<Option<(State, Option<String>)>> {
-    let sql = "SELECT state, outcome FROM told WHERE peer = ?1 AND id = ?2";
-    let row = |row: &rusqlite::Row| Ok((row.get::<_, String>(0)?, row.get(1)?));
+    let sql = "SELECT state, outcome, sender FROM told WHERE peer = ?1 AND id = ?2";
+    let row =
+        |row: &rusqlite::Row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?));
     let found = tx.prepare_cached(sql)?.query_row([peer, id.as_str()], row).optional()?;
-    Ok(found.and_then(|(state, outcome)| Some((state.parse().ok()?, outcome))))
+    let holds = |by: &Option<String>| by.as_ref().is_none_or(|by| cancel::is_same(by, sender));
+    let found = found.filter(|(_, _, by)| holds(by));
+    Ok(found.and_then(|(state, outcome, _)| Some((state.parse().ok()?, outcome))))
 }

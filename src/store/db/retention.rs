@@ -29,10 +29,10 @@ const FOR_GOOD: i64 = i64::MAX;
 
 /// Mail that is done, and for which nothing is owed or awaited. A peer that speaks the plain protocol acknowledges
 /// nothing: any sign of it that is younger than the mail is all that can be had.
-const DONE: &str = "(way = 'in' AND state IN ('read', 'processed', 'failed', 'expired')
+const DONE: &str = "(way = 'in' AND state IN ('read', 'processed', 'failed', 'expired', 'cancelled')
                      AND NOT EXISTS (SELECT 1 FROM receipt_due r WHERE r.peer = m.peer AND r.id = m.id))
                  OR (way = 'out' AND kind != 'receipt' AND NOT resend
-                     AND (state IN ('read', 'processed', 'failed', 'expired') OR (state = 'sent' AND lease IS NULL
+                     AND (state IN ('read', 'processed', 'failed', 'expired', 'cancelled') OR (state = 'sent' AND lease IS NULL
                           AND NOT EXISTS (SELECT 1 FROM peer p WHERE p.fold = m.peer
                                           AND (p.changed_at IS NULL OR p.changed_at < m.at)))))";
 

@@ -76,6 +76,7 @@ CREATE TABLE told (         -- what senders were told of mail that a restored st
     state   TEXT NOT NULL,
     outcome TEXT,
     at      INTEGER NOT NULL,
+    sender  TEXT,               -- its writer, who took it back before it came: for mail of that name alone
     PRIMARY KEY (peer, id)
 ) STRICT, WITHOUT ROWID;
 

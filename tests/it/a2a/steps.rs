@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lanpost::engine::ops::{self, Author};
+use lanpost::engine::ops::{self, Asking, Author, Draft, News, Taken};
+use lanpost::model::cancel::Order;
 use lanpost::model::envelope::Priority;
 use lanpost::model::layout;
 use lanpost::model::report::REPORT;
@@ -47,6 +48,40 @@ fn an_answer_comes_in_as_mail_of_the_peer_and_wakes_once() {
     world.becomes(&back, State::Processed);
     assert_eq!(world.gateway.turns[0].1, world.gateway.turns[1].1);
     assert_eq!(world.route(), "a2a (http://box-b:18789)");
+}
+
+#[test]
+fn an_answer_of_a_gateway_answers_whoever_asked() {
+    let mut world = World::new();
+    let mut asking = Asking::new(world.a.node());
+    let draft = Draft::new("lab/scout".parse().unwrap(), "how is it going?");
+    let asked = asking.ask(world.a.node_mut(), draft).unwrap();
+    let mut news = vec![];
+    world.until("the answer", |world| {
+        news = asking.look(world.a.node_mut()).unwrap();
+        !news.is_empty()
+    });
+    assert!(
+        matches!(&news[..], [News::Answered { answer, .. }] if answer.content == format!("re {}", asked.id))
+    );
+    asking.end(world.a.node_mut(), true).unwrap();
+    world.run(MINUTE);
+    assert_eq!(world.a.wakes.len(), 0, "whoever asked has it");
+}
+
+#[test]
+fn what_an_agent_has_from_its_gateway_is_not_taken_back() {
+    let mut world = World::new();
+    world.gateway.holds = true;
+    let sent = world.a.send_one("lab", "build it", |draft| draft.kind = Some("request".into()));
+    world.becomes(&sent, State::Sent);
+    for order in [Order::Recall, Order::Cancel] {
+        let node = world.a.node_mut();
+        let late = ops::take_back(node, sent.id.as_str(), order, Author::Program).unwrap();
+        let taken = ops::taken(world.a.node(), &late).unwrap();
+        assert!(matches!(&taken, Taken::TooLate(why) if why.contains("its gateway")), "{taken:?}");
+    }
+    assert_eq!(world.gateway.turns.len(), 1, "and no order goes there");
 }
 
 #[test]
