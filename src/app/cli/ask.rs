@@ -102,7 +102,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     };
     cx.out.flush();
     // Whoever could not be shown it gets it as mail.
-    asking.end(&mut node, last.is_some() && !cx.out.is_shut())?;
+    asking.end(&mut node, !cx.out.is_shut())?;
     refresh(cx, &mut node, "ask");
     Ok(code)
 }
