@@ -353,6 +353,7 @@ impl Engine {
         }
         let (tasks, role) = (&mut self.tasks, self.role);
         let worked = tasks.step(&*self.share, &mut self.node, &mut self.tenure, &self.signer, role, now)?;
+        step.incidents.extend(worked.incidents);
         for problem in worked.problems.into_iter().chain(worked.aside) {
             self.sort_strange::<()>(Err(problem), step)?;
         }

@@ -39,6 +39,7 @@ impl Engine {
                 self.outbox.reset();
             }
             if !found.mended.is_empty() {
+                self.tasks.reset();
                 self.next_full = now;
             }
             step.incidents.extend(found.mended);
@@ -72,6 +73,7 @@ impl Engine {
         step.actions.push(Action::Rearm);
         // What lay there went with it.
         self.outbox.reset();
+        self.tasks.reset();
         (self.next_full, self.next_beat, self.next_round) = (now, now, now);
         Ok(true)
     }

@@ -54,6 +54,8 @@ pub struct Tasks {
     turn: u32,
     /// The logs are to be looked at in the next step, all of them if the bell rang.
     look: bool,
+    /// It was seen that what we wrote last is there.
+    verified: bool,
     /// What failed last, in a row, and until when nothing is tried.
     failures: u32,
     held: Option<Duration>,
@@ -68,6 +70,8 @@ pub struct Worked {
     pub mail: bool,
     /// What went wrong.
     pub problems: Vec<Error>,
+    /// What was found and mended, in words.
+    pub incidents: Vec<String>,
     /// What went wrong with the page, which holds up nothing else.
     pub aside: Vec<Error>,
 }
@@ -112,7 +116,7 @@ impl Tasks {
 
     /// The share was away, or is another one: what is open there may be of what was mounted before.
     pub fn reset(&mut self) {
-        (self.writer, self.bell, self.look) = (None, None, true);
+        (self.writer, self.bell, self.look, self.verified) = (None, None, true, false);
     }
 
     /// When there is something to do that nobody hints at.
@@ -181,6 +185,16 @@ impl Tasks {
         now: Duration,
         worked: &mut Worked,
     ) -> Result<()> {
+        if !self.verified {
+            let again = self.verify(share, node)?;
+            if again > 0 {
+                let what = format!(
+                    "our log of tasks is gone from the share, or cut; {again} events are written again"
+                );
+                worked.incidents.push(what);
+            }
+            self.verified = true;
+        }
         let wishes = node.db.wishes(claiming::AT_ONCE)?;
         let asked = ops::task_look_wanted(node)?;
         let settled = self.logs.due().is_some_and(|at| at <= now);

@@ -33,8 +33,9 @@ const STILL: Duration = Duration::from_secs(2);
 const SHOWN: i64 = 7 * 86_400_000;
 /// Pauses after the page could not be rendered: somebody has it open, say.
 const TROUBLE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
-/// What the page held that we put aside last.
+/// What the page held that we put aside last, and that is in the next one; [`OPEN`] before that is known.
 const ASIDE: &str = "task page aside";
+const OPEN: &str = "open";
 
 /// What is remembered of the page. All of it may be lost.
 #[derive(Default)]
@@ -117,7 +118,7 @@ impl Page {
             tidy(share, node)?;
             return Ok(false);
         }
-        if node.db.queued_task_events(1)?.iter().any(|_| true) {
+        if !node.db.queued_task_events(1)?.is_empty() {
             // What the page would show is not on the share yet.
             self.due = Some(now + STILL);
             return Ok(false);
@@ -184,21 +185,29 @@ impl Page {
     ) -> Result<()> {
         gate::look(share, node)?;
         tidy(share, node)?;
-        node.db.set_meta(ASIDE, blake3::hash(read).to_hex().as_str())?;
+        node.db.set_meta(ASIDE, OPEN)?;
         match page::swap(share, node.instance(), read, new)? {
             Swapped::Done => {
+                node.db.set_meta(ASIDE, blake3::hash(read).to_hex().as_str())?;
                 self.stale = false;
                 self.fresh.clear();
             }
-            Swapped::Changed => self.due = Some(now + STILL),
+            Swapped::Changed => {
+                node.db.set_meta(ASIDE, "")?;
+                self.due = Some(now + STILL);
+            }
+            Swapped::Raced => self.due = Some(now + STILL),
         }
         Ok(())
     }
 }
 
-/// Ends what our last rendering left.
+/// Ends what our last rendering left; there is a page.
 fn tidy(share: &dyn Share, node: &mut Node) -> Result<()> {
     let Some(read) = node.db.meta(ASIDE)?.filter(|read| !read.is_empty()) else { return Ok(()) };
+    if page::look(share)?.is_none() {
+        return Ok(());
+    }
     let read = blake3::Hash::from_hex(read).ok();
     let wall = node.clock.wall_ms();
     let kept = page::tidy(share, node.instance(), read.as_ref().map(blake3::Hash::as_bytes), wall)?;

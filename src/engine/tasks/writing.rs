@@ -29,8 +29,9 @@ pub(super) struct Writer {
 }
 
 impl Tasks {
-    /// Writes what waits; returns whether there is more, and whether something was written. Cost: nothing if nothing waits; else a stat for the lease and one
-    /// for each claim that is spoken of, a write and a sync, a setattr for the bell.
+    /// Writes what waits; returns whether there is more, and whether something was written. Cost: nothing if nothing waits;
+    /// else a stat for the lease and one for each claim that is spoken of, a write and a sync, a setattr for the bell; a read,
+    /// a stat and an open more where the log is not open yet.
     pub(super) fn write(
         &mut self,
         share: &dyn Share,
@@ -43,6 +44,12 @@ impl Tasks {
         let queued = node.db.queued_task_events(BATCH)?;
         if queued.is_empty() {
             return Ok((false, false));
+        }
+        if !self.is_open(node, lease) {
+            gate::look(share, node)?;
+            if self.verify(share, node)? > 0 {
+                return Ok((true, false));
+            }
         }
         let mut writer = self.open(share, node, tenure, lease)?;
         tenure.check(share, node)?;
@@ -71,6 +78,26 @@ impl Tasks {
         Ok((queued.len() == BATCH, true))
     }
 
+    /// Looks whether what we wrote last is there, whatever lease that was under; if not, a backup of the share was restored,
+    /// or somebody deleted it, and all of it is written again. Returns how much that is. Cost: 1 stat.
+    pub(super) fn verify(&mut self, share: &dyn Share, node: &mut Node) -> Result<usize> {
+        let Some((lease, position)) = position(node)? else { return Ok(0) };
+        let file = LaneFile { from: node.instance().clone(), lease, segment: position.segment };
+        let there = share.stat(&layout::task_log(&file))?;
+        if there.is_some_and(|meta| meta.len >= position.size) {
+            return Ok(0);
+        }
+        self.writer = None;
+        node.db.rewrite_task_events(&node.instance().fold(), false)
+    }
+
+    /// Whether the log is open and goes on in its segment.
+    fn is_open(&mut self, node: &Node, lease: u64) -> bool {
+        let (roll, wall) = (roll(node), node.clock.wall_ms());
+        self.writer.take_if(|open| open.lease != lease || open.lane.is_full(roll, wall));
+        self.writer.is_some()
+    }
+
     /// The log, open for writing: the one kept open, or opened anew where the store says it stands.
     fn open(
         &mut self,
@@ -79,28 +106,18 @@ impl Tasks {
         tenure: &mut Tenure,
         lease: u64,
     ) -> Result<Writer> {
-        let wall = node.clock.wall_ms();
-        let age = i64::try_from(node.config.limits.segment_age.as_millis()).unwrap_or(i64::MAX);
-        let roll = Roll { size: node.config.limits.segment.0, age };
-        if let Some(writer) =
-            self.writer.take().filter(|open| open.lease == lease && !open.lane.is_full(roll, wall))
-        {
+        if let Some(writer) = self.writer.take().filter(|open| open.lease == lease) {
             return Ok(writer);
         }
-        gate::look(share, node)?;
-        let at = node.db.task_position()?;
-        let at: Option<(u64, u64, u64, i64)> = at.and_then(|json| serde_json::from_str(&json).ok());
-        let at = at.filter(|at| at.0 == lease);
-        let at =
-            at.map_or(Position::default(), |(_, segment, size, opened)| Position { segment, size, opened });
+        let at = position(node)?.filter(|(last, _)| *last == lease).map(|(_, at)| at).unwrap_or_default();
         let us = node.instance().clone();
         let path = |segment| layout::task_log(&LaneFile { from: us.clone(), lease, segment });
         let wrote = |id: &str| node.db.has_task_event(&us.fold(), id);
-        let opened = match LaneWriter::open(share, &path, at, roll, wall, &wrote) {
+        let opened = match LaneWriter::open(share, &path, at, roll(node), node.clock.wall_ms(), &wrote) {
             Err(error) if error.is_not_found() => {
                 // The share is the right one; nobody had a task there yet.
                 share.make_folder(&layout::tasks())?;
-                LaneWriter::open(share, &path, at, roll, wall, &wrote)
+                LaneWriter::open(share, &path, at, roll(node), node.clock.wall_ms(), &wrote)
             }
             other => other,
         };
@@ -110,6 +127,19 @@ impl Tasks {
         }
         Ok(Writer { lease, lane: opened? })
     }
+}
+
+/// When a segment of it is full.
+fn roll(node: &Node) -> Roll {
+    let age = i64::try_from(node.config.limits.segment_age.as_millis()).unwrap_or(i64::MAX);
+    Roll { size: node.config.limits.segment.0, age }
+}
+
+/// Where our log stood after the last write, and under which lease.
+fn position(node: &Node) -> Result<Option<(u64, Position)>> {
+    let at: Option<(u64, u64, u64, i64)> =
+        node.db.task_position()?.and_then(|json| serde_json::from_str(&json).ok());
+    Ok(at.map(|(lease, segment, size, opened)| (lease, Position { segment, size, opened })))
 }
 
 /// The events that speak for a holder whose claim was passed. Cost: a stat for each task.
@@ -155,7 +185,7 @@ fn rewrite_under_new_key(node: &mut Node, signer: &Signer) -> Result<()> {
     let key = signer.key().to_string();
     match node.db.meta(KEY)? {
         Some(known) if known == key => return Ok(()),
-        Some(_) => drop(node.db.rewrite_task_events(&node.instance().fold())?),
+        Some(_) => drop(node.db.rewrite_task_events(&node.instance().fold(), true)?),
         None => {}
     }
     node.db.set_meta(KEY, &key)

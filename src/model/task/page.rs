@@ -1,7 +1,7 @@
 //! The page of tasks for people: text in, what they did by hand out; text and board in, text out. Pure.
 //!
 //! ```text
-//! line := indent bullet " [" box "] " title [" *(" note ")*"] [" <!-- t:" end of the id, turn, hash, hash " -->"]
+//! line := indent bullet " [" box "] " title [" *(" note ")*"] [" <!-- t:" id turn hash hash " -->"]
 //! ```
 //! The mark at a line's end says which task it is, and by two hashes (of box and title, and of the note) what lanpost last
 //! wrote there. So whoever reads the page knows what a person changed, whoever rendered it last, without remembering it. By
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::event::TITLE;
 use super::{Board, Standing, Task, TaskId};
 use crate::model::id::MessageId;
-use line::{Item, Mark, end_of, items};
+use line::{Item, end_of, items};
 
 /// What stands at the top of a page that lanpost makes.
 const HEAD: &str = "# Tasks\n\n\
@@ -24,8 +24,9 @@ const HEAD: &str = "# Tasks\n\n\
     \u{20}    line says it otherwise. Whatever else stands here stays as it is. -->\n\n";
 /// The longest page that is read, in bytes.
 pub const MOST: usize = 4 << 20;
-/// New tasks that one look at the page makes.
+/// New tasks that one look at the page makes, and unfinished ones beyond which it makes none.
 const NEW: usize = 200;
+const MANY: usize = 5_000;
 
 /// Something that a person did in the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +64,10 @@ enum Role<'a> {
 pub fn changes(text: &str, board: &Board) -> Vec<Change> {
     let mut changes = vec![];
     let mut added = 0;
+    let many = board.tasks().filter(|task| !task.status.is_final()).count() >= MANY;
     for (_, role) in roles(text, board, &[]) {
         match role {
-            Role::New(id, item) if added < NEW => {
+            Role::New(id, item) if added < NEW && !many => {
                 added += 1;
                 let title = title_of(item.text);
                 let body = if title == item.text { String::new() } else { item.text.to_owned() };
@@ -157,7 +159,7 @@ fn roles<'a>(text: &'a str, board: &'a Board, fresh: &[TaskId]) -> Vec<(&'a str,
             Some(item) => match bearers.get(&at).and_then(|id| board.get(id)) {
                 Some(task) => Role::Of(task, item),
                 // A mark that is borne elsewhere was copied with its line; one that nobody knows is not ours to judge.
-                None if item.mark.as_ref().is_some_and(|mark| find(mark, board).is_none()) => Role::Theirs,
+                None if item.mark.as_ref().is_some_and(|mark| board.get(&mark.id).is_none()) => Role::Theirs,
                 None if item.ticked || item.title().is_empty() || item.is_copy(board) => Role::Theirs,
                 None => {
                     let item = item.unmarked();
@@ -187,18 +189,12 @@ fn bearers(parsed: &[(&str, Option<Item>)], board: &Board) -> BTreeMap<usize, Ta
     let mut best: BTreeMap<&TaskId, (bool, usize)> = BTreeMap::new();
     for (at, (_, item)) in parsed.iter().enumerate() {
         let Some(item) = item else { continue };
-        let Some(task) = item.mark.as_ref().and_then(|mark| find(mark, board)) else { continue };
+        let Some(task) = item.mark.as_ref().and_then(|mark| board.get(&mark.id)) else { continue };
         let found = (!item.is_intact(), at);
         let known = best.entry(&task.id).or_insert(found);
         *known = (*known).min(found);
     }
     best.into_iter().map(|(id, (_, at))| (at, id.clone())).collect()
-}
-
-/// The one task that a mark means.
-fn find<'a>(mark: &Mark, board: &'a Board) -> Option<&'a Task> {
-    let mut called = board.tasks().filter(|task| mark.means(&task.id));
-    called.next().filter(|_| called.next().is_none())
 }
 
 /// The id of the task that a line becomes: the first of those for this text that is not given.

@@ -221,13 +221,13 @@ impl Db {
         self.query("read", |c| c.prepare_cached(sql)?.query_row([us, id], |row| row.get(0)))
     }
 
-    /// Has events of ours written again that concern tasks which are not over: under a new key, or on a share that lost
-    /// them. Returns how many.
-    pub fn rewrite_task_events(&mut self, us: &str) -> Result<usize> {
+    /// Has events of ours written again, on a share that lost them, or under a new key: then those alone that concern tasks
+    /// which are not over (`open`). Returns how many.
+    pub fn rewrite_task_events(&mut self, us: &str, open: bool) -> Result<usize> {
         self.write("note the tasks in", |tx| {
             let sql = "UPDATE task_event SET state = 'queued' WHERE instance = ?1 AND state = 'written'
-                       AND NOT EXISTS (SELECT 1 FROM task WHERE id = task AND final)";
-            tx.prepare_cached(sql)?.execute([us])
+                       AND NOT (?2 AND EXISTS (SELECT 1 FROM task t WHERE t.id = task_event.task AND t.final))";
+            tx.prepare_cached(sql)?.execute(params![us, open])
         })
     }
 

@@ -2,8 +2,6 @@
 
 use super::{Board, Task, TaskId, note, shown};
 
-/// Digits of a task's id, from its end, that a mark holds.
-const DIGITS: usize = 8;
 /// How a mark begins and ends.
 const MARK: (&str, &str) = ("<!-- t:", "-->");
 /// How a note does.
@@ -14,21 +12,14 @@ const TICKS: [&str; 5] = ["x", "X", "✓", "✔", "√"];
 /// What a mark says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// The end of the task's id.
-    id: String,
+    /// The task's id, in full: a part of it may be another's by tomorrow.
+    pub(super) id: TaskId,
     /// Which of the task's turns (ends and beginnings) had been the last when the line was written.
     pub(super) turned: u64,
     /// The hash of box and title.
     said: String,
     /// The hash of the note.
     noted: String,
-}
-
-impl Mark {
-    /// Whether it is the mark of this task.
-    pub(super) fn means(&self, id: &TaskId) -> bool {
-        end(id) == self.id
-    }
 }
 
 /// A line with a box.
@@ -132,7 +123,7 @@ impl<'a> Item<'a> {
 
     /// Whether it says nothing that the task of its mark does not say already.
     pub(super) fn is_copy(&self, board: &Board) -> bool {
-        let task = self.mark.as_ref().and_then(|mark| super::find(mark, board));
+        let task = self.mark.as_ref().and_then(|mark| board.get(&mark.id));
         task.is_some_and(|task| self.title() == shown(&task.title) || self.is_intact())
     }
 
@@ -146,7 +137,7 @@ impl<'a> Item<'a> {
         let (title, note) = (shown(&task.title), note(task, board));
         let note = if note.is_empty() { note } else { format!("{}{note}{}", NOTE.0, NOTE.1) };
         let ticked = matches!(board.standing(task), super::Standing::Done | super::Standing::Cancelled);
-        let (tick, before, id) = (if ticked { "x" } else { " " }, self.before, end(&task.id));
+        let (tick, before, id) = (if ticked { "x" } else { " " }, self.before, &task.id);
         let hashes = format!("{} {} {}", task.turned, said(ticked, &title), hash(&note));
         let ending = &line[line.trim_end_matches(['\r', '\n']).len()..];
         format!("{before}[{tick}] {title}{note} {}{id} {hashes} {}{ending}", MARK.0, MARK.1)
@@ -161,17 +152,12 @@ fn split_mark(text: &str) -> (&str, Option<Mark>) {
         let mut words = inside.split_whitespace();
         let (id, turned, said, noted) = (words.next()?, words.next()?, words.next()?, words.next()?);
         let hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let whole = words.next().is_none() && id.len() == DIGITS && [id, said, noted].into_iter().all(hex);
-        let turned = turned.parse().ok().filter(|_| whole)?;
-        let mark = Mark { id: id.to_owned(), turned, said: said.to_owned(), noted: noted.to_owned() };
+        let whole = words.next().is_none() && hex(said) && hex(noted);
+        let (id, turned) = (id.parse().ok().filter(|_| whole)?, turned.parse().ok()?);
+        let mark = Mark { id, turned, said: said.to_owned(), noted: noted.to_owned() };
         Some((before.trim_end(), Some(mark)))
     };
     mark().unwrap_or((text, None))
-}
-
-fn end(id: &TaskId) -> &str {
-    let id = id.as_str();
-    &id[id.len() - DIGITS..]
 }
 
 fn said(ticked: bool, title: &str) -> String {

@@ -55,7 +55,11 @@ fn taken_in(text: &str, tasks: &[Task]) -> (String, Vec<Task>) {
 fn a_page_is_made_and_made_the_same_again() {
     let tasks = [task(1, "build"), task(2, "test")];
     let page = show("", &tasks);
-    assert!(page.starts_with("# Tasks\n") && page.contains("- [ ] build <!-- t:00000001 "), "{page}");
+    assert!(
+        page.starts_with("# Tasks\n")
+            && page.contains("- [ ] build <!-- t:01942a3f-0c00-7000-8000-000000000001 "),
+        "{page}"
+    );
     assert_eq!(show(&page, &tasks), page);
     assert!(seen(&page, &tasks).is_empty());
     assert_eq!(show("", &[with(Status::Done, task(1, "over"))]), "", "what is over makes no page");
@@ -87,7 +91,7 @@ fn a_box_that_is_ticked_ends_a_task_and_one_that_is_not_opens_it_again() {
     let done = [with(Status::Done, task(1, "build"))];
     assert!(seen(&ticked, &done).is_empty(), "somebody else took it in");
     let (page, done) = taken_in(&ticked, &tasks);
-    assert!(page.contains("- [x] build <!-- t:00000001 1 "), "{page}");
+    assert!(page.contains("- [x] build <!-- t:01942a3f-0c00-7000-8000-000000000001 1 "), "{page}");
     let opened = page.replace("[x]", "[]");
     assert_eq!(seen(&opened, &done), [Change::Untick(id(1).parse().unwrap())]);
     // An editor that was open saves what it had: the box is as it was rendered, so nobody ticked it.
@@ -151,7 +155,7 @@ fn any_line() -> impl Strategy<Value = String> {
         "[a-c#*\\[\\]() x-]{0,12}",
         "(  )?[-*] \\[[ xX]?\\] [a-c]{0,3}",
         Just("```".to_owned()),
-        Just("- [ ] a <!-- t:00000001 0 000000 000000 -->".to_owned()),
+        Just("- [ ] a <!-- t:01942a3f-0c00-7000-8000-000000000001 0 000000 000000 -->".to_owned()),
         Just("- [ ] 你好 -->".to_owned()),
     ]
 }

@@ -45,7 +45,7 @@ fn what_is_ours_waits_to_be_written_and_is_known_when_it_is_read() {
     assert_eq!(queued.len(), 1);
     db.task_events_written(&[queued[0].n], "{}", None).unwrap();
     assert!(db.queued_task_events(10).unwrap().is_empty() && db.has_task_event("lab", "lab-1-0-1").unwrap());
-    assert_eq!(db.rewrite_task_events("lab").unwrap(), 1);
+    assert_eq!(db.rewrite_task_events("lab", true).unwrap(), 1);
 }
 
 #[test]
