@@ -150,8 +150,9 @@ fn unsettled(world: &World) -> Option<String> {
             ));
         }
     }
-    if world.power_cuts > 0 || world.restored {
-        // A power cut or a backup may bring a removed lockfile back; whoever writes there next breaks it.
+    if world.power_cuts > 0 || world.restored || !world.went_back.is_empty() {
+        // A power cut or a backup may bring a removed lockfile back, and a state folder from before a line was written
+        // knows nothing of its lockfile; whoever writes there next breaks it.
         return None;
     }
     let files = world.server.lock().unwrap().files();
@@ -232,6 +233,10 @@ fn broadcasts(world: &World) -> Result<(), String> {
         let (copies, members) = (world.site(*from).copies(id), world.names.len() - 1);
         if copies == 0 {
             world.log.count("a broadcast that nobody gets");
+        } else if copies < members && world.went_back.contains(from) {
+            // Of what it sent after its backup, its state folder has again what it finds in its own lanes: the copies
+            // that had left.
+            world.log.count("a broadcast of which a restored state folder knows a part");
         } else if copies != members {
             return Err(format!("{id} of {} has {copies} of {members} copies", world.names[*from]));
         }
