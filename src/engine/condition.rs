@@ -47,6 +47,9 @@ pub struct Condition {
     /// Why some of what is past its time could not be deleted on the share; it is tried again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unswept: Vec<String>,
+    /// Why tasks wait on the share, or their page; mail does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<String>,
     /// Whose mail waits on the share for a quota of ours, and why: the first few.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<(String, String)>,

@@ -28,7 +28,7 @@ impl Engine {
                 share.touch(&layout::bell(node.instance()))?;
                 self.pace.probed(now);
             }
-            self.tasks.look_full(share, self.role, now)?;
+            self.tasks.look_full(share, self.role, now);
             if hints.everything {
                 self.tasks.hint();
             }
@@ -47,7 +47,7 @@ impl Engine {
             // The look that is due by itself stays due: hints of one place must not put off the look at the other.
             return Ok(found);
         } else if now >= self.next_look && self.tasks.takes_turn() {
-            self.tasks.look_bell(share)?;
+            self.tasks.look_bell(share);
             Found::default()
         } else if now >= self.next_look {
             self.mailbox.look_idle(share, node, now)?

@@ -53,6 +53,7 @@ impl Engine {
             self.condition.watching = if believes { "notifications" } else { "polling" }.into();
             self.condition.missed_events = self.pace.missed;
             self.condition.unswept = self.sweep.troubles();
+            self.condition.tasks = self.tasks.trouble().map(str::to_owned);
             self.condition.left_out = self.mailbox.left_out();
             let now = self.node.clock.now();
             let waiting = self.mailbox.waiting(now, self.node.config.look.full);

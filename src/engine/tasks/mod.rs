@@ -59,6 +59,7 @@ pub struct Tasks {
     /// What failed last, in a row, and until when nothing is tried.
     failures: u32,
     held: Option<Duration>,
+    trouble: Option<String>,
 }
 
 /// What a step came to.
@@ -94,19 +95,23 @@ impl Tasks {
     }
 
     /// The full look: the bell, and a daemon's at whether somebody edited the page. Cost: 2 stats.
-    pub fn look_full(&mut self, share: &dyn Share, role: Role, now: Duration) -> Result<()> {
+    pub fn look_full(&mut self, share: &dyn Share, role: Role, now: Duration) {
         if role == Role::Daemon {
             self.page.look(now);
         }
-        self.look_bell(share)
+        self.look_bell(share);
     }
 
-    /// The idle look: whether the bell rang. Cost: 1 stat.
-    pub fn look_bell(&mut self, share: &dyn Share) -> Result<()> {
-        let bell = share.stat(&layout::task_bell())?;
-        self.look |= bell != self.bell;
-        self.bell = bell;
-        Ok(())
+    /// The idle look: whether the bell rang. One that can't be seen counts as rung: what is wrong there is then met where it
+    /// holds up tasks alone, and no mail. Cost: 1 stat.
+    pub fn look_bell(&mut self, share: &dyn Share) {
+        match share.stat(&layout::task_bell()) {
+            Ok(bell) => {
+                self.look |= bell != self.bell;
+                self.bell = bell;
+            }
+            Err(_) => self.look = true,
+        }
     }
 
     /// The logs are to be looked at: something may have changed there.
@@ -117,6 +122,11 @@ impl Tasks {
     /// The share was away, or is another one: what is open there may be of what was mounted before.
     pub fn reset(&mut self) {
         (self.writer, self.bell, self.look, self.verified) = (None, None, true, false);
+    }
+
+    /// Why tasks wait, or their page, while they do.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref().or_else(|| self.page.trouble())
     }
 
     /// When there is something to do that nobody hints at.
@@ -153,21 +163,24 @@ impl Tasks {
         }
         self.held = None;
         match self.work(share, node, tenure, signer, role, now, &mut worked) {
-            Ok(()) if worked.problems.is_empty() => self.failures = 0,
-            Ok(()) => self.hold(now),
+            Ok(()) => match worked.problems.first() {
+                None => (self.failures, self.trouble) = (0, None),
+                Some(problem) => self.hold(now, problem.to_string()),
+            },
             Err(error) if error.is_in_store() => return Err(error),
             Err(error) => {
                 self.writer = None;
                 self.look = true;
-                self.hold(now);
+                self.hold(now, error.to_string());
                 worked.problems.push(error);
             }
         }
         Ok(worked)
     }
 
-    fn hold(&mut self, now: Duration) {
+    fn hold(&mut self, now: Duration, why: String) {
         self.failures += 1;
+        self.trouble = Some(why);
         self.held = Some(now + retry::backoff(TROUBLE.0, TROUBLE.1, self.failures));
     }
 

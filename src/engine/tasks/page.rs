@@ -53,6 +53,8 @@ pub(super) struct Page {
     /// What was made of its lines and is not marked there yet.
     fresh: Vec<TaskId>,
     failures: u32,
+    /// What failed last, until it goes well.
+    trouble: Option<String>,
 }
 
 impl Page {
@@ -67,6 +69,11 @@ impl Page {
         if ours {
             self.due = Some(self.due.map_or(now, |due| due.min(now)));
         }
+    }
+
+    /// Why it can't be rendered, while it can't.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// When it is to be looked at next.
@@ -93,10 +100,11 @@ impl Page {
             Err(error) if !error.is_in_store() => {
                 self.failures += 1;
                 self.due = Some(now + retry::backoff(TROUBLE.0, TROUBLE.1, self.failures));
+                self.trouble = Some(error.to_string());
                 Err(error)
             }
             other => {
-                self.failures = 0;
+                (self.failures, self.trouble) = (0, None);
                 other
             }
         }

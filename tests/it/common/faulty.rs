@@ -42,6 +42,7 @@ struct State {
     full: bool,
     stale: bool,
     broken: Option<SharePath>,
+    forbidden: Option<SharePath>,
     listings: HashMap<SharePath, Option<Vec<Entry>>>,
 }
 
@@ -62,6 +63,7 @@ impl FaultyShare {
             full: false,
             stale: false,
             broken: None,
+            forbidden: None,
             listings: HashMap::new(),
         };
         FaultyShare { state: Arc::new(Mutex::new(state)) }
@@ -116,6 +118,11 @@ impl FaultyShare {
         self.state().broken = folder;
     }
 
+    /// Nothing in this folder can be looked at or written, until `None`, and the folder can't be listed.
+    pub fn forbid_folder(&self, folder: Option<SharePath>) {
+        self.state().forbidden = folder;
+    }
+
     /// What this call meets: the share to ask, or the fault.
     fn meet(&self, verb: Verb) -> (Arc<dyn Share>, Option<Fault>) {
         let mut state = self.state();
@@ -125,6 +132,10 @@ impl FaultyShare {
 
     fn call<T>(&self, verb: Verb, path: &SharePath, call: impl FnOnce(&dyn Share) -> Result<T>) -> Result<T> {
         let (share, fault) = self.meet(verb);
+        let within = |folder: &SharePath| Path::new(path.as_str()).starts_with(folder.as_str());
+        if self.state().forbidden.as_ref().is_some_and(within) {
+            return Err(error(verb, path, ErrorKind::PermissionDenied));
+        }
         match fault {
             None => call(&*share),
             Some(Fault::Refuse(kind) | Fault::Torn(_, kind)) => Err(error(verb, path, kind)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lanpost::engine::ops::{self, Claiming, NewTask, Say, TaskView, Word};
 use lanpost::model::layout;
+use lanpost::model::state::State;
 use lanpost::model::task::{Standing, TASK, TASK_NOTICE};
 use lanpost::store::db::{Answer, Filter};
 use lanpost::sys::clock::Clock;
@@ -63,6 +64,29 @@ fn notices(site: &Site) -> Vec<String> {
     let all = ops::inbox(site.node(), &Filter { all: true, ..Filter::default() }).unwrap();
     let news = all.iter().filter(|message| message.kind == TASK_NOTICE);
     news.map(|message| message.content["news"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_folder_of_tasks_that_is_locked_holds_up_no_mail() {
+    let mut pair = Pair::new();
+    let id = add(&mut pair.a, "count the apples", None, &[]);
+    pair.until("the task is known", |pair| see(&pair.b, &id).is_some());
+    pair.b.faults.forbid_folder(Some(layout::tasks()));
+    let sent = pair.a.send_one("b", "mail", |_| ());
+    pair.b.start();
+    pair.until("the mail is there", |pair| pair.a.state_of(&sent) == State::Delivered);
+    pair.run(Duration::from_secs(40));
+    let told = |pair: &Pair| pair.b.status().problems.iter().any(|problem| problem.contains("tasks"));
+    assert!(told(&pair), "{:?}", pair.b.status().problems);
+    let later = pair.a.send_one("b", "more mail", |_| ());
+    pair.until("what came later is there", |pair| pair.a.state_of(&later) == State::Delivered);
+    let other = add(&mut pair.a, "count the pears", None, &[]);
+    pair.run(Duration::from_secs(40));
+    assert!(see(&pair.b, &other).is_none());
+    pair.b.faults.forbid_folder(None);
+    pair.until("tasks are seen again", |pair| see(&pair.b, &other).is_some());
+    pair.run(Duration::from_secs(60));
+    assert!(!told(&pair), "{:?}", pair.b.status().problems);
 }
 
 #[test]

@@ -53,10 +53,16 @@ pub(super) fn problems(
     if let Some(cause) = &condition.share_away {
         problems.push(format!("the share is away: {cause}"));
     }
-    if let Some(trouble) = condition.trouble.as_ref().filter(|_| condition.share_away.is_none()) {
+    let away = condition.share_away.is_some();
+    if let Some(trouble) = condition.trouble.as_ref().filter(|_| !away) {
         problems.push(format!("trouble on the share: {trouble}"));
     }
     problems.extend(condition.harms.iter().map(|harm| format!("how the share is mounted: {harm}")));
+    if let Some(why) =
+        condition.tasks.as_ref().filter(|why| !away && condition.trouble.as_ref() != Some(*why))
+    {
+        problems.push(format!("tasks wait, mail does not: {why}"));
+    }
     if let Some(why) = condition.unswept.first() {
         let more = match condition.unswept.len() - 1 {
             0 => String::new(),
