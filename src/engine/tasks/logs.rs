@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::home;
+use super::{home, writing};
 use crate::engine::beat;
 use crate::engine::intake::Still;
 use crate::engine::node::Node;
@@ -44,6 +44,8 @@ pub(super) struct Logs {
     tails: Tails,
     /// Something was left for the next look.
     pub more: bool,
+    /// What we wrote last was not there, or shorter: a backup of the share was restored, or the listing is an old one.
+    pub cut: bool,
     /// What went wrong with single files; the others were read all the same.
     pub problems: Vec<Error>,
 }
@@ -74,9 +76,11 @@ impl Logs {
         })?;
         let (mut new, force) = (0, force || std::mem::take(&mut self.more));
         let files = found.into_iter().flatten().filter(|entry| entry.meta.regular);
-        for (file, len) in
-            files.filter_map(|entry| Some((layout::parse_task_log(&entry.name)?, entry.meta.len)))
-        {
+        let files: Vec<(LaneFile, u64)> =
+            files.filter_map(|entry| Some((layout::parse_task_log(&entry.name)?, entry.meta.len))).collect();
+        self.cut = writing::written(node)?
+            .is_some_and(|(ours, size)| !files.iter().any(|(file, len)| *file == ours && *len >= size));
+        for (file, len) in files {
             if self.read.get(&file) == Some(&len) && !force && !self.tails.has(&key(&file)) {
                 continue;
             }

@@ -50,6 +50,8 @@ pub struct Tasks {
     writer: Option<Writer>,
     odd: Odd,
     bell: Option<Meta>,
+    /// We rang it since: that it is as before then means that the share lost what we wrote.
+    rang: bool,
     /// Idle looks since the bell was asked for.
     turn: u32,
     /// The logs are to be looked at in the next step, all of them if the bell rang.
@@ -107,7 +109,7 @@ impl Tasks {
     pub fn look_bell(&mut self, share: &dyn Share) {
         match share.stat(&layout::task_bell()) {
             Ok(bell) => {
-                self.look |= bell != self.bell;
+                self.look |= bell != self.bell || std::mem::take(&mut self.rang);
                 self.bell = bell;
             }
             Err(_) => self.look = true,
@@ -178,6 +180,18 @@ impl Tasks {
         Ok(worked)
     }
 
+    /// Has what we wrote written again, if the share lost it.
+    fn mend(&mut self, share: &dyn Share, node: &mut Node, worked: &mut Worked) -> Result<()> {
+        let again = self.verify(share, node)?;
+        if again > 0 {
+            let what =
+                format!("our log of tasks is gone from the share, or cut; {again} events are written again");
+            worked.incidents.push(what);
+        }
+        self.verified = true;
+        Ok(())
+    }
+
     fn hold(&mut self, now: Duration, why: String) {
         self.failures += 1;
         self.trouble = Some(why);
@@ -199,14 +213,7 @@ impl Tasks {
         worked: &mut Worked,
     ) -> Result<()> {
         if !self.verified {
-            let again = self.verify(share, node)?;
-            if again > 0 {
-                let what = format!(
-                    "our log of tasks is gone from the share, or cut; {again} events are written again"
-                );
-                worked.incidents.push(what);
-            }
-            self.verified = true;
+            self.mend(share, node, worked)?;
         }
         let wishes = node.db.wishes(claiming::AT_ONCE)?;
         let asked = ops::task_look_wanted(node)?;
@@ -220,6 +227,9 @@ impl Tasks {
             }
             worked.more |= self.logs.more;
             worked.problems.append(&mut self.logs.problems);
+            if std::mem::take(&mut self.logs.cut) {
+                self.mend(share, node, worked)?;
+            }
             if let Some(ticket) = asked {
                 ops::answer_task_look(node, ticket)?;
             }

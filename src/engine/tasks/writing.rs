@@ -73,7 +73,8 @@ impl Tasks {
         let at = serde_json::to_string(&at).unwrap_or_default();
         node.db.task_events_written(&rows, &at, cursor.as_ref().map(|cursor| (key.as_str(), cursor)))?;
         self.writer = Some(writer);
-        // The bell only shortens a wait. What it says next is no news to us.
+        // The bell only shortens a wait.
+        self.rang = true;
         share.touch(&layout::task_bell())?;
         Ok((queued.len() == BATCH, true))
     }
@@ -81,10 +82,9 @@ impl Tasks {
     /// Looks whether what we wrote last is there, whatever lease that was under; if not, a backup of the share was restored,
     /// or somebody deleted it, and all of it is written again. Returns how much that is. Cost: 1 stat.
     pub(super) fn verify(&mut self, share: &dyn Share, node: &mut Node) -> Result<usize> {
-        let Some((lease, position)) = position(node)? else { return Ok(0) };
-        let file = LaneFile { from: node.instance().clone(), lease, segment: position.segment };
+        let Some((file, size)) = written(node)? else { return Ok(0) };
         let there = share.stat(&layout::task_log(&file))?;
-        if there.is_some_and(|meta| meta.len >= position.size) {
+        if there.is_some_and(|meta| meta.len >= size) {
             return Ok(0);
         }
         self.writer = None;
@@ -140,6 +140,14 @@ fn position(node: &Node) -> Result<Option<(u64, Position)>> {
     let at: Option<(u64, u64, u64, i64)> =
         node.db.task_position()?.and_then(|json| serde_json::from_str(&json).ok());
     Ok(at.map(|(lease, segment, size, opened)| (lease, Position { segment, size, opened })))
+}
+
+/// Which file we wrote last, and how long it was then.
+pub(super) fn written(node: &Node) -> Result<Option<(LaneFile, u64)>> {
+    let file = |(lease, at): (u64, Position)| {
+        (LaneFile { from: node.instance().clone(), lease, segment: at.segment }, at.size)
+    };
+    Ok(position(node)?.map(file))
 }
 
 /// The events that speak for a holder whose claim was passed. Cost: a stat for each task.

@@ -90,6 +90,23 @@ fn a_folder_of_tasks_that_is_locked_holds_up_no_mail() {
 }
 
 #[test]
+fn a_log_that_the_share_lost_is_written_again_by_a_daemon_that_has_nothing_to_say() {
+    let mut pair = Pair::new();
+    let id = add(&mut pair.a, "count the apples", None, &[]);
+    pair.until("the task is known", |pair| see(&pair.b, &id).is_some());
+    pair.run(Duration::from_secs(60));
+    let logs = |pair: &Pair| -> Vec<String> {
+        let listed = pair.share.list(&layout::tasks()).unwrap().unwrap();
+        listed.into_iter().map(|entry| entry.name).filter(|name| name.ends_with(".jsonl")).collect()
+    };
+    for name in logs(&pair) {
+        pair.share.remove(&layout::task_log(&layout::parse_task_log(&name).unwrap())).unwrap();
+    }
+    pair.share.touch(&layout::task_bell()).unwrap();
+    pair.until("it is there again", |pair| !logs(pair).is_empty());
+}
+
+#[test]
 fn a_task_is_assigned_claimed_worked_on_and_done_before_all_eyes() {
     let mut pair = Pair::new();
     let id = add(&mut pair.a, "build", Some("b/main"), &[]);
