@@ -128,6 +128,9 @@ fn unsettled(world: &World) -> Option<String> {
             return Some(format!("{:?} to {} did not come", double.text, world.names[double.to]));
         }
     }
+    if let Some(one) = world.unsettled_chores() {
+        return Some(one);
+    }
     if let Some(one) = untold_wake(world).or_else(|| half_taken_back(world)) {
         return Some(one);
     }

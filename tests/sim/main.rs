@@ -13,6 +13,7 @@
 mod check;
 mod clock;
 mod forger;
+mod holders;
 mod life;
 mod log;
 mod mutants;

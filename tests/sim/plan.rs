@@ -56,6 +56,8 @@ pub struct Plan {
     pub scheduled: bool,
     /// Agents put mail off.
     pub snoozes: bool,
+    /// Nodes share tasks.
+    pub tasks: bool,
 }
 
 impl Plan {
@@ -108,6 +110,7 @@ impl Plan {
         plan.scheduled = rng.per_mille(300);
         // A restored store may put off again what came back already.
         plan.snoozes = rng.per_mille(300) && !plan.backups;
+        plan.tasks = rng.per_mille(400);
         plan
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use lanpost::model::layout;
 
 use crate::forger::FORGER;
+use crate::holders::Holders;
 
 /// A look may be this old: what came about later was not seen, and nobody is to blame.
 const OLD: Duration = Duration::from_millis(600);
@@ -23,6 +24,7 @@ pub struct Rules {
     locks: HashMap<String, (usize, Duration)>,
     writers: HashMap<String, usize>,
     broken: Vec<String>,
+    holders: Holders,
 }
 
 impl Rules {
@@ -66,6 +68,17 @@ impl Rules {
     /// Files came back, or went: nobody knows whose.
     pub fn forget_locks(&mut self) {
         self.locks.clear();
+        self.holders.blind = true;
+    }
+
+    /// A file was made or replaced.
+    pub fn wrote(&mut self, path: &str, bytes: &[u8], now: Duration) {
+        self.broken.extend(self.holders.wrote(path, bytes, now));
+    }
+
+    /// Something was appended, as far as it fitted.
+    pub fn appended(&mut self, path: &str, bytes: &[u8]) {
+        self.holders.appended(path, bytes);
     }
 
     /// Node `by` writes where it must not.

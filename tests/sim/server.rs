@@ -191,6 +191,8 @@ impl Server {
         self.next_inode += 1;
         self.inodes.insert(self.next_inode, Inode { bytes: bytes.to_vec(), last: vec![] });
         self.put(by, path, What::File { inode: self.next_inode, len: bytes.len() });
+        let now = self.now;
+        self.rules.wrote(path, bytes, now);
         Ok(true)
     }
 
@@ -211,6 +213,7 @@ impl Server {
         file.bytes.extend_from_slice(&bytes[..fits]);
         let len = file.bytes.len();
         self.put(by, path, What::File { inode, len });
+        self.rules.appended(path, &bytes[..fits]);
         Some(fits)
     }
 

@@ -5,6 +5,7 @@
 //! plays the agent, too: it is woken, reads and acknowledges.
 
 mod asking;
+pub mod tasks;
 mod wakes;
 
 use std::collections::{HashMap, HashSet};
@@ -750,7 +751,9 @@ impl Site {
 
     /// Everything that ever arrived, oldest first; reports of our own apart, and without orders, which all say the same.
     pub fn arrived(&self) -> (Vec<Message>, Vec<Message>) {
-        let is_mail = |message: &Message| message.kind != TRUST_REPORT && Order::of(&message.kind).is_none();
+        let is_mail = |message: &Message| {
+            message.kind != TRUST_REPORT && Order::of(&message.kind).is_none() && !tasks::is_notice(message)
+        };
         let all = self.all().into_iter().filter(is_mail);
         all.partition(|message| message.kind != REPORT)
     }

@@ -5,6 +5,7 @@
 //! seed decides, so a run repeats.
 
 mod asking;
+mod chores;
 mod forging;
 mod mishap;
 pub mod network;
@@ -92,6 +93,7 @@ pub struct World {
     pub doubles: Vec<Double>,
     /// Broadcasts that somebody began, whether or not they were answered for: by whom, and their ids.
     pub broadcasts: Vec<(usize, MessageId)>,
+    pub chores: chores::Chores,
     pub restored: bool,
     /// Lines may have been taken off the share that nobody had read.
     pub robbed: bool,
@@ -257,6 +259,9 @@ impl World {
         }
         if self.rng.per_mille(mishap) {
             self.mishap()?;
+        }
+        if self.plan.tasks && self.rng.per_mille(send) {
+            self.do_chores()?;
         }
         if self.plan.forger && self.rng.per_mille(mishap) {
             self.forge();
