@@ -9,7 +9,7 @@ use lanpost::sys::clock::Clock as _;
 use serde_json::{Value, json};
 
 use crate::common::pair::{Pair, Site};
-use crate::common::process::{Lan, Pc, text_of, until_true};
+use crate::common::process::{Done, Follower, Lan, Pc, text_of, until_true};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -205,6 +205,17 @@ fn a_request_that_was_read_and_then_forgotten_is_reported_once_and_may_still_be_
 }
 
 #[test]
+fn whoever_asked_learns_that_nobody_is_there_to_answer() {
+    let mut pair = pair();
+    let (_asking, request) = ask(&mut pair.a, "build it");
+    pair.until("the receipt", |pair| pair.a.state_of(&request) == State::Delivered);
+    let note = |site: &Site| ops::trace(site.node(), request.id.as_str()).unwrap().note;
+    assert_eq!(note(&pair.a), None);
+    pair.b.engine().stop("asked to").unwrap();
+    pair.a.until("word of it", |site| note(site).is_some_and(|note| note.contains("b is gone")));
+}
+
+#[test]
 fn nothing_but_an_unanswered_request_is_abandoned() {
     let mut pair = pair();
     let mail = pair.a.send("b", &["no request".to_owned()]).remove(0);
@@ -226,7 +237,7 @@ fn nothing_but_an_unanswered_request_is_abandoned() {
 }
 
 /// A PC that asks, in a thread of its own.
-fn asks(pc: &Pc, args: &[&str], meanwhile: impl FnOnce()) -> crate::common::process::Done {
+fn asks(pc: &Pc, args: &[&str], meanwhile: impl FnOnce()) -> Done {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| pc.run(&[&["ask"], args].concat()));
         meanwhile();
@@ -239,6 +250,7 @@ fn the_answer_is_printed_alone_and_the_progress_beside_it() {
     let lan = Lan::new();
     let (lab, office) = (lan.join("lab"), lan.join("office"));
     let _daemons = [lab.daemon(), office.daemon()];
+    let follower = Follower::start(office.command(&["--json", "inbox", "--follow", "--limit", "0"]));
     let done = asks(&office, &["lab", "is it green?"], || {
         let id = text_of(&lab.receives("is it green?"), "id");
         lab.ok(&["progress", &id, "half of it"]);
@@ -258,6 +270,10 @@ fn the_answer_is_printed_alone_and_the_progress_beside_it() {
     assert!(done.json_error().contains("no power"), "{}", done.err);
     let progress: Value = serde_json::from_str(done.err.lines().next().unwrap()).unwrap();
     assert_eq!(progress["progress"]["content"], "a bit");
+    // None of it was mail for others.
+    lab.send("office", "after");
+    let first: Value = serde_json::from_str(&follower.line()).unwrap();
+    assert_eq!(first["content"], "after");
 }
 
 #[test]

@@ -127,7 +127,9 @@ impl Asking {
     }
 
     fn begin(&mut self, node: &Node, request: Message) {
-        self.renewed = node.clock.now();
+        if self.open.is_empty() {
+            self.renewed = node.clock.now();
+        }
         self.open.push(Open { request, after: 0, done: None });
     }
 
@@ -224,14 +226,17 @@ impl Asking {
     }
 }
 
-/// Whether somebody waits for it at this moment, as the answer to a request: then it is no mail for others yet.
+/// Whether somebody waits for it at this moment, as the answer to a request, or a report on one: then it is no mail for
+/// others yet.
 ///
 /// # Errors
 /// The local store's.
 pub fn is_awaited(node: &Node, message: &Message) -> Result<bool> {
     let Some(answered) = &message.in_reply_to else { return Ok(false) };
     let awaited = node.db.awaited(node.clock.wall_ms())?;
-    Ok(awaited.contains(&(message.peer.clone(), answered.to_string())))
+    // A report on it is our own.
+    let is_from = |peer: &str| message.kind == REPORT || message.peer == peer;
+    Ok(awaited.iter().any(|(peer, id)| id == answered.as_str() && is_from(peer)))
 }
 
 /// Tells whoever asked how far their request is. Nobody is woken by it. It counts as a sign that somebody works on it, and

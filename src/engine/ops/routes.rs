@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::engine::node::Node;
 use crate::engine::{beat, condition, stall};
 use crate::error::Result;
+use crate::model::ask::REQUEST;
 use crate::model::name::{Address, Name};
+use crate::model::presence::Presence;
 use crate::model::route::Route;
 use crate::model::state::State;
 use crate::store::db::Message;
@@ -194,6 +196,14 @@ pub fn waits_for(node: &Node, message: &Message) -> Result<Option<String>> {
             let Some(peer) = peer else { return Ok(None) };
             let presence = peer.presence(node.clock.wall_ms());
             Some(format!("it is on the share, and {name} is {presence}"))
+        }
+        State::Delivered | State::Read if message.kind == REQUEST => {
+            let presence = peer.map(|peer| peer.presence(node.clock.wall_ms()));
+            let presence = presence.filter(|presence| matches!(presence, Presence::Late | Presence::Gone));
+            // How it would go there is no matter any more.
+            return Ok(
+                presence.map(|presence| format!("it is {} there, and {name} is {presence}", message.state))
+            );
         }
         _ => return Ok(None),
     };

@@ -28,7 +28,10 @@ pub struct Trace {
 pub fn trace(node: &Node, prefix: &str) -> Result<Trace> {
     let message = super::one(node, prefix, None, Way::Out)?;
     let transitions = node.db.transitions(message.way, &message.peer, &message.id)?;
-    let note = overdue(node, &message)?;
+    let note = match overdue(node, &message)? {
+        Some(note) => Some(note),
+        None => unanswered(node, &message)?,
+    };
     let replies = match message.way {
         Way::Out => node.db.replies(&message, 0)?,
         Way::In => vec![],
@@ -62,6 +65,13 @@ pub fn overdue(node: &Node, message: &Message) -> Result<Option<String>> {
             message.to
         ),
     }))
+}
+
+/// Of a request that lies with a peer that is not there: that.
+fn unanswered(node: &Node, message: &Message) -> Result<Option<String>> {
+    let lies = message.way == Way::Out && matches!(message.state, State::Delivered | State::Read);
+    let waits = if lies { super::waits_for(node, message)? } else { None };
+    Ok(waits.map(|waits| format!("nobody answered yet: {waits}")))
 }
 
 /// Whether it was handed over directly and not answered: it may have been taken.

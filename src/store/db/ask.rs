@@ -38,11 +38,11 @@ impl Db {
     /// `waiter` waits no more. It showed these: they are done with. What it did not show of what came wakes as any mail.
     pub fn end_waiting(&mut self, waiter: &str, shown: &[Message], now: i64) -> Result<()> {
         self.write("note who waits in", |tx| {
-            let (asked, reports): (Vec<&Message>, Vec<&Message>) =
+            let (asked, others): (Vec<&Message>, Vec<&Message>) =
                 shown.iter().partition(|message| message.kind == REQUEST);
             // What asks something itself is to be answered yet.
             lists::mark(tx, asked, State::Read, None, now)?;
-            lists::mark(tx, reports, State::Processed, None, now)?;
+            lists::mark(tx, others, State::Processed, None, now)?;
             tx.prepare_cached("DELETE FROM awaited WHERE waiter = ?1 RETURNING peer, id")?
                 .query_map([waiter], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?
