@@ -626,6 +626,19 @@ mod any {
     }
 
     #[test]
+    fn who_comes_back_to_it_is_woken_again() {
+        let mut crowd = Crowd::with(&["a", "b"], |config| config.wake.command = vec!["agent".into()]);
+        offer(&mut crowd, "job");
+        crowd.until("a wake", |crowd| crowd.sites[1].wakes.len() == 1);
+        let id = open(&crowd.sites[1])[0].id.to_string();
+        ops::read(crowd.sites[1].node_mut(), &id).unwrap();
+        crowd.until("the end of its lease", |crowd| open(&crowd.sites[1]).is_empty());
+        crowd.until("another wake", |crowd| crowd.sites[1].wakes.len() == 2);
+        assert_eq!(open(&crowd.sites[1])[0].state, State::Delivered);
+        ops::ack(crowd.sites[1].node_mut(), &[id], None).unwrap();
+    }
+
+    #[test]
     fn a_failure_is_final_and_told_once_and_cancelled_work_is_withdrawn() {
         let mut crowd = crowd();
         let sent = offer(&mut crowd, "job");

@@ -237,7 +237,8 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
 
 /// Whether a draft is a broadcast that another one led to, for all that is known: answers to it would be, too, without end.
 fn repeats_broadcast(node: &Node, draft: &Draft) -> Result<bool> {
-    if draft.broadcast.is_none() || draft.author == Author::Person {
+    // What one alone works on is no word to all, and leads to one answer.
+    if draft.broadcast.as_ref().is_none_or(|broadcast| broadcast.any.is_some()) || draft.author == Author::Person {
         return Ok(false);
     }
     match (&draft.in_reply_to, draft.author) {
@@ -281,8 +282,8 @@ fn hops(node: &Node, draft: &Draft) -> Result<Option<u64>> {
         }
     };
     let hops = led.map(|hops| hops.saturating_add(1));
-    let (most, limit) = match draft.broadcast {
-        Some(_) if BROADCASTS < node.config.wake.hops => (BROADCASTS, "sent to several"),
+    let (most, limit) = match &draft.broadcast {
+        Some(Broadcast { any: None, .. }) if BROADCASTS < node.config.wake.hops => (BROADCASTS, "sent to several"),
         _ => (node.config.wake.hops, "sent (`wake.hops`)"),
     };
     if let Some(hops) = hops.filter(|hops| *hops > most) {

@@ -33,16 +33,17 @@ impl Db {
         })
     }
 
-    /// Whether the message of this id is a copy of somebody's broadcast.
+    /// Whether the message of this id that came went to several. (Work for one of them is no word to all.)
     pub fn is_broadcast(&self, id: &MessageId) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1 AND audience IS NOT NULL)";
+        let sql = "SELECT EXISTS (SELECT 1 FROM message
+                   WHERE id = ?1 AND way = 'in' AND audience IS NOT NULL AND term IS NULL)";
         self.query("read", |c| c.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)))
     }
 
-    /// Whether a wake was for such a copy, besides whatever else.
+    /// Whether a wake was for such a message, besides whatever else.
     pub fn woke_for_broadcast(&self, wake: i64) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM wake_message JOIN message ON message.n = wake_message.message
-                                  WHERE wake_message.wake = ?1 AND audience IS NOT NULL)";
+                                  WHERE wake_message.wake = ?1 AND audience IS NOT NULL AND term IS NULL)";
         self.query("read", |c| c.prepare_cached(sql)?.query_row([wake], |row| row.get(0)))
     }
 }

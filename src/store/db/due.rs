@@ -170,7 +170,11 @@ fn come_back(tx: &Transaction, n: i64, wake: bool) -> rusqlite::Result<()> {
     );
     let moved =
         tx.prepare_cached(&sql)?.query_row(params![n, wake], |row| row.get::<_, i64>(0)).optional()?;
-    let Some(moved) = moved else { return Ok(()) };
+    moved.map_or(Ok(()), |moved| follow(tx, n, moved))
+}
+
+/// What is kept of a message by its row goes along to the next one.
+pub(super) fn follow(tx: &Transaction, n: i64, moved: i64) -> rusqlite::Result<()> {
     search::forget(tx, n)?;
     // It is no other message that says the same.
     tx.prepare_cached("UPDATE woken SET message = ?2 WHERE message = ?1")?.execute([n, moved])?;

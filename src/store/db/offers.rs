@@ -9,9 +9,10 @@
 use rusqlite::{Transaction, params};
 
 use super::audit::log;
+use super::due::NEXT_ROW;
 use super::inbox::Intake;
 use super::message::{COLUMNS, Message, WIDTH, Way};
-use super::{Db, lists};
+use super::{Db, due, lists};
 use crate::error::Result;
 use crate::model::envelope::Envelope;
 use crate::model::state::State;
@@ -99,9 +100,14 @@ impl Db {
     pub fn take_offer(&mut self, offer: &Offer, wake: bool, now: i64) -> Result<()> {
         self.write("take the offer in", |tx| {
             // A row number of now, so that whoever follows the inbox sees it.
-            let sql = "UPDATE message SET offered = NULL, wake_at = 0, wake = iif(?2 AND state = 'delivered', 'due', NULL),
-                       n = (SELECT max(n) + 1 FROM message) WHERE n = ?1";
-            tx.prepare_cached(sql)?.execute(params![offer.message.n, wake])?;
+            // Whoever read it before let the claim run out: it is unread again.
+            let sql = format!(
+                "UPDATE message SET offered = NULL, state = 'delivered', wake_at = 0, wake = iif(?2, 'due', NULL),
+                 accepted = 0, failures = 0, misses = 0, n = {NEXT_ROW} WHERE n = ?1 RETURNING n"
+            );
+            let n = offer.message.n;
+            let moved = tx.prepare_cached(&sql)?.query_row(params![n, wake], |row| row.get(0))?;
+            due::follow(tx, n, moved)?;
             note(tx, &offer.message, "claimed", "it is ours alone", now)
         })
     }

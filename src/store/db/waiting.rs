@@ -118,7 +118,7 @@ impl Db {
         self.query("read", |c| {
             let sql = format!(
                 "SELECT m.n, sender, kind, priority = 'urgent', {VERIFIED}, coalesce(hops, 0), accepted, w.at, failures + misses,
-                        audience IS NOT NULL
+                        audience IS NOT NULL AND term IS NULL
                  FROM message m INDEXED BY message_wake
                  LEFT JOIN woken w ON w.digest = m.digest AND w.message != m.n
                  WHERE wake = 'due' AND state = 'delivered' AND wake_at <= ?3 AND {}
