@@ -210,7 +210,7 @@ fn whoever_asked_learns_that_nobody_is_there_to_answer() {
     let (_asking, request) = ask(&mut pair.a, "build it");
     pair.until("the receipt", |pair| pair.a.state_of(&request) == State::Delivered);
     let note = |site: &Site| ops::trace(site.node(), request.id.as_str()).unwrap().note;
-    assert_eq!(note(&pair.a), None);
+    pair.until("a look at who is there", |pair| note(&pair.a).is_none());
     pair.b.engine().stop("asked to").unwrap();
     pair.a.until("word of it", |site| note(site).is_some_and(|note| note.contains("b is gone")));
 }

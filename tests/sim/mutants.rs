@@ -83,24 +83,6 @@ const MORE: &[Mutant] = &[
         without: "WHERE state = 'scheduled' AND not_before <= ?1 + 30000",
     },
     Mutant {
-        name: "an answer that was shown is finished",
-        file: "src/store/db/ask.rs",
-        with: "            lists::mark(tx, others, State::Processed, None, now)?;\n",
-        without: "            let _ = others;\n",
-    },
-    Mutant {
-        name: "an order that is obeyed ends its message",
-        file: "src/store/db/cancel.rs",
-        with: "    receipts::advance(tx, Way::In, peer, id.as_str(), State::Cancelled, Some(&words), &words, now)?;\n",
-        without: "",
-    },
-    Mutant {
-        name: "what may have left is not taken back here",
-        file: "src/store/db/cancel.rs",
-        with: "state IN ('scheduled', 'queued') AND seq IS NULL",
-        without: "state IN ('scheduled', 'queued', 'sent')",
-    },
-    Mutant {
         name: "what is appended to an open slot is read back",
         file: "src/store/slot.rs",
         with: "if found.windows(lines.len()).any(|window| window == lines) {",

@@ -238,7 +238,9 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
 /// Whether a draft is a broadcast that another one led to, for all that is known: answers to it would be, too, without end.
 fn repeats_broadcast(node: &Node, draft: &Draft) -> Result<bool> {
     // What one alone works on is no word to all, and leads to one answer.
-    if draft.broadcast.as_ref().is_none_or(|broadcast| broadcast.any.is_some()) || draft.author == Author::Person {
+    if draft.broadcast.as_ref().is_none_or(|broadcast| broadcast.any.is_some())
+        || draft.author == Author::Person
+    {
         return Ok(false);
     }
     match (&draft.in_reply_to, draft.author) {
@@ -283,7 +285,9 @@ fn hops(node: &Node, draft: &Draft) -> Result<Option<u64>> {
     };
     let hops = led.map(|hops| hops.saturating_add(1));
     let (most, limit) = match &draft.broadcast {
-        Some(Broadcast { any: None, .. }) if BROADCASTS < node.config.wake.hops => (BROADCASTS, "sent to several"),
+        Some(Broadcast { any: None, .. }) if BROADCASTS < node.config.wake.hops => {
+            (BROADCASTS, "sent to several")
+        }
         _ => (node.config.wake.hops, "sent (`wake.hops`)"),
     };
     if let Some(hops) = hops.filter(|hops| *hops > most) {
