@@ -9,6 +9,7 @@ mod probe;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::blob::Hash;
 use super::name::Name;
 use super::task::TaskId;
 
@@ -198,6 +199,21 @@ pub fn task_claims(task: &TaskId) -> ClaimFolder {
 
 const TASK_CLAIMS: &str = "tasks/claims";
 
+/// The folder of all attachments. Nobody makes it before there is one.
+pub fn files() -> SharePath {
+    SharePath("files".into())
+}
+
+/// The folder of the attachments whose hashes begin alike.
+pub fn blobs(hash: &Hash) -> SharePath {
+    SharePath(format!("files/{}", &hash.to_string()[..2]))
+}
+
+/// An attachment's bytes.
+pub fn blob(hash: &Hash) -> SharePath {
+    SharePath(format!("{}/{hash}", blobs(hash)))
+}
+
 /// Reads an entry of a mailbox; `None` for the bell and for foreign files.
 pub fn parse_lane(file_name: &str) -> Option<LaneFile> {
     segment_of(file_name.strip_prefix("from-")?)
@@ -271,6 +287,9 @@ pub fn is_ours(relative: &str) -> bool {
         ["tasks", file] => matches!(*file, "bell" | "shared-tasks.md") || parse_task_log(file).is_some(),
         ["tasks", "claims", task, file] => task.parse::<TaskId>().is_ok() && parse_claim(file).is_some(),
         [probe, _] if parse_probe(probe).is_some() => true,
+        ["files", folder, file] => {
+            file.parse::<Hash>().is_ok() && file.starts_with(folder) && folder.len() == 2
+        }
         ["leases", instance, file] => {
             let known = *file == "clock" || parse_lease(file).is_some() || parse_probe(file).is_some();
             Name::parse(instance).is_ok() && known

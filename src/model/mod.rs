@@ -3,6 +3,7 @@
 pub mod a2a;
 pub mod ascii;
 pub mod ask;
+pub mod blob;
 pub mod cancel;
 pub mod chain;
 pub mod circuit;

@@ -126,7 +126,9 @@ impl DiskShare {
         let Some(file) = self.find(path, "open", platform::open_read)? else { return Ok(None) };
         let shown = self.folders.shown(path);
         let mut file = regular(file, &shown)?;
-        let mut bytes = Vec::new();
+        let there = file.metadata().at("look at", &shown)?.len().saturating_sub(from);
+        // With room for all of it a large piece is one read of the system's, or a few.
+        let mut bytes = Vec::with_capacity(usize::try_from(there).unwrap_or(max).min(max));
         if from > 0 {
             file.seek(SeekFrom::Start(from)).at("read", &shown)?;
         }
@@ -410,12 +412,16 @@ struct DiskAppend {
 
 impl Append for DiskAppend {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write(bytes)?;
+        self.file.sync_data().at("sync", &self.path)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.write(bytes).at("append to", &self.path)?;
         if written != bytes.len() {
             let cause = format!("only {written} of {} bytes were taken", bytes.len());
             return Err(Error::new(Kind::Full, "append to", self.path.display(), cause));
         }
-        self.file.sync_data().at("sync", &self.path)?;
         self.len += written as u64;
         Ok(())
     }

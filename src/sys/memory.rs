@@ -210,6 +210,10 @@ impl Append for MemoryAppend {
         }
     }
 
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.append(bytes)
+    }
+
     fn len(&self) -> u64 {
         self.len
     }

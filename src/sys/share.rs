@@ -5,7 +5,7 @@
 //! - `stat`, `list` and `read` ask the server: they never answer from a cache that another PC's change can outlive
 //!   (SMB and NFS clients believe attributes for up to a minute otherwise).
 //! - An answer `None` means "not there" and is certain; an unanswered question is an error.
-//! - What `append`, `create_new` and `replace` report as done is on the server's stable storage.
+//! - What `append`, `create_new` and `replace` report as done is on the server's stable storage; `write` says nothing of that.
 //! - No verb makes a missing parent folder: an unmounted mount point must not be filled.
 //!
 //! Each verb's cost in file operations stands at the verb; a round trip is at most one of them.
@@ -119,6 +119,11 @@ pub trait Append: Send {
     ///
     /// After an error the file's end is unknown: the caller must not append to it again.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Appends all of `bytes`, which the next [`Append::append`] syncs: for what is too large for one write. Cost: 1 write.
+    ///
+    /// After an error the file's end is unknown, as there.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
 
     /// The length after the last append.
     fn len(&self) -> u64;

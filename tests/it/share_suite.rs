@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use lanpost::model::blob::Blob;
 use lanpost::model::layout::{self, LaneFile, SharePath};
 use lanpost::model::name::Name;
 use lanpost::sys::disk::DiskShare;
@@ -529,5 +530,33 @@ fn a_file_takes_another_name_and_the_place_of_another_file() {
         share.rename(&aside, &page, 5).unwrap();
         assert_eq!(another().read(&page, 0, 99).unwrap().unwrap(), b"first", "over what is there");
         assert_eq!(share.stat(&aside).unwrap(), None);
+    });
+}
+
+#[test]
+fn what_was_written_aside_in_pieces_takes_its_place_whole() {
+    on_every_share(|share, another| {
+        let blob = Blob::of(b"first second third");
+        let (path, aside) = (layout::blob(&blob.blake3), layout::blob(&blob.blake3).aside("holder"));
+        assert!(share.open_append(&aside).is_err(), "no verb makes a folder");
+        share.make_folder(&layout::files()).unwrap();
+        share.make_folder(&layout::blobs(&blob.blake3)).unwrap();
+        let mut file = share.open_append(&aside).unwrap();
+        file.write(b"first ").unwrap();
+        drop(file);
+        let mut file = share.open_append(&aside).unwrap();
+        assert_eq!(file.len(), 6);
+        file.write(b"second").unwrap();
+        file.append(b" third").unwrap();
+        assert_eq!(file.len(), blob.size);
+        drop(file);
+        assert_eq!(share.stat(&path).unwrap(), None);
+        share.rename(&aside, &path, blob.size).unwrap();
+        assert_eq!(share.stat(&aside).unwrap(), None);
+        assert_eq!(another().read(&path, 6, 6).unwrap().unwrap(), b"second");
+        append(share, &aside, b"other");
+        share.rename(&aside, &path, 5).unwrap();
+        assert_eq!(share.read(&path, 0, 99).unwrap().unwrap(), b"other", "over what is there");
+        assert!(share.rename(&aside, &path, 6).is_err(), "nothing to rename, and not what was there");
     });
 }

@@ -230,6 +230,16 @@ impl Server {
         true
     }
 
+    /// From where on a file was not synced.
+    pub fn unsynced_from(&self, inode: u64) -> Option<usize> {
+        self.unanswered.iter().filter(|(unsynced, _)| *unsynced == inode).map(|(_, from)| *from).min()
+    }
+
+    /// From there on a file is not synced: a power cut may take it back.
+    pub fn leave_unsynced(&mut self, inode: u64, from: usize) {
+        self.unanswered.push((inode, from));
+    }
+
     /// Gives a file another name. `Ok(false)`: it is not there. `Err`: its new folder is not.
     pub fn rename(&mut self, by: usize, aside: &str, path: &str) -> Result<bool, ()> {
         if !self.parent_is_there(path) {

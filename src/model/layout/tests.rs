@@ -32,6 +32,7 @@ fn foreign_names_are_nobodys_lane() {
 
 #[test]
 fn foreign_paths_are_told_from_ours() {
+    let hash = Hash::of(b"x").to_string();
     for ours in [
         "lanpost.json",
         "messages/to-lab.jsonl",
@@ -42,6 +43,8 @@ fn foreign_paths_are_told_from_ours() {
         "status/a.json.ab12-77.tmp",
         "leases/a/000001.json",
         "leases/a/clock",
+        &format!("files/{}/{}", &hash[..2], hash),
+        &format!("files/{}/{}.0123456789abcdef.tmp", &hash[..2], hash),
         "lanpost-probe-00ff12ab34cd/plain",
         "status/lanpost-probe-00ff12ab34cd",
         "messages/to-lab/lanpost-probe-00ff12ab34cd",
@@ -56,6 +59,8 @@ fn foreign_paths_are_told_from_ours() {
         "messages/to-lab/x",
         "status/a.txt",
         "a/b/c/d",
+        "files/x",
+        &format!("files/zz/{hash}"),
         "lanpost-probe-1/x",
         "",
     ] {
@@ -123,6 +128,7 @@ proptest! {
         let mut paths = vec![
             identity(), status(name), open_slot(name), open_slot_lock(name), mailbox(name), bell(name),
             lane(name, &file), leases(name), lease(name, number), share_clock(name), probe_folder(run),
+            blob(&Hash::of(&run)),
         ];
         paths.extend(folders());
         paths.extend(ProbeFile::ALL.map(|file| probe_file(run, file)));

@@ -21,6 +21,7 @@ pub enum Verb {
     Read,
     OpenAppend,
     Append,
+    Write,
     CreateNew,
     Replace,
     Rename,
@@ -31,12 +32,13 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Verb; 12] = [
+    pub const ALL: [Verb; 13] = [
         Verb::Stat,
         Verb::List,
         Verb::Read,
         Verb::OpenAppend,
         Verb::Append,
+        Verb::Write,
         Verb::CreateNew,
         Verb::Replace,
         Verb::Rename,
@@ -326,6 +328,13 @@ impl Append for CountingAppend {
         self.file.append(bytes)?;
         self.tally.ops(Op::Sync, 1);
         Ok(())
+    }
+
+    /// 1 write.
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.tally.verb(Verb::Write);
+        self.tally.ops(Op::Write, 1);
+        self.file.write(bytes)
     }
 
     fn len(&self) -> u64 {

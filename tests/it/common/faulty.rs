@@ -154,7 +154,7 @@ impl State {
         }
         if self.full {
             match verb {
-                Verb::Append => return Some(Fault::Torn(usize::MAX, ErrorKind::StorageFull)),
+                Verb::Append | Verb::Write => return Some(Fault::Torn(usize::MAX, ErrorKind::StorageFull)),
                 Verb::CreateNew | Verb::Replace | Verb::MakeFolder => {
                     return Some(Fault::Refuse(ErrorKind::StorageFull));
                 }
@@ -280,27 +280,41 @@ struct FaultyAppend {
     mount: u64,
 }
 
-impl Append for FaultyAppend {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+impl FaultyAppend {
+    fn add(&mut self, verb: Verb, bytes: &[u8]) -> Result<()> {
         let fault = {
             let mut state = self.share.state();
             let stale =
                 (state.mount != self.mount).then_some(Fault::Refuse(ErrorKind::StaleNetworkFileHandle));
-            stale.or_else(|| state.meet(Verb::Append))
+            stale.or_else(|| state.meet(verb))
+        };
+        let mut done = |bytes: &[u8]| match verb {
+            Verb::Write => self.file.write(bytes),
+            _ => self.file.append(bytes),
         };
         let kind = match fault {
-            None => return self.file.append(bytes),
+            None => return done(bytes),
             Some(Fault::Refuse(kind)) => kind,
             Some(Fault::LoseAnswer(kind)) => {
-                self.file.append(bytes)?;
+                done(bytes)?;
                 kind
             }
             Some(Fault::Torn(at, kind)) => {
-                self.file.append(&bytes[..if at < bytes.len() { at } else { bytes.len() / 2 }])?;
+                done(&bytes[..if at < bytes.len() { at } else { bytes.len() / 2 }])?;
                 kind
             }
         };
-        Err(error(Verb::Append, &self.path, kind))
+        Err(error(verb, &self.path, kind))
+    }
+}
+
+impl Append for FaultyAppend {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.add(Verb::Append, bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.add(Verb::Write, bytes)
     }
 
     fn len(&self) -> u64 {

@@ -80,6 +80,14 @@ impl Append for Handle {
         Ok(())
     }
 
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let (server, at) = (self.view.server(), self.len as usize);
+        let unsynced = server.lock().unwrap().unsynced_from(self.inode).map_or(at, |from| from.min(at));
+        self.append(bytes)?;
+        server.lock().unwrap().leave_unsynced(self.inode, unsynced);
+        Ok(())
+    }
+
     fn len(&self) -> u64 {
         self.len
     }
