@@ -1,10 +1,11 @@
-//! `lanpost run`: the daemon. Five threads at work, and a shell around them that never blocks.
+//! `lanpost run`: the daemon. Six threads at work, and a shell around them that never blocks.
 //!
 //! - The engine's thread moves mail. It blocks on the share and may hang with it.
 //! - The waker's thread decides about wakes and about commands of peers, from the local store alone: both go on while
 //!   the share hangs.
 //! - The courier's thread hands mail to peers' daemons, and speaks to their gateways; the reception's takes theirs in. Both
 //!   do so from the local store alone, too.
+//! - The porter's thread carries what is attached to mail ([`porter`]). It may hang with the share, too.
 //! - The watchdog's thread notices that the engine hangs, and says so in the log and in `status`. It alone tells the
 //!   service manager that the daemon lives: as long as the engine does its work, or is known to wait for the share.
 //!
@@ -29,6 +30,7 @@ use crate::adapt::watch::{Places, Seen};
 use crate::app::direct::{self, Call};
 use crate::app::door;
 use crate::app::log::{Log, MENDED};
+use crate::app::porter;
 use crate::app::share;
 use crate::app::shell::{Nudge, Said, Shell};
 use crate::app::signal::{Hearer, Signal, queue};
@@ -37,6 +39,7 @@ use crate::engine::envoy::Envoy;
 use crate::engine::exec::{ExecResult, Runner};
 use crate::engine::login::Asks;
 use crate::engine::node::Node;
+use crate::engine::porter::Porter;
 use crate::engine::pulse::Pulse;
 use crate::engine::reception::Reception;
 use crate::engine::stall::{self, Change, Watchdog};
@@ -79,6 +82,7 @@ fn work(mut node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let another = || Node::open(config.clone(), of.clone());
     let (peers, reception) =
         ((Courier::new(another()?)?, Envoy::new(another()?)?), Reception::new(another()?)?);
+    let porter = Porter::new(another()?)?;
     let (waker, runner, mut watchman) = (Waker::new(another()?)?, Runner::new(another()?)?, another()?);
     let watchdog = Watchdog::new(&mut watchman)?;
     let places = Places {
@@ -126,7 +130,12 @@ fn work(mut node: Node, config_path: &Path, log: &Log) -> Result<()> {
     if let Some(door) = door {
         door.serve(&runtime, &to_courier, log);
     }
-    let (nudge, said, noted) = ((to_waker.clone(), to_courier.clone()), to_shell.clone(), log.clone());
+    let (to_porter, for_porter) = channel();
+    let (share, tell, nudge, noted) =
+        (reached.share.clone(), to_engine.clone(), to_waker.clone(), log.clone());
+    spawn("porter", &to_shell, move || porter::carry(porter, &share, &for_porter, (&tell, &nudge), &noted))?;
+    let nudge = (to_waker.clone(), to_courier.clone(), to_porter);
+    let (said, noted) = (to_shell.clone(), log.clone());
     let pulse = Pulse::new(clock);
     let beat = pulse.clone();
     spawn("engine", &to_shell, move || move_mail(engine, &for_engine, &said, &nudge, &noted, &beat))?;
@@ -217,7 +226,7 @@ fn move_mail(
     mut engine: Engine,
     signals: &Hearer,
     shell: &UnboundedSender<Said>,
-    (waker, courier): &(Sender<Nudge>, Sender<Call>),
+    (waker, courier, porter): &(Sender<Nudge>, Sender<Call>, Sender<()>),
     log: &Log,
     pulse: &Pulse,
 ) -> Result<()> {
@@ -239,6 +248,8 @@ fn move_mail(
                 }
                 // What it took in may be owed a receipt, which goes directly.
                 let _ = courier.send(Call::Look);
+                // And may have files.
+                let _ = porter.send(());
                 hints = Hints::default();
                 step.rest
             }

@@ -13,6 +13,7 @@ pub mod locate;
 pub mod log;
 pub mod openclaw;
 pub mod pass;
+mod porter;
 pub mod print;
 pub mod share;
 mod shell;

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::app::share::reach;
 use crate::engine::login::Asks;
 use crate::engine::node::Node;
-use crate::engine::{Engine, Hints, Role, stall};
+use crate::engine::porter::Porter;
+use crate::engine::{Engine, Hints, Role, Step, stall};
 use crate::error::{Error, Kind, Result};
 use crate::model::envelope::format_time;
 use crate::sys::clock::{Clock, pause};
@@ -46,6 +47,14 @@ impl Passes {
     /// # Errors
     /// The share is away, hangs or refuses (then the mail waits in the spool), or the local store fails.
     pub fn pass(&mut self, node: &Node, role: &str) -> Result<Passed> {
+        self.pass_telling(node, role, &mut || {})
+    }
+
+    /// The same; `glance` is called now and then while it lasts.
+    ///
+    /// # Errors
+    /// As for [`Passes::pass`].
+    pub fn pass_telling(&mut self, node: &Node, role: &str, glance: &mut dyn FnMut()) -> Result<Passed> {
         if let Some(hung) = self.hung.take() {
             // Its lock is ours; whatever it comes to, another pass may say it better.
             if hung.is_running() {
@@ -63,7 +72,7 @@ impl Passes {
             let _lock = lock;
             run(share, own, deadline)
         })?;
-        match work.wait() {
+        match work.wait_telling(glance) {
             Some(passed) => passed.map(|()| Passed::Done),
             None => {
                 let error = work.error();
@@ -102,11 +111,15 @@ fn lock(node: &Node, role: &str, deadline: Duration) -> Result<Option<LocalLock>
 
 /// One pass, on its thread.
 fn run(share: Arc<dyn Share>, node: Node, deadline: Duration) -> Result<()> {
-    let mut engine = Engine::new(share, node, Role::Pass)?;
+    let mut porter = Porter::new(Node::open(node.config.clone(), node.clock.clone())?)?;
+    let mut engine = Engine::new(share.clone(), node, Role::Pass)?;
     let mut hints = Hints { everything: true, ..Hints::default() };
     loop {
         let mut step = engine.step(&hints)?;
         hints = Hints::default();
+        if step.rest > Duration::ZERO && step.problems.is_empty() && carry(&mut porter, &*share, &mut step)? {
+            continue;
+        }
         if !step.problems.is_empty() {
             engine.end_pass()?;
             return Err(step.problems.swap_remove(0));
@@ -117,6 +130,19 @@ fn run(share: Arc<dyn Share>, node: Node, deadline: Duration) -> Result<()> {
             Duration::ZERO => {}
             rest if waits_for_lockfile => pause(rest),
             _ => return engine.end_pass(),
+        }
+    }
+}
+
+/// Moves all files that can be moved now; whether there is more to send then, or to tell.
+fn carry(porter: &mut Porter, share: &dyn Share, step: &mut Step) -> Result<bool> {
+    let mut ready = false;
+    loop {
+        let mut carried = porter.step(share)?;
+        ready |= carried.ready;
+        if !carried.rest.is_zero() || !carried.problems.is_empty() {
+            step.problems.append(&mut carried.problems);
+            return Ok(ready && step.problems.is_empty());
         }
     }
 }
@@ -150,7 +176,12 @@ impl<T: Send + 'static> Work<T> {
 
     /// Waits for its end; `None` if one of its calls hangs.
     pub fn wait(&self) -> Option<Result<T>> {
+        self.wait_telling(&mut || {})
+    }
+
+    fn wait_telling(&self, glance: &mut dyn FnMut()) -> Option<Result<T>> {
         loop {
+            glance();
             match self.ended.recv_timeout(STEP) {
                 Ok(ended) => return Some(ended),
                 Err(RecvTimeoutError::Disconnected) => {

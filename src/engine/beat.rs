@@ -15,6 +15,7 @@ use crate::engine::listening::{self, Listening};
 use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::Result;
+use crate::model::attachment;
 use crate::model::cancel;
 use crate::model::direct::Announcement;
 use crate::model::envelope::format_time;
@@ -76,7 +77,7 @@ pub fn write(
         succeeds: key::past(&node.config.state)?,
         seal: ops::own_seal_key(node)?,
         direct: if state == Activity::Online { announcement(node)? } else { None },
-        features: vec![ANY.to_owned(), cancel::FEATURE.to_owned()],
+        features: vec![ANY.to_owned(), cancel::FEATURE.to_owned(), attachment::FEATURE.to_owned()],
         host: process::host_name(),
         max_message: node.config.limits.message.0,
         rest: serde_json::Map::new(),

@@ -10,6 +10,7 @@
 mod beat;
 mod claims;
 pub mod condition;
+mod contents;
 pub mod courier;
 mod deliver;
 mod due;
@@ -25,6 +26,7 @@ mod muster;
 pub mod node;
 mod offers;
 pub mod ops;
+pub mod porter;
 pub mod pulse;
 mod quota;
 mod recall;

@@ -27,6 +27,7 @@ use crate::engine::node::Node;
 use crate::engine::quota::{self, Quotas, Waiting};
 use crate::engine::tails::Tails;
 use crate::error::{Error, Result};
+use crate::model::attachment;
 use crate::model::envelope::RECEIPT;
 use crate::model::exec::{EXEC, RESULT};
 use crate::model::layout::{self, SharePath};
@@ -340,6 +341,10 @@ pub fn judge(node: &mut Node, intake: &mut Intake, their_time: &mut TheirTime) -
         stranger |= beat.is_none() && in_lane;
         arrival.receipt = in_lane || (beat.is_some() && arrival.envelope.id.is_some());
         arrival.policy = node.config.policy(&arrival.peer, arrival.verdict);
+        if in_lane {
+            let attachments = attachment::of(&arrival.envelope.rest).unwrap_or_default();
+            arrival.refused = node.config.files.refusal(&attachments);
+        }
         arrival.wake = wakes && ![RECEIPT, EXEC, RESULT].contains(&arrival.envelope.kind.as_str());
         let Some(expires) = arrival.envelope.expires else { continue };
         // A command is not to run late, whatever that costs.

@@ -64,10 +64,13 @@ impl Order {
             State::Processed | State::Failed | State::Expired | State::Cancelled => Ruling::TooLate,
             State::Read if ends_request => Ruling::Told,
             State::Read => Ruling::TooLate,
-            State::Scheduled | State::Queued | State::Sent | State::Delivered if woken && ends_request => {
-                Ruling::Told
-            }
-            State::Scheduled | State::Queued | State::Sent | State::Delivered => Ruling::Cancelled,
+            _ if woken && ends_request => Ruling::Told,
+            State::Scheduled
+            | State::Attaching
+            | State::Queued
+            | State::Sent
+            | State::Fetching
+            | State::Delivered => Ruling::Cancelled,
         }
     }
 }
@@ -80,6 +83,7 @@ mod tests {
     fn what_is_done_stays_done_and_what_was_read_is_not_recalled() {
         use Ruling::*;
         for (state, recall, cancel) in [
+            (State::Fetching, Cancelled, Cancelled),
             (State::Delivered, Cancelled, Cancelled),
             (State::Read, TooLate, Told),
             (State::Processed, TooLate, TooLate),

@@ -1,7 +1,7 @@
 //! The config file: TOML text in, checked values out, and the commented text that `lanpost init` writes.
 //!
 //! Grammar: `instance`, `agents`, `roles`, `state`, then `trust`, the tables `share`, `look`, `wake`, `ask`, `limits`,
-//! `keep`, `log`, `plain`, `direct`, `groups`, one `peers.NAME` for each peer with whom something is agreed, and
+//! `keep`, `files`, `log`, `plain`, `direct`, `groups`, one `peers.NAME` for each peer with whom something is agreed, and
 //! one `commands.NAME` for each command that is offered; see [`template`].
 //! Durations are text like `"50ms"` or `"1h 30m"`, sizes like `"1MiB"`, `"1MB"` (1000-based) or plain bytes.
 //! Invariants: an unknown key is an error; a bad value is reported with its line; every number lies in its range, so
@@ -15,6 +15,7 @@ mod command;
 mod direct;
 mod explain;
 mod fields;
+mod files;
 mod groups;
 mod openclaw;
 mod remote;
@@ -45,6 +46,7 @@ pub use a2a::A2aConfig;
 pub use ask::AskConfig;
 pub use command::split_command;
 pub use direct::DirectConfig;
+pub use files::FilesConfig;
 pub use groups::{GroupConfig, Groups};
 pub use openclaw::{HOOKS, HookMode, MAPPING, OpenClawConfig, PORT, hooks_path};
 pub use rewrite::with_openclaw;
@@ -96,6 +98,9 @@ pub struct Config {
     /// How long things are kept, and how much for whom.
     #[serde(default)]
     pub keep: Keep,
+    /// Which files are taken, and how many are kept.
+    #[serde(default)]
+    pub files: FilesConfig,
     /// How much of the daemon's log is kept.
     #[serde(default)]
     pub log: LogConfig,

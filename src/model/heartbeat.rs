@@ -61,7 +61,8 @@ pub struct Heartbeat {
     /// Where its daemon takes mail over the network, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<Announcement>,
-    /// What it does beyond what every lanpost does, in words such as [`super::group::ANY`] and [`super::cancel::FEATURE`].
+    /// What it does beyond what every lanpost does, in words such as [`super::group::ANY`], [`super::cancel::FEATURE`] and
+    /// [`super::attachment::FEATURE`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
     /// The PC.
@@ -132,6 +133,11 @@ impl Heartbeat {
     /// Reads a status file; `None` if it is not lanpost's (then its owner speaks the plain protocol).
     pub fn parse(bytes: &[u8]) -> Option<Heartbeat> {
         serde_json::from_slice(bytes).ok()
+    }
+
+    /// Whether its lanpost does what this word of `features` says.
+    pub fn has(&self, feature: &str) -> bool {
+        self.features.iter().any(|word| word == feature)
     }
 
     /// Reads a status file, and who may have written it.

@@ -82,7 +82,7 @@ impl Name {
 
 /// Lower case alone is not enough: σ and ς, ß and ẞ, ſ and s differ only in case and meet only by way of upper case.
 /// It goes character by character since `str::to_lowercase` treats a Σ at the end of a word apart.
-fn fold(text: &str) -> String {
+pub(super) fn fold(text: &str) -> String {
     text.nfc()
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
@@ -103,7 +103,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Windows opens a device for these whatever follows the first dot. (CONIN$ and CONOUT$ fall to their `$`.)
-fn is_device(lower: &str) -> bool {
+pub(super) fn is_device(lower: &str) -> bool {
     let stem = lower.split('.').next().unwrap_or(lower);
     if matches!(stem, "con" | "prn" | "aux" | "nul") {
         return true;

@@ -34,6 +34,8 @@ pub struct Letter<'a> {
     pub answers: Option<&'a str>,
     /// It wants attention at once.
     pub urgent: bool,
+    /// How many files and folders are attached to it.
+    pub files: usize,
     /// What it says: a text, or JSON.
     pub body: &'a str,
 }
@@ -49,7 +51,7 @@ pub fn full(letters: &[Letter], lanpost: &str, most: usize) -> String {
     );
     let mut left = letters.len();
     for (place, letter) in letters.iter().enumerate() {
-        let head = head(letter, place + 1, letters.len());
+        let head = head(letter, place + 1, letters.len(), lanpost);
         // All that are yet to come get as much, or as many of them as there is room for.
         let cut = CUT + lanpost.len();
         let free = most.saturating_sub(out.len() + END + lanpost.len());
@@ -104,7 +106,7 @@ fn count_line(letters: &[Letter]) -> String {
     format!("{} new message{plural} for you{urgent}, from {}", letters.len(), told::senders(&marks))
 }
 
-fn head(letter: &Letter, place: usize, count: usize) -> String {
+fn head(letter: &Letter, place: usize, count: usize, lanpost: &str) -> String {
     let Mark { id, from, verified } = &letter.mark;
     let (from, sure) = match verified {
         true => (told::quoted(from), "verified: signed with the key of that name"),
@@ -125,6 +127,13 @@ fn head(letter: &Letter, place: usize, count: usize) -> String {
         let _ = write!(text, ", answers {}", word(&name::quoted(answers)));
     }
     text.push('\n');
+    match letter.files {
+        0 => {}
+        1 => text += &format!("1 file or folder is attached: {lanpost} fetch {id} --to FOLDER\n"),
+        files => {
+            text += &format!("{files} files or folders are attached: {lanpost} fetch {id} --to FOLDER\n")
+        }
+    }
     text
 }
 
@@ -178,6 +187,7 @@ mod tests {
             thread: Some("t"),
             group: None,
             answers: None,
+            files: 0,
             urgent: false,
             body,
         }
@@ -256,6 +266,17 @@ mod tests {
         assert!(count(&many, "lanpost", 2_048).starts_with(
             "300 new messages for you, from somebody who calls itself \"lab\" (unverified). To list"
         ));
+    }
+
+    #[test]
+    fn what_is_attached_is_counted_and_not_named() {
+        let with = |files| full(&[Letter { files, ..letter("lab", "hi") }], "lanpost", 4_096);
+        assert!(
+            with(2).contains("\n2 files or folders are attached: lanpost fetch m-1 --to FOLDER\n| hi"),
+            "{}",
+            with(2)
+        );
+        assert!(with(1).contains("\n1 file or folder is attached: ") && !with(0).contains("attached"));
     }
 
     proptest! {

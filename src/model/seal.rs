@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::envelope::{Envelope, LEASE};
-use super::{json, sign};
+use super::{attachment, json, sign};
 
 /// The field that holds what is sealed.
 pub const FIELD: &str = "sealed";
@@ -30,8 +30,17 @@ const BOUND: [&str; 4] = ["id", "from", "to", "timestamp"];
 /// What stands outside alone: it is the lane's.
 const OUTSIDE: [&str; 4] = ["v", "seq", LEASE, sign::FIELD];
 /// What stands inside alone: it tells of the content.
-const INSIDE: [&str; 8] =
-    ["type", "content", "thread", "in_reply_to", "priority", "expires", "hops", super::group::FIELD];
+const INSIDE: [&str; 9] = [
+    "type",
+    "content",
+    "thread",
+    "in_reply_to",
+    "priority",
+    "expires",
+    "hops",
+    super::group::FIELD,
+    attachment::FIELD,
+];
 
 /// Characters of a sealing key: `age1`, 52 of data, 6 of checksum.
 const LENGTH: usize = 62;

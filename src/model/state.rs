@@ -4,6 +4,7 @@
 //! scheduled -> queued -> sent -> delivered -> read -> processed | failed
 //!        \________\_______\_________\_______\_____> failed | cancelled
 //!         \________\_______\_________\_____________> expired
+//! scheduled -> attaching -> queued -> sent -> fetching -> delivered        with attachments, which may end so, too
 //! ```
 //! States only move forward: a late receipt changes nothing, a doubled one changes nothing.
 
@@ -18,11 +19,15 @@ use serde::{Deserialize, Serialize};
 pub enum State {
     /// In the sender's store, until its time comes.
     Scheduled,
+    /// In the sender's store, on stable storage, and its attachments are on their way to the share.
+    Attaching,
     /// In the sender's store, on stable storage.
     Queued,
     /// On the share (or in the recipient's open slot), synced.
     Sent,
-    /// In the recipient's store, on stable storage.
+    /// In the recipient's store, whose attachments are on their way there: nobody is shown it yet.
+    Fetching,
+    /// In the recipient's store, on stable storage, with all that is attached to it.
     Delivered,
     /// Shown to the agent or a person by `read`.
     Read,
@@ -37,10 +42,12 @@ pub enum State {
 }
 
 /// All states, in order, for help texts and tests.
-pub const ALL: [State; 9] = [
+pub const ALL: [State; 11] = [
     State::Scheduled,
+    State::Attaching,
     State::Queued,
     State::Sent,
+    State::Fetching,
     State::Delivered,
     State::Read,
     State::Processed,
@@ -54,8 +61,10 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             State::Scheduled => "scheduled",
+            State::Attaching => "attaching",
             State::Queued => "queued",
             State::Sent => "sent",
+            State::Fetching => "fetching",
             State::Delivered => "delivered",
             State::Read => "read",
             State::Processed => "processed",

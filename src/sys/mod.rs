@@ -4,16 +4,19 @@
 //! so that no arm goes unseen).
 #![allow(clippy::disallowed_methods)]
 
+pub mod blobs;
 pub mod clock;
 pub mod dirs;
 pub mod disk;
 pub mod files;
 pub mod flock;
+pub mod gather;
 pub mod interfaces;
 pub mod listen;
 pub mod login;
 pub mod memory;
 pub mod mount;
+pub mod place;
 pub mod process;
 mod reach;
 pub mod root;

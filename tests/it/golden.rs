@@ -8,6 +8,8 @@ use std::path::Path;
 use chrono::DateTime;
 use lanpost::engine::ops;
 use lanpost::model::ask::{PROGRESS, REQUEST};
+use lanpost::model::attachment::{self, Attachment, Folder};
+use lanpost::model::blob::{Blob, Hash};
 use lanpost::model::cancel::{self, Order};
 use lanpost::model::claim::Claim;
 use lanpost::model::envelope::{Envelope, Priority};
@@ -16,6 +18,7 @@ use lanpost::model::heartbeat::{self, Activity, Heartbeat, Proof, Succession};
 use lanpost::model::id::MessageId;
 use lanpost::model::identity::Identity;
 use lanpost::model::lease::Lease;
+use lanpost::model::manifest::{self, Manifest};
 use lanpost::model::receipt::{ABANDONED, Delivered, Item, Receipt};
 use lanpost::model::sign::Signer;
 use lanpost::model::state::State;
@@ -197,6 +200,38 @@ fn a_receipt_of_requests_that_nobody_works_on() {
     let line = Envelope { kind: "receipt".into(), content: receipt.to_content(), seq: Some(9), ..smallest() };
     written("receipt-requests.jsonl", &line.to_line());
     assert_eq!(Receipt::from_content(&read("receipt-requests.jsonl").content), Some(receipt));
+}
+
+#[test]
+fn an_envelope_with_attachments_and_a_manifest() {
+    let text = Blob::of(b"hello");
+    let manifest = Manifest {
+        v: manifest::VERSION,
+        folders: vec!["empty".into()],
+        files: vec![
+            manifest::File { path: "a/b.txt".into(), size: 5, blake3: text.blake3, at: Some((0, 0)) },
+            manifest::File { path: "大.bin".into(), size: 1 << 20, blake3: Hash::of(b"large"), at: None },
+        ],
+        packs: vec![manifest::Pack { plain: text, stored: None }],
+    };
+    written("manifest.json", &manifest.to_bytes());
+    assert_eq!(Manifest::parse(&golden("manifest.json")), Ok(manifest.clone()));
+    let kept = Blob::of(&manifest.to_bytes());
+    let folder = Folder { files: 2, manifest: kept.size };
+    let attachment = |name: &str, blob: Blob| {
+        let (size, blake3) = (blob.size, blob.blake3);
+        Attachment { name: name.into(), size, blake3, folder: None, stored: None }
+    };
+    let all = [
+        attachment("报告.pdf", text),
+        Attachment { folder: Some(folder), size: manifest.size(), ..attachment("scans", kept) },
+        Attachment { stored: Some(Blob::of(b"sealed")), ..attachment("secret", text) },
+    ];
+    let mut envelope = smallest();
+    attachment::put(&mut envelope.rest, &all);
+    written("envelope-attachments.jsonl", &envelope.to_line());
+    let found = read("envelope-attachments.jsonl");
+    assert_eq!((attachment::of(&found.rest).unwrap().as_slice(), &found), (&all[..], &envelope));
 }
 
 #[test]

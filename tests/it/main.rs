@@ -18,6 +18,7 @@ mod doctor;
 mod exchange;
 mod exec;
 mod faults;
+mod files;
 mod golden;
 mod groups;
 mod hooks;

@@ -160,6 +160,7 @@ impl Site {
             direct: Default::default(),
             ask: AskConfig { abandoned_after: Some(Duration::from_secs(20 + rng.below(100) as u64)) },
             groups: Default::default(),
+            files: Default::default(),
         };
         if manner != Manner::Absent {
             wakes::draw(&mut config.wake, manner, &mut rng);

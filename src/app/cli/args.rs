@@ -1,14 +1,16 @@
 //! Arguments that several commands share: a duration, who speaks, and what is said.
 
 use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Local, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::Cx;
+use super::bar::Bar;
 use crate::engine::node::Node;
-use crate::engine::ops::Author;
+use crate::engine::ops::{self, Attached, Author, Call, Draft};
 use crate::error::{Error, Result};
 use crate::model::json;
 use crate::model::name::Name;
@@ -122,6 +124,34 @@ impl Later {
     }
 }
 
+/// What is attached.
+#[derive(clap::Args, Debug)]
+pub struct Files {
+    /// A file or folder to send along; may be given several times
+    #[arg(long = "attach", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Attaches them; returns what was left out of folders, in words.
+    pub fn attach(&self, node: &mut Node, draft: &mut Draft) -> Result<Vec<String>> {
+        if self.paths.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut bar = Bar::new("copies", node);
+        ops::attach(node, draft, &self.paths, &mut |done, all| bar.tell(done, all))
+    }
+
+    /// Keeps them for the copies of a broadcast; returns what was left out of folders, too.
+    pub fn attach_to_all(&self, node: &mut Node, call: &Call) -> Result<(Attached, Vec<String>)> {
+        if self.paths.is_empty() {
+            return Ok((Attached::default(), vec![]));
+        }
+        let mut bar = Bar::new("copies", node);
+        ops::attach_to_all(node, call, &self.paths, &mut |done, all| bar.tell(done, all))
+    }
+}
+
 /// What is said.
 #[derive(clap::Args, Debug)]
 pub struct Body {
@@ -173,11 +203,11 @@ pub(super) fn piped(from: &mut dyn Read, limit: u64) -> Result<Document> {
     from.take(most + 1).read_to_end(&mut bytes).map_err(|error| Error::usage(deed, "", error))?;
     if bytes.len() as u64 > most {
         let error = Error::usage(deed, "", format!("it is longer than a message may be ({limit} bytes)"));
-        return Err(error.next("put the bulk into a file on the share and send its path"));
+        return Err(error.next("put the bulk into a file and attach it (`--attach`)"));
     }
     let mut document = decode_document(&bytes).map_err(|damage| {
         Error::usage(deed, "", damage).next(
-            "pipe whole text in UTF-8, or in UTF-16 with a BOM; put what is no text into a file on the share",
+            "pipe whole text in UTF-8, or in UTF-16 with a BOM; put what is no text into a file and attach it",
         )
     })?;
     let text = &mut document.text;

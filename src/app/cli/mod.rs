@@ -7,12 +7,14 @@ mod ack;
 mod args;
 mod ask;
 mod backup;
+mod bar;
 mod cancel;
 mod dead;
 mod demo;
 mod doctor;
 mod exec;
 mod exit;
+mod fetch;
 mod inbox;
 mod init;
 mod listing;
@@ -83,6 +85,7 @@ enum Command {
     Recall(cancel::Recall),
     Inbox(inbox::Args),
     Read(read::Args),
+    Fetch(fetch::Args),
     Ack(ack::Args),
     Reply(reply::Args),
     Progress(progress::Args),
@@ -175,6 +178,7 @@ impl Command {
             Command::Recall(args) => cancel::recall(&args, cx),
             Command::Inbox(args) => inbox::run(args, cx),
             Command::Read(args) => read::run(args, cx),
+            Command::Fetch(args) => fetch::run(args, cx),
             Command::Ack(args) => ack::run(args, cx),
             Command::Reply(args) => reply::run(args, cx),
             Command::Progress(args) => progress::run(args, cx),
@@ -256,6 +260,9 @@ mod tests {
             "lanpost backup x",
             "lanpost restore x --force",
             "lanpost read 01 --peek",
+            "lanpost send lab see --attach report.pdf --attach data",
+            "lanpost reply 01 here --attach report.pdf",
+            "lanpost fetch 01 --to incoming --json",
             "lanpost ack 01 02 --failed why",
             "lanpost reply 01 - --ack",
             "lanpost service install --user --now --print --account me",

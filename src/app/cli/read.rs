@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::bar::short;
 use super::look::refresh;
 use super::{Cx, exit};
 use crate::app::print;
@@ -104,6 +105,11 @@ fn show(cx: &mut Cx, message: &Message) {
         if let Some(value) = value {
             header(name, value);
         }
+    }
+    for attachment in &message.attachments {
+        let folder = attachment.folder.as_ref().map(|folder| format!("{} files, ", folder.files));
+        let size = format!("({}{})", folder.unwrap_or_default(), short(attachment.size));
+        header("Attached", &format!("{} {size}", attachment.name));
     }
     header("State", message.state.as_str());
     cx.out.line("");

@@ -1,7 +1,7 @@
 //! `lanpost reply`: answers a message in its thread. Exit codes: 0 stored, 2, 3 (no such id).
 
-use super::args::{Body, Speaker};
-use super::send::{dispatch, show};
+use super::args::{Body, Files, Speaker};
+use super::send::{dispatch, send, show};
 use super::{Cx, exit};
 use crate::engine::ops;
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ pub struct Args {
     #[arg(long)]
     seal: bool,
     #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
     speaker: Speaker,
 }
 
@@ -43,7 +45,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let content = args.body.content(cx, node.config.limits.message.0)?;
     let id = answered.as_ref().map_or(args.id.as_str(), |message| message.id.as_str());
     let author = args.speaker.author(&node);
-    let reply = ops::reply(&mut node, id, content, agent, author, args.seal)?;
+    let draft = ops::reply_draft(&node, id, content, agent, author, args.seal)?;
+    let reply = send(cx, &mut node, draft, &args.files)?;
     if answered.is_some() {
         ops::ack(&mut node, &[id.to_owned()], None)?;
     }

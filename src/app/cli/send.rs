@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Body, Later, Speaker};
+use super::args::{Body, Files, Later, Speaker};
+use super::bar::Bar;
 use super::look::Watch;
 use super::{Cx, exit, out};
 use crate::app::pass::Passed;
@@ -46,6 +47,7 @@ pub const SAID_AFTER: Duration = Duration::from_secs(2);
     lanpost send lab/reviewer - --type task --wait processed --timeout 10m < task.md\n  \
     lanpost send all \"the share is down at noon\"\n  \
     lanpost send '@builder' \"release 1.2 is tagged\" --wait delivered\n  \
+    lanpost send lab \"the scans\" --attach scans --attach index.csv\n  \
     lanpost send lab '{\"job\": 7}' --json-content --id nightly-2026-02-14 --json")]
 pub struct Args {
     /// Whom it is for: INSTANCE, INSTANCE/AGENT, a GROUP of the config, '@ROLE' (in quotes for PowerShell), or all
@@ -97,6 +99,8 @@ pub struct Args {
     /// Encrypt it to the recipient, or don't send it: the share then shows addresses, time and size alone
     #[arg(long)]
     seal: bool,
+    #[command(flatten)]
+    files: Files,
     #[command(flatten)]
     speaker: Speaker,
 }
@@ -154,7 +158,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
                 return Err(Error::usage("send to", group, cause).next(format!("--lease is {term:?}")));
             }
             let call = Call { group, id: args.id.clone(), own: args.own, any };
-            return several::run(cx, &mut node, &call, &draft, (args.wait, args.timeout));
+            return several::run(cx, &mut node, &call, (&draft, &args.files), (args.wait, args.timeout));
         }
         Meant::One(to) if args.own || args.any => {
             let flag = if args.own { "--self" } else { "--any" };
@@ -163,7 +167,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         Meant::One(to) => to,
     };
     let draft = draft(to);
-    let message = accept(cx, &mut node, |node| ops::send(node, draft.clone()))?;
+    let message = send(cx, &mut node, draft, &args.files)?;
     if !args.create {
         doubt_recipient(cx, &node, &message)?;
     }
@@ -183,6 +187,25 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     sent.spooled = sent.spooled.filter(|_| sent.message.state == State::Queued);
     show(cx, &sent)?;
     verdict(cx, &node, &sent.message, wanted)
+}
+
+/// Stores a draft with its files.
+pub fn send(cx: &mut Cx, node: &mut Node, draft: Draft, files: &Files) -> Result<Message> {
+    let mut left_out = vec![];
+    let message = accept(cx, node, |node| {
+        let mut draft = draft.clone();
+        left_out = files.attach(node, &mut draft)?;
+        ops::send(node, draft)
+    })?;
+    tell_left_out(cx, &left_out);
+    Ok(message)
+}
+
+/// Says what of the folders does not go along.
+fn tell_left_out(cx: &mut Cx, left_out: &[String]) {
+    for what in left_out {
+        cx.note(&format!("not attached: {}", print::line(what)));
+    }
 }
 
 /// Stores it. Whoever is unknown may have joined since the last look, so there is one more before giving up.
@@ -215,8 +238,25 @@ fn scan(cx: &mut Cx, node: &mut Node) -> Result<()> {
 
 /// Has what is stored go out: by a pass, unless a daemon runs. Returns what keeps it.
 pub fn carry(cx: &mut Cx, node: &mut Node, role: &str) -> Result<Option<String>> {
+    carry_with(cx, node, role, None)
+}
+
+/// The same; of the files that are attached to `message` it shows how far they are.
+fn carry_with(cx: &mut Cx, node: &Node, role: &str, message: Option<&Message>) -> Result<Option<String>> {
     cx.out.flush();
-    let passed = if node.daemon_runs() { Ok(Passed::DaemonRuns) } else { cx.passes.pass(node, role) };
+    let mut bar = Bar::new("sends", node);
+    let mut glance = || {
+        let attached = message.filter(|message| !message.attachments.is_empty());
+        // Nothing hangs on it.
+        if let Some(Ok((done, all, _))) = attached.map(|message| node.db.progress(message)) {
+            bar.tell(done, all);
+        }
+    };
+    let passed = match node.daemon_runs() {
+        true => Ok(Passed::DaemonRuns),
+        false => cx.passes.pass_telling(node, role, &mut glance),
+    };
+    drop(bar);
     Ok(match passed {
         Ok(Passed::Done) => None,
         Ok(Passed::DaemonRuns) => condition::hindrance(&node.db)?,
@@ -228,7 +268,7 @@ pub fn carry(cx: &mut Cx, node: &mut Node, role: &str) -> Result<Option<String>>
 /// Has a stored message go out: by a pass, unless a daemon runs. Tells how far it came, and what keeps it.
 pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> Result<Sent> {
     let runs = node.daemon_runs();
-    let cause = carry(cx, node, role)?;
+    let cause = carry_with(cx, node, role, Some(&message))?;
     let message = ops::state_of(node, &message)?;
     let Some(cause) = cause.filter(|_| message.state == State::Queued) else {
         return Ok(Sent { message, spooled: None, route: None });
@@ -269,7 +309,9 @@ fn wait(
 pub fn say_what_for(cx: &mut Cx, node: &Node, message: &Message, said: &mut Option<String>) -> Result<()> {
     // Without the times in it, which pass, it would be said again and again.
     let waits = ops::waits_for(node, message)?;
-    if waits.is_some() && waits != *said {
+    // Nor with the bytes of files that are on their way.
+    let words = |text: &Option<String>| text.as_deref().map(|text| text.replace(char::is_numeric, ""));
+    if waits.is_some() && words(&waits) != words(said) {
         cx.note(&format!("waits: {}", waits.as_deref().unwrap_or_default()));
         *said = waits;
     }

@@ -27,6 +27,9 @@ pub(super) fn fits(node: &Node, message: &Message) -> std::result::Result<String
     if [EXEC, RESULT].contains(&message.kind.as_str()) {
         return Err("a command is lanpost's matter, not an agent's");
     }
+    if !message.attachments.is_empty() {
+        return Err("files are attached to it, and they go by the share");
+    }
     let letter = Letter {
         id: message.id.as_str(),
         from: &message.from,
@@ -70,6 +73,7 @@ pub(super) fn answer(node: &mut Node, peer: &str, message: &Message, words: &str
         written: Some((Encoding::Utf8.name().to_owned(), words.as_bytes().to_vec())),
         verdict: Verdict::Unverified,
         policy: Policy::default(),
+        refused: None,
         expired: false,
         wake: false,
         receipt: false,

@@ -163,6 +163,7 @@ impl Work<'_> {
             written,
             verdict,
             policy: Policy::Allow,
+            refused: None,
             expired: false,
             wake: false,
             receipt: false,

@@ -74,6 +74,9 @@ pub fn ack(node: &mut Node, prefixes: &[String], failed: Option<&str>) -> Result
     if let Some(held) = messages.iter().find(|message| message.held && failed.is_none()) {
         return Err(super::inbox::is_held("acknowledge", held));
     }
+    if failed.is_none() {
+        messages.iter().try_for_each(|message| super::inbox::has_files(node, "acknowledge", message))?;
+    }
     for message in &messages {
         super::offers::finish(node, message, failed)?;
     }
@@ -97,9 +100,22 @@ pub fn reply(
     author: Author,
     seal: bool,
 ) -> Result<Message> {
+    let draft = reply_draft(node, prefix, content, agent, author, seal)?;
+    send(node, draft)
+}
+
+/// The same, not sent yet: files may be attached to it.
+pub fn reply_draft(
+    node: &Node,
+    prefix: &str,
+    content: Value,
+    agent: Option<Name>,
+    author: Author,
+    seal: bool,
+) -> Result<Draft> {
     let message = super::one(node, prefix, None, Way::In)?;
     let draft = answer_to(&message, content)?;
-    send(node, Draft { seal, author, agent: agent.or(draft.agent.clone()), ..draft })
+    Ok(Draft { seal, author, agent: agent.or(draft.agent.clone()), ..draft })
 }
 
 /// What answers a message, in its thread, by whom it was for.

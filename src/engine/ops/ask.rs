@@ -190,6 +190,8 @@ impl Asking {
             }
         }
         let ended = match request.state {
+            // An answer is here without its files: it counts when they are, however long that takes.
+            State::Processed if node.db.is_answer_fetched(request)? => false,
             State::Processed => {
                 let now = node.clock.now();
                 now.saturating_sub(*open.done.get_or_insert(now)) >= OVERTAKEN

@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::attach::{may_have_files, reaches};
 use super::peers;
-use super::send::{Draft, address_all, room, send_all};
+use super::recipient::room;
+use super::send::{Draft, address_all, send_all};
 use super::tasks::store_with_mail;
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
@@ -124,9 +126,16 @@ pub(super) fn prepare(node: &mut Node, call: &Call, draft: impl Fn(Address) -> D
     let (to, left_out) = match known.is_empty() {
         true => {
             let us = Address::from(node.instance().clone());
-            let speaker = Address { agent: draft(us.clone()).agent, ..us };
-            let found = members(node, group, (!own).then_some(&speaker))?;
-            if any.is_some() { who_knows_any(node, group, found)? } else { found }
+            let Draft { agent, attached, .. } = draft(us.clone());
+            let found = members(node, group, (!own).then_some(&Address { agent, ..us }))?;
+            if !attached.is_empty() {
+                may_have_files(call)?;
+                who_takes_files(node, group, &draft, found)?
+            } else if any.is_some() {
+                who_knows_any(node, group, found)?
+            } else {
+                found
+            }
         }
         // Who is meant was decided when it was sent first.
         false => (known.iter().filter_map(|copy| copy.to.parse().ok()).collect(), vec![]),
@@ -206,7 +215,7 @@ fn who_knows_any(
     for member in found {
         let beat = node.db.peer(&member.instance.fold())?.and_then(|peer| peer.heartbeat);
         let own = member.instance.same_as(node.instance());
-        let knows = own || beat.is_some_and(|beat| beat.features.iter().any(|feature| feature == ANY));
+        let knows = own || beat.is_some_and(|beat| beat.has(ANY));
         match (knows, group) {
             (true, _) => members.push(member),
             (false, Group::Named(_)) => {
@@ -214,6 +223,30 @@ fn who_knows_any(
                 return Err(error.next("start its daemon, bring it up to date, or take it out of the group"));
             }
             (false, _) => left_out.push(LeftOut { name: member.instance, why: why.into() }),
+        }
+    }
+    match members.is_empty() {
+        true => Err(nobody(node, group, &left_out)?),
+        false => Ok((members, left_out)),
+    }
+}
+
+/// Those whom files reach that are the same for all.
+///
+/// # Errors
+/// A member of a group is none of them; or nobody is.
+fn who_takes_files(
+    node: &Node,
+    group: &Group,
+    draft: &dyn Fn(Address) -> Draft,
+    (found, mut left_out): (Vec<Address>, Vec<LeftOut>),
+) -> Result<(Vec<Address>, Vec<LeftOut>)> {
+    let mut members = vec![];
+    for member in found {
+        match reaches(node, &draft(member.clone()), &member) {
+            Ok(()) => members.push(member),
+            Err(error) if error.is_in_store() || matches!(group, Group::Named(_)) => return Err(error),
+            Err(error) => left_out.push(LeftOut { name: member.instance, why: error.what() }),
         }
     }
     match members.is_empty() {

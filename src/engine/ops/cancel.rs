@@ -82,7 +82,7 @@ fn beyond_reach(node: &Node, message: &Message, order: Order) -> Result<Option<S
     }
     let beat = node.db.peer(&message.peer)?.and_then(|peer| peer.heartbeat);
     Ok(match beat {
-        Some(beat) if beat.features.iter().any(|feature| feature == FEATURE) => None,
+        Some(beat) if beat.has(FEATURE) => None,
         Some(_) => {
             Some("it has left, and the lanpost of its recipient is too old to give mail back".to_owned())
         }

@@ -4,13 +4,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::send::{Author, Draft, address, room};
+use super::attach::attach_again;
+use super::recipient::room;
+use super::send::{Author, Draft, address};
 use crate::engine::node::Node;
 use crate::error::{Error, Result};
+use crate::model::blob::Blob;
 use crate::model::id::MessageId;
 use crate::model::name::Address;
 use crate::model::report::Cause;
-use crate::store::db::{Accepted, Message, Settled, Way};
+use crate::store::db::{Accepted, Message, NewMessage, Settled, Way};
 
 /// The envelope's field that names the dead letter in whose place a message was sent.
 pub const REDRIVE_OF: &str = "redrive_of";
@@ -48,11 +51,12 @@ pub fn dead(node: &Node) -> Result<Vec<DeadLetter>> {
 }
 
 /// Sends dead letters of ours again, each as a new message that names the old one, to `to` if that is given; and has agents woken
-/// again for those that came. A letter is sent again once: whoever asks again gets the message that was sent then. What had
+/// again for those that came. Its files go along, if they are kept here still. A letter is sent again once: whoever asks again gets the message that was sent then. What had
 /// a time to live has it anew.
 ///
 /// # Errors
-/// It is no dead letter; it was dropped; mail that came can't go to somebody else; and as with [`send`](super::send).
+/// It is no dead letter; it was dropped; mail that came can't go to somebody else; its files are not kept any more, or sealed
+/// for somebody else; and as with [`send`](super::send).
 pub fn redrive(
     node: &mut Node,
     prefixes: &[String],
@@ -69,8 +73,8 @@ pub fn redrive(
             }
             (Way::In, _) => wakes.push(letter),
             (Way::Out, None) => {
-                let message = again(node, &letter, to, author)?;
-                drafts.push((letter, message));
+                let (message, blobs) = again(node, &letter, to, author)?;
+                drafts.push((letter, message, blobs));
             }
             (Way::Out, Some(Settled::Redriven(id))) => {
                 done.push(super::one(node, &id, Some(Way::Out), Way::Out)?)
@@ -81,7 +85,7 @@ pub fn redrive(
         }
     }
     let mut counts = std::collections::BTreeMap::new();
-    drafts.iter().for_each(|(_, message)| *counts.entry(message.peer.clone()).or_insert(0) += 1);
+    drafts.iter().for_each(|(_, message, _)| *counts.entry(message.peer.clone()).or_insert(0) += 1);
     counts.into_iter().try_for_each(|(peer, count)| room(node, &peer, count))?;
     let now = node.clock.wall_ms();
     for accepted in node.db.redrive(&drafts, now)? {
@@ -133,18 +137,20 @@ fn letters(node: &Node, prefixes: &[String]) -> Result<Vec<Message>> {
     prefixes.iter().map(one).collect()
 }
 
-/// The message that is sent in place of a dead letter.
+/// The message that is sent in place of a dead letter, and the blobs that it needs.
 fn again(
-    node: &Node,
+    node: &mut Node,
     letter: &Message,
     to: Option<&Address>,
     author: Author,
-) -> Result<crate::store::db::NewMessage> {
+) -> Result<(NewMessage, Vec<Blob>)> {
     let unaddressed =
         |cause| Error::usage("redrive", &letter.id, format!("its recipient can't be addressed: {cause}"));
     let before: Address = letter.to.parse().map_err(unaddressed)?;
     let target = to.unwrap_or(&before).clone();
     let key = format!("{} {} {target}", letter.peer, letter.id);
+    let attached = attach_again(node, letter, &target)?;
+    let blobs = attached.blobs.clone();
     let draft = Draft {
         kind: Some(letter.kind.clone()),
         agent: letter.from.parse::<Address>().ok().and_then(|from| from.agent),
@@ -158,12 +164,13 @@ fn again(
         create: to.is_none(),
         seal: letter.sealed,
         author,
+        attached,
         ..Draft::new(target, letter.content.clone())
     };
     let mut message = address(node, draft)?;
-    message.envelope.rest = letter.rest.clone();
+    message.envelope.rest.extend(letter.rest.clone());
     message.envelope.rest.insert(REDRIVE_OF.to_owned(), Value::from(letter.id.as_str()));
-    Ok(message)
+    Ok((message, blobs))
 }
 
 /// How long a message was to live.

@@ -1,7 +1,7 @@
 //! Looking at mail. Listing never consumes; reading marks read and owes the sender a receipt.
 
 use crate::engine::node::Node;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::exec::EXEC;
 use crate::model::state::State;
 use crate::store::db::{Filter, Message, Quarantined, Way};
@@ -27,6 +27,7 @@ pub fn read(node: &mut Node, prefix: &str) -> Result<Message> {
         return Err(is_held("read", &message));
     }
     super::offers::is_ours("read", &message)?;
+    has_files(node, "read", &message)?;
     let now = node.clock.wall_ms();
     if node.db.mark(std::slice::from_ref(&message), State::Read, None, now)? > 0 {
         node.ring();
@@ -55,6 +56,18 @@ pub fn is_held(deed: &str, message: &Message) -> Error {
         "`lanpost read {0} --peek` shows it, `lanpost release {0}` lets it in, `lanpost ack {0} --failed REASON` refuses it",
         message.id
     ))
+}
+
+/// Whether all that is attached to a message that came is here: before, it is nobody's to read or to be done with.
+///
+/// # Errors
+/// [`Kind::Busy`]: its files are on their way.
+pub(super) fn has_files(node: &Node, deed: &str, message: &Message) -> Result<()> {
+    if message.state != State::Fetching {
+        return Ok(());
+    }
+    let cause = super::fetch::on_their_way(node, message)?;
+    Err(Error::new(Kind::Busy, deed, &message.id, cause).next("try again when it is in the inbox"))
 }
 
 /// The same message as it stands now.

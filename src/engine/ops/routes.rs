@@ -150,6 +150,9 @@ pub fn waits_for(node: &Node, message: &Message) -> Result<Option<String>> {
     let peer = node.db.peer(&message.peer)?;
     let addressed = || Some(message.to.parse::<Address>().ok()?.instance);
     let Some(name) = peer.as_ref().map(|peer| peer.name.clone()).or_else(addressed) else { return Ok(None) };
+    if message.state == State::Fetching {
+        return Ok(Some(format!("{name} has it, and fetches its files")));
+    }
     let route = route(node, &name, node.daemon_runs())?;
     if message.state == State::Sent
         && node.db.errands(&message.peer)?.iter().any(|errand| errand.message.n == message.n)
@@ -182,6 +185,11 @@ pub fn waits_for(node: &Node, message: &Message) -> Result<Option<String>> {
         State::Queued if is_unannounced(node)? => Some(
             "our new key: nothing is signed with it before our heartbeat on the share names it".to_owned(),
         ),
+        State::Attaching => {
+            let condition = condition::load(&node.db)?;
+            let away = condition.share_away.map(|why| format!("; the share is away: {why}"));
+            Some(super::fetch::on_their_way(node, message)? + &away.unwrap_or_default())
+        }
         // What the direct way carries does not wait for the share.
         State::Queued if open || !node.shares(&message.peer)? => None,
         State::Queued => match stall::load(&node.db)? {

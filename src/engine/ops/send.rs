@@ -6,23 +6,25 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::attach::Attached;
+use super::recipient::{recipient, room, takes_files};
+use super::sealing::{answers_sealed, sealed};
 use crate::engine::node::Node;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::model::attachment;
+use crate::model::blob::Blob;
 use crate::model::envelope::{self, Envelope, Priority};
 use crate::model::group::Broadcast;
 use crate::model::id::MessageId;
 use crate::model::json;
-use crate::model::name::{self, Address, Name};
-use crate::model::presence::Presence;
+use crate::model::name::{Address, Name};
 use crate::model::report::REPORT;
-use crate::model::seal;
 use crate::model::sign;
 use crate::model::state::State;
 use crate::model::task::TASK_NOTICE;
 use crate::model::trust::TRUST_REPORT;
 use crate::model::wake::{BROADCASTS, HOUR};
 use crate::store::db::{Accepted, Message, NewMessage, Way};
-use crate::sys::seal as crypt;
 
 /// Room for what the envelope adds to a line after it was measured: its number in the lane, and the signature.
 const HEADROOM: usize = 64 + envelope::SIGNED;
@@ -66,6 +68,8 @@ pub struct Draft {
     pub author: Author,
     /// Of which broadcast it is a copy ([`broadcast`](super::broadcast())).
     pub broadcast: Option<Broadcast>,
+    /// What is attached to it ([`attach`](super::attach)).
+    pub attached: Attached,
 }
 
 /// What a message comes of. Automatic answers are counted from one to the next, so that no exchange of them goes on for
@@ -100,6 +104,7 @@ impl Draft {
             seal: false,
             author: Author::Program,
             broadcast: None,
+            attached: Attached::default(),
         }
     }
 }
@@ -116,8 +121,9 @@ pub fn send(node: &mut Node, draft: Draft) -> Result<Message> {
 /// Stores several messages, all or none, with one local fsync; they keep their order.
 pub fn send_all(node: &mut Node, drafts: Vec<Draft>) -> Result<Vec<Message>> {
     let wall = node.clock.wall();
+    let blobs: Vec<Vec<Blob>> = drafts.iter().map(|draft| draft.attached.blobs.clone()).collect();
     let messages = address_all(node, drafts)?;
-    let stored = node.db.accept(&messages, wall.timestamp_millis())?;
+    let stored = node.db.accept_with(&messages, &blobs, wall.timestamp_millis())?;
     node.ring();
     let stored = stored.into_iter().map(|accepted| match accepted {
         Accepted::New(message) | Accepted::Known(message) => Ok(message),
@@ -201,15 +207,21 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
         let cause = "it holds a whole number beyond 2^53, which JSON readers tell from its neighbours or not";
         return Err(Error::usage("send to", &to, cause).next("write such a number as a text"));
     }
-    let answers_sealed = match &envelope.in_reply_to {
-        Some(answered) => node.db.is_sealed(answered)?,
-        None => false,
-    };
+    let answers_sealed = answers_sealed(node, envelope.in_reply_to.as_ref())?;
     let fold = to.instance.fold();
+    let attachments = draft.attached.attachments;
+    if !attachments.is_empty() {
+        takes_files(node, &to)?;
+        attachment::put(&mut envelope.rest, &attachments);
+    }
     let bare = envelope.to_line().len() + HEADROOM;
     if draft.seal || answers_sealed || node.config.seals(&fold) {
         // Once, here: whatever is written again for it later are these bytes.
         envelope.sealed = Some(sealed(node, &envelope, &to, answers_sealed)?);
+        if attachments.iter().any(|attachment| attachment.stored.is_none()) {
+            let cause = "it is sealed, but what is attached to it is not";
+            return Err(Error::usage("send to", &to, cause).next("attach it for a sealed message"));
+        }
     }
     let line = String::from_utf8(envelope.to_line()).unwrap_or_default();
     // What the recipient's reader would set aside is refused here, where somebody can mend it.
@@ -225,12 +237,17 @@ pub(in crate::engine) fn address(node: &Node, draft: Draft) -> Result<NewMessage
                     (max - max / 256).saturating_sub(SEALING) / 4 * 3
                 ),
             ),
-            None => (String::new(), "put the bulk into a file on the share and send its path".to_owned()),
+            None => (String::new(), "put the bulk into a file and attach it (`--attach`)".to_owned()),
         };
         let cause = format!("the message is {size} bytes long{how}; at most {max} go over");
         return Err(Error::usage("send to", &to, cause).next(next));
     }
-    let state = if later.is_some() { State::Scheduled } else { State::Queued };
+    let state = match (later, attachments.is_empty()) {
+        // What is attached goes to the share when its time has come.
+        (Some(_), _) => State::Scheduled,
+        (None, true) => State::Queued,
+        (None, false) => State::Attaching,
+    };
     let not_before = later.map(|at| at.timestamp_millis());
     Ok(NewMessage { way: Way::Out, peer: fold, id, envelope, state, outcome: None, not_before })
 }
@@ -296,125 +313,6 @@ fn hops(node: &Node, draft: &Draft) -> Result<Option<u64>> {
             .next("let a person look at this exchange; what a person types at a terminal begins anew"));
     }
     Ok(hops)
-}
-
-/// What stands on the share in place of what a message says.
-fn sealed(node: &Node, envelope: &Envelope, to: &Address, answers: bool) -> Result<String> {
-    let name = &to.instance;
-    let Some(key) = node.db.seal_key(&name.fold())? else { return Err(unsealable(node, to, answers)?) };
-    let (inner, mut encrypted) = (seal::inner(envelope), vec![]);
-    let text = std::str::from_utf8(&inner).unwrap_or_default();
-    json::parse(text, json::Limits::default()).map_err(|reject| Error::usage("send to", to, reject))?;
-    crypt::seal(&key, &mut inner.as_slice(), &mut encrypted)?;
-    Ok(seal::to_text(&encrypted))
-}
-
-/// Why nothing can be sealed to a peer, and what to do.
-fn unsealable(node: &Node, to: &Address, answers: bool) -> Result<Error> {
-    let name = &to.instance;
-    let keys = node.db.keys(&name.fold(), node.clock.wall_ms())?;
-    let lanpost = node.db.peer(&name.fold())?.is_some_and(|peer| peer.heartbeat.is_some());
-    let (why, next) = if keys.pinned().is_none() && (keys.is_bound() || !keys.0.is_empty()) {
-        let next = format!("compare fingerprints with its owner: `lanpost trust show {name}`");
-        ("none of its keys is pinned", next)
-    } else if keys.pinned().is_some() || lanpost {
-        (
-            "no heartbeat of its pinned key was seen that names a sealing key",
-            format!("start the daemon of {name}; if it runs, bring its lanpost up to date"),
-        )
-    } else {
-        (
-            "nothing was seen of it that names a sealing key",
-            format!("wait until the lanpost of {name} has been seen"),
-        )
-    };
-    let demand = if answers { "what it answers was sealed" } else { "it is to be sealed" };
-    let cause = format!("{demand}, and {why}; nothing was stored");
-    let plain = match answers {
-        true => "; without `--reply-to` it may go unsealed",
-        false => "",
-    };
-    Ok(Error::new(Kind::NoKey, "send to", to, cause).next(format!("{next}{plain}")))
-}
-
-/// Rows that may be added to the store between two measurements of a spool.
-const MEASURED: i64 = 256;
-
-/// What waits for a peer that is not online must not grow for ever, nor what lies unread in an open slot. Measuring costs
-/// a look at all of it, so that is done now and then, at the limit each time; the limit of bytes is kept to within
-/// [`MEASURED`] messages.
-pub(super) fn room(node: &mut Node, fold: &str, more: u64) -> Result<()> {
-    let peer = node.db.peer(fold)?;
-    let presence = peer.as_ref().map_or(Presence::Plain, |peer| peer.presence(node.clock.wall_ms()));
-    if presence == Presence::Online {
-        return Ok(());
-    }
-    let (most, most_bytes) = (node.config.keep.spool, node.config.keep.spool_bytes.0);
-    let fits = |count: u64, bytes| count.saturating_add(more) <= most && bytes < most_bytes;
-    let (key, row) = (format!("spool {fold}"), node.db.last_row()?);
-    let known = node.db.meta(&key)?.and_then(|json| serde_json::from_str::<(i64, u64, u64)>(&json).ok());
-    if let Some((then, count, bytes)) = known {
-        let added = row.saturating_sub(then);
-        if added < MEASURED && fits(count.saturating_add(added.unsigned_abs()), bytes) {
-            return Ok(());
-        }
-    }
-    let (count, bytes) = node.db.waits_for(fold)?;
-    node.db.set_meta(&key, &format!("[{row},{count},{bytes}]"))?;
-    if fits(count, bytes) {
-        return Ok(());
-    }
-    let to = peer.map_or_else(|| fold.to_owned(), |peer| peer.name.to_string());
-    let waits = format!("{count} messages ({bytes} bytes)");
-    let (cause, next) = match presence {
-        Presence::Plain => (
-            format!("nobody was seen to read its open slot since {waits} were written for it"),
-            format!("have `messages/to-{to}.jsonl` emptied by whoever reads it, or wait for an answer"),
-        ),
-        _ => (format!("it is not online, and {waits} wait for it already"), "wait until it is back".into()),
-    };
-    let raise = "or raise `spool` and `spool_bytes` in the config's table `keep`";
-    Err(Error::new(Kind::Full, "send to", to, cause).next(format!("{next}, {raise}")))
-}
-
-/// The recipient as it spells itself, and the longest line it takes.
-fn recipient(node: &Node, to: &Address, create: bool) -> Result<(Address, usize)> {
-    let limit = usize::try_from(node.config.limits.message.0).unwrap_or(usize::MAX);
-    let Some(peer) = node.db.peer(&to.instance.fold())? else {
-        let reached = node.config.gateway(&to.instance.fold()).is_some();
-        if create || reached || to.instance.same_as(node.instance()) {
-            return Ok((to.clone(), limit));
-        }
-        let mut known: Vec<Name> = node.db.peers()?.into_iter().map(|peer| peer.name).collect();
-        known.extend(node.config.groups.values().map(|group| group.name.clone()));
-        let near = name::near(to.instance.as_str(), known.iter().map(Name::as_str));
-        let cause = "no instance of that name was seen on the share";
-        return Err(Error::new(Kind::NotFound, "send to", to, cause).next(match near.as_slice() {
-            [] => "`lanpost peers` lists who is there; --create addresses one that has not joined yet".into(),
-            near => {
-                format!("did you mean {}? --create addresses one that has not joined yet", near.join(" or "))
-            }
-        }));
-    };
-    let heartbeat = peer.heartbeat.as_ref();
-    let agents = heartbeat.map(|beat| beat.agents.as_slice()).unwrap_or_default();
-    let agent = match &to.agent {
-        Some(agent) if !agents.is_empty() && !create => {
-            match agents.iter().find(|known| known.same_as(agent)) {
-                Some(known) => Some(known.clone()),
-                None => {
-                    let list: Vec<_> = agents.iter().map(Name::as_str).collect();
-                    let cause = format!("{} has no agent of that name, but {}", peer.name, list.join(", "));
-                    return Err(
-                        Error::new(Kind::NotFound, "send to", to, cause).next("--create addresses it anyway")
-                    );
-                }
-            }
-        }
-        agent => agent.clone(),
-    };
-    let theirs = heartbeat.map_or(usize::MAX, |beat| usize::try_from(beat.max_message).unwrap_or(usize::MAX));
-    Ok((Address { instance: peer.name, agent }, limit.min(theirs)))
 }
 
 fn word(what: &str, text: String) -> Result<String> {

@@ -28,9 +28,15 @@ pub struct Trace {
 pub fn trace(node: &Node, prefix: &str) -> Result<Trace> {
     let message = super::one(node, prefix, None, Way::Out)?;
     let transitions = node.db.transitions(message.way, &message.peer, &message.id)?;
-    let note = match overdue(node, &message)? {
-        Some(note) => Some(note),
-        None => unanswered(node, &message)?,
+    let note = match (message.state, message.way) {
+        (State::Attaching, _) | (State::Fetching, Way::In) => {
+            Some(super::fetch::on_their_way(node, &message)?)
+        }
+        (State::Fetching, Way::Out) => Some("its recipient has it, and fetches its files".to_owned()),
+        _ => match overdue(node, &message)? {
+            Some(note) => Some(note),
+            None => unanswered(node, &message)?,
+        },
     };
     let replies = match message.way {
         Way::Out => node.db.replies(&message, 0)?,

@@ -126,6 +126,7 @@ pub fn wake_test(node: &Node, agent: Option<&Name>) -> WakeOrder {
         held: false,
         sealed: false,
         encoding: None,
+        attachments: vec![],
         rest: Map::new(),
     };
     let messages = vec![message];

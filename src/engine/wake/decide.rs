@@ -269,6 +269,7 @@ fn text(node: &Node, messages: &[Message], telling: Telling) -> String {
             thread: message.thread.as_deref(),
             group: message.broadcast.as_ref().map(|broadcast| broadcast.group.as_str()),
             answers: message.in_reply_to.as_ref().map(MessageId::as_str),
+            files: message.attachments.len(),
             urgent: message.priority == Priority::Urgent,
             body,
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::Table;
 
 use super::value::*;
-use super::{AskConfig, DirectConfig, Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
+use super::{AskConfig, DirectConfig, FilesConfig, Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
 use crate::error::{Error, Result};
 use crate::model::name::Name;
 
@@ -174,6 +174,19 @@ pub fn template_after(
     out.time("gone_after", keep.gone_after, KEEP, "mail for a peer that has been gone for this long fails");
     out.ranged("spool", keep.spool, SPOOL.0, SPOOL.1, "messages that may wait for a peer that is not online");
     out.size("spool_bytes", keep.spool_bytes, SPOOL_BYTES, "and the bytes of their contents");
+
+    let files = FilesConfig::default();
+    out.table("files");
+    out.size("message", files.message, FILES, "what may be attached to one message that comes");
+    out.size(
+        "kept",
+        files.kept,
+        FILES,
+        "all files that are kept in the state folder, those on their way, too",
+    );
+    let what =
+        "endings and whole names of files that are not taken: those that act when a folder is only looked at";
+    out.default("refuse", list(&mut files.refuse.iter().map(String::as_str)), what);
 
     let log = LogConfig::default();
     out.table("log");

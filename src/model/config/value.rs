@@ -46,6 +46,8 @@ pub(super) const MESSAGES: Range = (100, 100_000_000);
 pub(super) const KEEP: Range = (24 * HOUR, 8766 * HOUR);
 pub(super) const SPOOL: Range = (1, 10_000_000);
 pub(super) const SPOOL_BYTES: Range = (MIB, 1024 * 1024 * MIB);
+/// Of all files of a message, and of all that are kept.
+pub(super) const FILES: Range = (MIB, 1024 * 1024 * MIB);
 pub(super) const OUTPUT: Range = (0, 16 * MIB);
 pub(super) const LOG: Range = (64 * KIB, 1024 * MIB);
 pub(super) const LOGS: Range = (1, 100);

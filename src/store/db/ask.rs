@@ -59,13 +59,14 @@ impl Db {
         })
     }
 
-    /// What came in reply to a message of ours after row `after`, from whom it was for; and our own reports on it.
+    /// What came in reply to a message of ours after row `after`, from whom it was for; and our own reports on it. A reply
+    /// whose files are on their way gets a row of its own when they are here.
     pub fn replies(&self, to: &Message, after: i64) -> Result<Vec<Message>> {
         let mut found: Vec<Message> = self.query("read", |c| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM message INDEXED BY message_replies
                  WHERE in_reply_to = ?1 AND way = 'in' AND n > ?2 AND (peer = ?3 OR kind = ?4)
-                 AND state NOT IN ('expired', 'cancelled') ORDER BY n LIMIT {REPLIES}"
+                 AND state NOT IN ('fetching', 'expired', 'cancelled') ORDER BY n LIMIT {REPLIES}"
             );
             let key = params![to.id.as_str(), after, to.peer, REPORT];
             c.prepare_cached(&sql)?.query_map(key, Message::from_row)?.collect()
@@ -73,6 +74,15 @@ impl Db {
         // Messages to several may have one id; a report names whom its own was for.
         found.retain(|reply| reply.kind != REPORT || reply.content["to"] == to.to.as_str());
         Ok(found)
+    }
+
+    /// Whether an answer to a message of ours is here, but not all of its files.
+    pub fn is_answer_fetched(&self, to: &Message) -> Result<bool> {
+        self.query("read", |c| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_replies
+                       WHERE in_reply_to = ?1 AND way = 'in' AND peer = ?2 AND state = 'fetching')";
+            c.prepare_cached(sql)?.query_row([to.id.as_str(), &to.peer], |row| row.get(0))
+        })
     }
 }
 
@@ -84,14 +94,14 @@ fn wake_at_once(tx: &Transaction, peer: &str, id: &str, now: i64) -> rusqlite::R
     tx.prepare_cached(sql)?.execute(params![peer, id, now]).map(drop)
 }
 
-/// Until when what answers a request of ours is to wake nobody; 0: nobody waits for it.
+/// Until when what answers this request of ours, if it answers one, is to wake nobody; 0: nobody waits for it.
 pub(super) fn awaited_until(
     tx: &Transaction,
     peer: &str,
-    envelope: &Envelope,
+    answered: Option<&MessageId>,
     now: i64,
 ) -> rusqlite::Result<i64> {
-    let Some(answered) = &envelope.in_reply_to else { return Ok(0) };
+    let Some(answered) = answered else { return Ok(0) };
     // A clock that was set back keeps no mail waiting for longer.
     let sql = "SELECT coalesce(max(until), 0) FROM awaited WHERE peer = ?1 AND id = ?2 AND until > ?3 AND until <= ?4";
     let key = params![peer, answered.as_str(), now, now + WAITS];

@@ -144,7 +144,7 @@ impl Db {
             remember(tx, RECALL, note)?;
             // A gateway leaves no sign of what went through it since.
             tx.execute(
-                "UPDATE message SET detour = 1 WHERE way = 'out' AND state IN ('queued', 'scheduled')",
+                "UPDATE message SET detour = 1 WHERE way = 'out' AND state IN ('queued', 'attaching', 'scheduled')",
                 [],
             )?;
             audit::event(tx, now, "restored", "", Some(note))?;

@@ -32,8 +32,8 @@ impl Db {
     /// Ends a message of ours that has certainly not left; `false` if it may have.
     pub fn withdraw(&mut self, message: &Message, why: &str, now: i64) -> Result<bool> {
         self.write("take mail back in", |tx| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE n = ?1 AND way = 'out' AND state IN ('scheduled', 'queued') AND seq IS NULL
-                       AND posted = 0 AND NOT detour AND NOT EXISTS (SELECT 1 FROM a2a WHERE a2a.n = ?1))";
+            let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE n = ?1 AND way = 'out' AND state IN ('scheduled', 'attaching', 'queued')
+                       AND seq IS NULL AND posted = 0 AND NOT detour AND NOT EXISTS (SELECT 1 FROM a2a WHERE a2a.n = ?1))";
             if !tx.prepare_cached(sql)?.query_row([message.n], |row| row.get(0))? {
                 return Ok(false);
             }
@@ -183,6 +183,7 @@ mod tests {
             at: 0,
             verdict: Verdict::Verified,
             policy: Policy::Allow,
+            refused: None,
             written: None,
             expired: false,
             wake: true,

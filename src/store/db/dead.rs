@@ -9,8 +9,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::audit::log;
 use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way, rfc3339};
 use super::outbox::{self, Accepted};
-use super::{Db, unwoken};
+use super::{Db, attached, unwoken};
 use crate::error::Result;
+use crate::model::blob::Blob;
 use crate::model::report::REPORT;
 
 /// Mail of ours that nobody dealt with yet. What asks for a command is not sent again by itself.
@@ -78,13 +79,18 @@ impl Db {
         })
     }
 
-    /// Sends messages in place of dead letters, all or none; durable when it returns. A letter that somebody settled meanwhile
+    /// Sends messages in place of dead letters, with the blobs that each of them needs, all or none; durable when it returns. A letter that somebody settled meanwhile
     /// is a conflict.
-    pub fn redrive(&mut self, letters: &[(Message, NewMessage)], now: i64) -> Result<Vec<Accepted>> {
+    pub fn redrive(
+        &mut self,
+        letters: &[(Message, NewMessage, Vec<Blob>)],
+        now: i64,
+    ) -> Result<Vec<Accepted>> {
         self.write_if("store the message in", |tx| {
             let mut accepted = vec![];
-            for (dead, message) in letters {
+            for (dead, message, blobs) in letters {
                 let one = outbox::accept(tx, message, now)?;
+                attached::attach(tx, message, blobs, true, now)?;
                 let id = message.id.as_str();
                 let settled = settle(tx, dead, id, "redriven", &format!("as {id} to {}", message.peer), now)?;
                 accepted.push(match one {

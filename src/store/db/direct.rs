@@ -100,7 +100,7 @@ impl Db {
             let mut next = first;
             let mut batch: Vec<Outgoing> = vec![];
             let mut found = unacked(tx, peer, lease, portion)?;
-            if found.iter().any(|one| one.message.state >= State::Delivered && !one.is_under(lease)) {
+            if found.iter().any(|one| one.message.state >= State::Fetching && !one.is_under(lease)) {
                 // What the peer forgot comes before all that it never had.
                 number_anew(tx, peer)?;
                 found = unacked(tx, peer, lease, portion)?;
@@ -257,7 +257,7 @@ fn unacked(tx: &Transaction, peer: &str, lease: u64, portion: Portion) -> rusqli
              WHERE way = 'out' AND (state = 'queued' OR resend) AND peer = ?1 AND {LEFT} ORDER BY n LIMIT ?3)
            UNION SELECT n FROM (SELECT n FROM message INDEXED BY message_unacked
              WHERE way = 'out' AND state = 'sent' AND peer = ?1 AND lease = ?2 ORDER BY seq LIMIT ?3))
-         AND state IN ('queued', 'sent', 'delivered', 'read') ORDER BY n LIMIT ?3"
+         AND state IN ('queued', 'sent', 'fetching', 'delivered', 'read') ORDER BY n LIMIT ?3"
     );
     let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query_map(params![peer, lease as i64, portion.lines as i64], row)?;
@@ -319,7 +319,7 @@ fn taken_before(
 ) -> rusqlite::Result<Vec<Outgoing>> {
     let sql = format!(
         "SELECT {COLUMNS}, lease, seq, 0, sealed FROM message WHERE way = 'out' AND peer = ?1 AND lease = ?2
-         AND seq >= ?3 AND seq < ?4 AND state IN ('delivered', 'read', 'processed') AND kind != ?5 ORDER BY seq"
+         AND seq >= ?3 AND seq < ?4 AND state IN ('fetching', 'delivered', 'read', 'processed') AND kind != ?5 ORDER BY seq"
     );
     let given = params![peer, lease as i64, from as i64, to as i64, RECEIPT];
     let mut statement = tx.prepare_cached(&sql)?;

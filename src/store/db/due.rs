@@ -2,7 +2,7 @@
 //! and mail whose time ran out before anybody read it.
 //!
 //! ```text
-//! out: scheduled ──not_before──> queued, in the place of one that was accepted then
+//! out: scheduled ──not_before──> queued, or attaching if it has files, in the place of one that was accepted then
 //! in:  delivered, read ──snooze──> read, out of sight ──snoozed──> delivered, in the place of one that came then
 //! in:  delivered ──expires──> expired, and its sender is told
 //! ```
@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::audit::log;
 use super::lists::{move_on, understands_receipts};
 use super::message::{COLUMNS, Message, Way, rfc3339};
-use super::{Db, outbox, receipts, search};
+use super::{Db, attached, outbox, receipts, search};
 use crate::error::Result;
 use crate::model::exec::{EXEC, RESULT};
 use crate::model::report::REPORT;
@@ -65,12 +65,17 @@ impl Db {
         }
         self.write("queue mail in", |tx| {
             for (n, peer, id) in &due {
+                let state = match attached::has_any(tx, Way::Out, peer, id)? {
+                    true => State::Attaching,
+                    false => State::Queued,
+                };
                 // It waits from now on, and as one that was sent now.
-                let sql = format!("UPDATE message SET state = 'queued', at = ?2, n = {NEXT_ROW} WHERE n = ?1 AND state = 'scheduled'");
-                if tx.prepare_cached(&sql)?.execute([*n, now])? > 0 {
+                let sql = format!("UPDATE message SET state = ?3, at = ?2, n = {NEXT_ROW} WHERE n = ?1 AND state = 'scheduled'");
+                if tx.prepare_cached(&sql)?.execute(params![n, now, state.as_str()])? > 0 {
                     search::forget(tx, *n)?;
+                    attached::look_anew(tx, peer, id, now)?;
                     let detail = outbox::stranger(tx, peer)?.unwrap_or("its time has come");
-                    log(tx, now, Way::Out, peer, id, State::Queued.as_str(), Some(detail))?;
+                    log(tx, now, Way::Out, peer, id, state.as_str(), Some(detail))?;
                 }
             }
             Ok(due.len())

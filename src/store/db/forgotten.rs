@@ -76,7 +76,7 @@ pub(super) fn hand_over_again(
         None => lease <= newest,
     };
     let sql = "SELECT n, id, lease, seq FROM message WHERE way = 'out' AND peer = ?1 AND kind != ?2
-               AND state IN ('delivered', 'read') AND lease IS NOT NULL AND NOT resend ORDER BY n";
+               AND state IN ('fetching', 'delivered', 'read') AND lease IS NOT NULL AND NOT resend ORDER BY n";
     let row = |row: &Row| {
         Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64))
     };

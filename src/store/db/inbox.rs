@@ -12,8 +12,9 @@ use super::cursors::{self, Cursor};
 use super::message::{NewMessage, Origin, Way};
 use super::quarantine::{self, Quarantined};
 use super::refusals::{self, Refusal};
-use super::{Db, ask, cancel, forgotten, offers, peers, recall, receipts, retention, waiting};
+use super::{Db, ask, attached, cancel, forgotten, offers, peers, recall, receipts, retention, waiting};
 use crate::error::Result;
+use crate::model::attachment;
 use crate::model::cancel::Order;
 use crate::model::envelope::{Envelope, RECEIPT};
 use crate::model::id::MessageId;
@@ -86,6 +87,8 @@ pub struct Arrival {
     pub verdict: Verdict,
     /// What the config says of mail like it.
     pub policy: Policy,
+    /// Why what is attached to it is not taken, in words.
+    pub refused: Option<String>,
     /// Its time had run out.
     pub expired: bool,
     /// The agent is to be woken for it.
@@ -234,7 +237,13 @@ pub(super) fn take(tx: &Transaction, intake: &Intake, now: i64) -> rusqlite::Res
                 }
                 taken.receipts += 1;
             }
-            _ if arrival.policy == Policy::Deny => deny(tx, intake, arrival, now)?,
+            _ if arrival.policy == Policy::Deny => {
+                let reason = format!("mail from {} is not taken there", arrival.envelope.from);
+                deny(tx, intake, arrival, &reason, now)?;
+            }
+            (_, Some(_)) if arrival.refused.is_some() => {
+                deny(tx, intake, arrival, arrival.refused.as_deref().unwrap_or_default(), now)?;
+            }
             _ => match deliver(tx, intake, arrival, (counted, missed), now)? {
                 Fate::New => taken.new += 1,
                 Fate::Known => taken.known += 1,
@@ -272,10 +281,16 @@ pub(super) fn take(tx: &Transaction, intake: &Intake, now: i64) -> rusqlite::Res
 }
 
 /// Denied mail leaves a count, and for whom it is sure to be from, the reason.
-fn deny(tx: &Transaction, intake: &Intake, arrival: &Arrival, now: i64) -> rusqlite::Result<()> {
+fn deny(
+    tx: &Transaction,
+    intake: &Intake,
+    arrival: &Arrival,
+    reason: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
     let (peer, source) = (arrival.peer.clone(), intake.source.clone());
     if let Some(id) = arrival.envelope.id.as_ref().filter(|_| arrival.verdict == Verdict::Verified) {
-        let reason = format!("{REFUSED}mail from {} is not taken there", arrival.envelope.from);
+        let reason = format!("{REFUSED}{reason}");
         receipts::owe(tx, &peer, id.as_str(), State::Failed.as_str(), now, Some(&reason))?;
     }
     refusals::refuse(tx, &Refusal { peer, cause: Cause::Denied, source }, now)
@@ -301,6 +316,10 @@ fn deliver(
         broadcast.any = None;
     }
     let is_note = arrival.policy == Policy::Allow && ask::is_note(tx, &peer, &envelope)?;
+    // What is said of files in an open slot is another tool's word.
+    let lane = intake.via.lane();
+    let blobs = lane.map_or_else(Vec::new, |_| attached::named(&envelope));
+    let names_files = envelope.rest.contains_key(attachment::FIELD);
     // What its sender was told of it before this state folder was restored, still holds.
     let told = recall::told(tx, &peer, &id, &envelope.from)?;
     let (state, outcome) = match &told {
@@ -308,6 +327,7 @@ fn deliver(
         None if arrival.expired => (State::Expired, Some("its time had run out when it arrived".to_owned())),
         // For whoever looks: there is nothing to be done about it.
         None if is_note => (State::Processed, None),
+        None if !blobs.is_empty() && arrival.policy != Policy::Hold => (State::Fetching, None),
         None => (State::Delivered, None),
     };
     let message =
@@ -324,11 +344,14 @@ fn deliver(
         }
         // Its writer was not told, or did not hear it.
         if !counted && intake.via.lane().is_some() {
-            let sql =
-                "SELECT state FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2 AND state = 'expired'";
-            let expired = tx.prepare_cached(sql)?.exists(params![arrival.peer, id.as_str()])?;
-            let state = if expired { State::Expired } else { State::Delivered };
-            receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, None)?;
+            let sql = "SELECT state FROM message WHERE way = 'in' AND peer = ?1 AND id = ?2
+                       AND state IN ('expired', 'fetching')";
+            let state: Option<String> = tx
+                .prepare_cached(sql)?
+                .query_row(params![arrival.peer, id.as_str()], |row| row.get(0))
+                .optional()?;
+            let state = state.as_deref().unwrap_or(State::Delivered.as_str());
+            receipts::owe(tx, &arrival.peer, id.as_str(), state, now, None)?;
         }
         return Ok(Fate::Known);
     };
@@ -336,6 +359,7 @@ fn deliver(
         tx.prepare_cached("UPDATE message SET encoding = ?2, raw = ?3 WHERE n = ?1")?
             .execute(params![n, encoding, raw])?;
     }
+    attached::attach(tx, &message, &blobs, false, now)?;
     let order = Order::of(&message.envelope.kind)
         .filter(|_| arrival.verdict == Verdict::Verified && state == State::Delivered && !held);
     let obeyed = match order {
@@ -344,7 +368,11 @@ fn deliver(
     };
     let due =
         arrival.wake && state == State::Delivered && !held && !offered && !matches!(obeyed, Obeyed::Done(_));
-    let awaited = if due { ask::awaited_until(tx, &arrival.peer, &message.envelope, now)? } else { 0 };
+    let awaited = if due {
+        ask::awaited_until(tx, &arrival.peer, message.envelope.in_reply_to.as_ref(), now)?
+    } else {
+        0
+    };
     tx.prepare_cached(
         "UPDATE message SET digest = ?2, wake = iif(?3, 'due', NULL), wake_at = ?4, offered = iif(?5, 0, NULL)
          WHERE n = ?1",
@@ -362,7 +390,9 @@ fn deliver(
     let route = format!("{route}, {}{on_hold}{told_before}", arrival.verdict.as_str());
     log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
     // A lane's deliveries are acknowledged all at once by seq, if they are counted; the open slot has no seq.
-    if arrival.receipt && told.is_none() && (state > State::Delivered || !counted) {
+    // Whose files are of a form that nobody knows here has no files, and its sender waits for a word of them.
+    let bare = blobs.is_empty() && names_files;
+    if arrival.receipt && told.is_none() && (state > State::Delivered || !counted || bare) {
         receipts::owe(tx, &arrival.peer, id.as_str(), state.as_str(), now, message.outcome.as_deref())?;
     }
     if let Obeyed::Done(what) = obeyed {
@@ -476,6 +506,7 @@ mod tests {
             at: 0,
             verdict: Verdict::Unverified,
             policy: Policy::Allow,
+            refused: None,
             written: None,
             expired: false,
             wake: false,

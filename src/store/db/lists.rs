@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 use super::audit::log;
 use super::due::NEXT_ROW;
 use super::message::{COLUMNS, Message, Way};
-use super::{Db, receipts, search};
+use super::{Db, attached, receipts, search};
 use crate::error::Result;
 use crate::model::envelope::RECEIPT;
 use crate::model::id::MessageId;
@@ -143,11 +143,16 @@ impl Db {
     pub fn release(&mut self, message: &Message, wake: bool, now: i64) -> Result<bool> {
         self.write("release mail in", |tx| {
             // A row number of now, so that whoever follows the inbox sees it.
+            // Nothing was fetched for what nobody may want.
+            let fetches = message.state == State::Delivered
+                && attached::has_any(tx, message.way, &message.peer, message.id.as_str())?;
+            let state = if fetches { State::Fetching } else { message.state };
             let sql = format!(
-                "UPDATE message SET held = 0, wake = iif(offered IS NULL, ?2, NULL), n = {NEXT_ROW} WHERE n = ?1 AND held"
+                "UPDATE message SET held = 0, wake = iif(offered IS NULL, ?2, NULL), state = ?3, n = {NEXT_ROW}
+                 WHERE n = ?1 AND held"
             );
-            let wake = wake.then_some("due");
-            let released = tx.prepare_cached(&sql)?.execute(params![message.n, wake])? > 0;
+            let wake = (wake && !fetches).then_some("due");
+            let released = tx.prepare_cached(&sql)?.execute(params![message.n, wake, state.as_str()])? > 0;
             if released {
                 search::forget(tx, message.n)?;
                 log(tx, now, Way::In, &message.peer, message.id.as_str(), "released", None)?;

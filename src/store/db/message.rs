@@ -4,6 +4,7 @@ use rusqlite::{Row, Transaction, params};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::model::attachment::{self, Attachment};
 use crate::model::envelope::{Envelope, Priority, format_time};
 use crate::model::group::Broadcast;
 use crate::model::id::MessageId;
@@ -105,6 +106,9 @@ pub struct Message {
     /// How the line was written, for mail that came through the open slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
+    /// What is attached to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// Fields of the envelope that this version doesn't know.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub rest: Map<String, Value>,
@@ -161,6 +165,7 @@ impl Message {
         let expires: Option<i64> = row.get(14)?;
         let rest: Option<String> = row.get(18)?;
         let content = serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default();
+        let mut rest = rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         Ok(Message {
             n: row.get(0)?,
             way: if way == "in" { Way::In } else { Way::Out },
@@ -195,7 +200,8 @@ impl Message {
             offered: row.get(26)?,
             not_before: row.get::<_, Option<i64>>(27)?.map(rfc3339),
             snoozed: row.get::<_, Option<i64>>(28)?.filter(|until| *until > 0).map(rfc3339),
-            rest: rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
+            attachments: attachment::take(&mut rest),
+            rest,
         })
     }
 
@@ -203,6 +209,8 @@ impl Message {
     /// in place of the content, which then goes nowhere.
     pub(super) fn to_envelope(&self, seq: u64, sealed: Option<String>) -> Envelope {
         let content = if sealed.is_some() { Value::Null } else { self.content.clone() };
+        let mut rest = self.rest.clone();
+        attachment::put(&mut rest, &self.attachments);
         Envelope {
             v: Some(crate::model::envelope::VERSION),
             id: Some(self.id.clone()),
@@ -219,13 +227,13 @@ impl Message {
             hops: self.hops,
             broadcast: self.broadcast.clone(),
             sealed,
-            rest: self.rest.clone(),
+            rest,
         }
     }
 }
 
 /// A text column that this crate wrote and so can parse; a foreign value is an error of the store, not a panic.
-fn parsed<T: std::str::FromStr>(row: &Row, column: usize) -> rusqlite::Result<T> {
+pub(super) fn parsed<T: std::str::FromStr>(row: &Row, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     text.parse().map_err(|_| {
         let cause = format!("{text:?} does not belong there");
@@ -272,6 +280,7 @@ impl NewMessage {
     /// The message as it is kept, without asking the store: row `n`, accepted at `now`.
     pub(super) fn stored(&self, n: i64, now: i64) -> Message {
         let e = &self.envelope;
+        let mut rest = e.rest.clone();
         Message {
             n,
             way: self.way,
@@ -299,7 +308,8 @@ impl NewMessage {
             verdict: None,
             held: false,
             sealed: e.sealed.is_some(),
-            rest: e.rest.clone(),
+            attachments: attachment::take(&mut rest),
+            rest,
         }
     }
 

@@ -150,7 +150,7 @@ fn since_6(tx: &Transaction) -> rusqlite::Result<()> {
 
 /// Conversations can be looked up, and words, whose index is filled little by little; of which broadcast a message is a
 /// copy; who waits for which answers, and which requests nobody says anything about; mail waits for its time;
-/// who took back what did not come yet. Tasks.
+/// who took back what did not come yet. Tasks. What is attached to messages.
 fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
     tx.execute_batch(
         "ALTER TABLE told ADD COLUMN sender TEXT;
@@ -177,7 +177,17 @@ fn since_7(tx: &Transaction) -> rusqlite::Result<()> {
          CREATE INDEX message_stale ON message (peer, expires) WHERE way = 'in' AND state = 'delivered'
             AND expires IS NOT NULL AND snoozed IS NULL AND kind != 'exec';
          CREATE VIRTUAL TABLE message_text USING fts5 (grams, content = '', contentless_delete = 1, detail = none,
-            tokenize = 'ascii');",
+            tokenize = 'ascii');
+         CREATE TABLE blob (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, here INTEGER NOT NULL DEFAULT 0, put INTEGER,
+            stamp TEXT, doubted INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0,
+            tries INTEGER NOT NULL DEFAULT 0, retry_at INTEGER NOT NULL DEFAULT 0, why TEXT, at INTEGER NOT NULL)
+            STRICT, WITHOUT ROWID;
+         CREATE INDEX blob_away ON blob (size) WHERE NOT here;
+         CREATE INDEX blob_unput ON blob (size) WHERE here AND put IS NULL;
+         CREATE TABLE attached (way TEXT NOT NULL, peer TEXT NOT NULL, id TEXT NOT NULL, hash TEXT NOT NULL,
+            PRIMARY KEY (way, peer, id, hash)) STRICT, WITHOUT ROWID;
+         CREATE INDEX attached_hash ON attached (hash);
+         CREATE INDEX message_parcels ON message (state, n) WHERE state IN ('attaching', 'fetching');",
     )?;
     tx.execute_batch(include_str!("tasks.sql"))
 }
@@ -199,7 +209,8 @@ mod tests {
         DROP INDEX message_dead; ALTER TABLE message DROP COLUMN settled;
         DROP INDEX message_scheduled; DROP INDEX message_snoozed; DROP INDEX message_stale;
         ALTER TABLE message DROP COLUMN not_before; ALTER TABLE message DROP COLUMN snoozed;
-        DROP TABLE task_event; DROP TABLE task; DROP TABLE task_wish;";
+        DROP TABLE task_event; DROP TABLE task; DROP TABLE task_wish;
+        DROP TABLE blob; DROP TABLE attached; DROP INDEX message_parcels;";
     /// What version 6 added.
     const TO_5: &str =
         "DROP TABLE woken; DROP TABLE route; DROP INDEX wake_time; DROP INDEX message_wake; DROP INDEX message_again;

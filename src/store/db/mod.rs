@@ -11,8 +11,10 @@
 mod a2a;
 mod abandoned;
 mod ask;
+mod attached;
 mod audit;
 mod backup;
+mod blobs;
 mod broadcasts;
 mod cancel;
 mod cursors;
@@ -39,6 +41,7 @@ mod routes;
 mod search;
 mod tasks;
 mod thread;
+mod unneeded;
 mod unwoken;
 mod waiting;
 mod wakes;
@@ -51,8 +54,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 pub use a2a::Errand;
 pub use ask::WAITS;
+pub use attached::Parcel;
 pub use audit::{LogFilter, Snapshot, Transition};
 pub use backup::{Backup, RECALL, Restored};
+pub use blobs::Transfer;
 pub use cursors::{Cursor, GUARD};
 pub use dead::{Dead, Settled};
 pub use direct::Portion;
@@ -68,6 +73,7 @@ pub use recall::Recalled;
 pub use refusals::{Refusal, Refused as RefusedCount};
 pub use search::Scope;
 pub use tasks::{Answer, KeptTask, QueuedEvent, TaskHome, TaskIntake, Wish};
+pub use unneeded::Unneeded;
 pub use waiting::{Due, Head, Pile, Sorted};
 pub use wakes::{Ended, Failures, Retry, Wake};
 
@@ -201,6 +207,7 @@ impl Db {
                 "DELETE FROM cursor; DELETE FROM slot_line; DELETE FROM lane_in; DELETE FROM lane_out; DELETE FROM peer;
                  DELETE FROM message WHERE way = 'out' AND kind = 'receipt' AND state IN ('queued', 'sent');
                  UPDATE message SET resend = 1 WHERE way = 'out' AND state = 'sent' AND lease IS NOT NULL;
+                 UPDATE blob SET put = NULL, stamp = NULL, done = 0;
                  UPDATE message SET lease = NULL, seq = NULL WHERE way = 'out' AND state IN ('queued', 'sent');
                  DELETE FROM task_wish; DELETE FROM task; DELETE FROM task_event;
                  DELETE FROM meta WHERE key IN ('lease', 'leases held', 'announced', 'task log');",

@@ -8,9 +8,12 @@ use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 use super::a2a::{ANY_LEFT, LEFT};
 use super::audit::log;
 use super::message::{COLUMNS, Message, NewMessage, WIDTH, Way, rfc3339};
+use super::receipts::TELLABLE;
 use super::reports::{self, End};
-use super::{Db, receipts};
+use super::{Db, attached, receipts};
 use crate::error::Result;
+use crate::model::attachment;
+use crate::model::blob::Blob;
 use crate::model::envelope::{Envelope, RECEIPT, SIGNED};
 use crate::model::id::MessageId;
 use crate::model::receipt::Receipt;
@@ -75,11 +78,26 @@ pub struct Outgoing {
 impl Db {
     /// Stores messages that go out, durable when it returns. All or none: a conflict leaves nothing stored.
     pub fn accept(&mut self, messages: &[NewMessage], now: i64) -> Result<Vec<Accepted>> {
+        self.accept_with(messages, &[], now)
+    }
+
+    /// The same with the blobs that each of them needs, which are kept here.
+    pub fn accept_with(
+        &mut self,
+        messages: &[NewMessage],
+        blobs: &[Vec<Blob>],
+        now: i64,
+    ) -> Result<Vec<Accepted>> {
         self.write_if("store the message in", |tx| {
             let accepted = messages
                 .iter()
                 .map(|message| accept(tx, message, now))
                 .collect::<rusqlite::Result<Vec<_>>>()?;
+            for ((message, blobs), accepted) in messages.iter().zip(blobs).zip(&accepted) {
+                if matches!(accepted, Accepted::New(_)) {
+                    attached::attach(tx, message, blobs, true, now)?;
+                }
+            }
             let whole = !accepted.iter().any(|one| matches!(one, Accepted::Conflict(_)));
             Ok((accepted, whole))
         })
@@ -93,7 +111,7 @@ impl Db {
             let sql = format!(
                 "SELECT peer FROM (SELECT DISTINCT peer {queue}) q
                  WHERE {ANY_LEFT} OR EXISTS (SELECT 1 {queue} AND peer = q.peer AND {LEFT})
-                 UNION SELECT peer FROM receipt_due UNION SELECT peer FROM lane_in WHERE due"
+                 UNION SELECT peer FROM receipt_due WHERE {TELLABLE} UNION SELECT peer FROM lane_in WHERE due"
             );
             c.prepare_cached(&sql)?.query_map([], |row| row.get(0))?.collect()
         })
@@ -335,6 +353,7 @@ pub(super) fn accept(tx: &Transaction, message: &NewMessage, now: i64) -> rusqli
         && stored.to == to
         && stored.thread == e.thread
         && stored.in_reply_to == e.in_reply_to
+        && Ok(&stored.attachments) == attachment::of(&e.rest).as_ref()
         // What was stored unsealed goes out so, whatever is wanted now.
         && (stored.sealed || e.sealed.is_none());
     Ok(if same { Accepted::Known(stored) } else { Accepted::Conflict(stored) })

@@ -120,7 +120,7 @@ fn sent(
     let known =
         tx.prepare_cached(sql)?.query_row([peer, id.as_str()], |row| row.get::<_, String>(0)).optional()?;
     match known.as_deref() {
-        Some("queued" | "scheduled") => {}
+        Some("queued" | "scheduled" | "attaching") => {}
         Some(_) => return Ok(false),
         None => {
             let (envelope, state) = (envelope.clone(), State::Queued);

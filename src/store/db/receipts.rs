@@ -5,10 +5,10 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::ask;
 use super::audit::{cut, log};
 use super::message::Way;
 use super::reports::{self, End};
+use super::{ask, attached};
 use crate::model::ask::REQUEST;
 use crate::model::envelope::RECEIPT;
 use crate::model::receipt::{ABANDONED, Delivered, Item, Receipt, WAKE_FAILED};
@@ -106,6 +106,12 @@ fn items(tx: &Transaction, peer: &str, room: usize) -> rusqlite::Result<(Vec<Ite
     Ok((owed.into_iter().map(|(_, item)| item).collect(), all))
 }
 
+/// Of what is owed: what need not wait. That a message is done with is told behind the answer to it whose files are on
+/// their way to the share; otherwise whoever asked hears that it is done, and of no answer.
+pub(super) const TELLABLE: &str = "NOT (receipt_due.state = 'processed' AND EXISTS
+    (SELECT 1 FROM message a INDEXED BY message_parcels WHERE a.state IN ('attaching', 'fetching') AND a.state = 'attaching'
+     AND a.way = 'out' AND a.peer = receipt_due.peer AND a.in_reply_to = receipt_due.id))";
+
 /// The oldest items that are owed to `peer` and fit into `room` bytes, one at least, with the numbers of their rows; and
 /// whether these are all. `undelivered`: only of messages that never entered the inbox.
 fn owed(
@@ -114,10 +120,12 @@ fn owed(
     room: usize,
     undelivered: bool,
 ) -> rusqlite::Result<(Vec<(i64, Item)>, bool)> {
-    let sql = "SELECT n, id, state, at, reason, reason IS NOT NULL AND EXISTS (SELECT 1 FROM message
-               WHERE way = 'in' AND message.peer = ?1 AND message.id = receipt_due.id AND sealed IS NOT NULL)
-               FROM receipt_due WHERE peer = ?1 ORDER BY n";
-    let mut statement = tx.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT n, id, state, at, reason, reason IS NOT NULL AND EXISTS (SELECT 1 FROM message
+         WHERE way = 'in' AND message.peer = ?1 AND message.id = receipt_due.id AND sealed IS NOT NULL)
+         FROM receipt_due WHERE peer = ?1 AND {TELLABLE} ORDER BY n"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query([peer])?;
     let (mut owed, mut size) = (vec![], 0);
     while let Some(row) = rows.next()? {
@@ -169,6 +177,12 @@ fn apply_item(tx: &Transaction, peer: &str, item: &Item, now: i64) -> rusqlite::
         Some(State::Failed) => {
             let why = End { cause: Cause::of_failed(said), reason: said, detail: &detail };
             reports::end(tx, peer, id, &why, now).map(drop)
+        }
+        Some(State::Fetching) => {
+            if let Some(hash) = reason.and_then(|reason| reason.parse().ok()) {
+                attached::doubt(tx, peer, id, &hash, now)?;
+            }
+            advance(tx, Way::Out, peer, id, State::Fetching, None, &detail, now).map(drop)
         }
         Some(state) => advance(tx, Way::Out, peer, id, state, reason, &detail, now).map(drop),
         None if item.state == WAKE_FAILED => match log_once(tx, now, peer, id, "wake-failed", &detail)? {
@@ -222,9 +236,14 @@ fn apply_delivered(tx: &Transaction, peer: &str, delivered: &Delivered, now: i64
         } else if kind == RECEIPT {
             tx.prepare_cached("DELETE FROM message WHERE n = ?1")?.execute([n])?;
         } else {
-            tx.prepare_cached("UPDATE message SET state = 'delivered', resend = 0 WHERE n = ?1")?
-                .execute([n])?;
-            log(tx, now, Way::Out, peer, &id, State::Delivered.as_str(), None)?;
+            // What is attached to it is fetched by its recipient first, who says when all is there.
+            let state = match attached::has_any(tx, Way::Out, peer, &id)? {
+                true => State::Fetching,
+                false => State::Delivered,
+            };
+            tx.prepare_cached("UPDATE message SET state = ?2, resend = 0 WHERE n = ?1")?
+                .execute(params![n, state.as_str()])?;
+            log(tx, now, Way::Out, peer, &id, state.as_str(), None)?;
         }
     }
     Ok(())

@@ -71,6 +71,7 @@ CREATE INDEX message_offer   ON message (n)               WHERE way = 'in' AND t
 CREATE INDEX message_broadcast ON message (broadcast, n)  WHERE way = 'out' AND broadcast IS NOT NULL;
 CREATE INDEX message_silent  ON message (silent_since)    WHERE silent_since IS NOT NULL;
 CREATE INDEX message_replies ON message (in_reply_to, way, n) WHERE in_reply_to IS NOT NULL;
+CREATE INDEX message_parcels ON message (state, n)        WHERE state IN ('attaching', 'fetching');
 
 CREATE TABLE awaited (      -- requests of ours for whose answers somebody waits at this moment
     peer   TEXT NOT NULL,
@@ -83,6 +84,31 @@ CREATE TABLE awaited (      -- requests of ours for whose answers somebody waits
 CREATE VIRTUAL TABLE message_text USING fts5 (  -- the grams of messages by their n, up to the row in meta's 'indexed'
     grams, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
 );
+
+CREATE TABLE blob (         -- what is attached to messages, by the hash of what lies on the share
+    hash     TEXT PRIMARY KEY,
+    size     INTEGER NOT NULL,
+    here     INTEGER NOT NULL DEFAULT 0, -- it is in the state folder, whole and verified
+    put      INTEGER,                   -- when we last saw to it that it is on the share; NULL: that is to be seen to
+    stamp    TEXT,                      -- what it was stamped then: as long as it is, nobody else wants it to stay
+    doubted  INTEGER NOT NULL DEFAULT 0, -- a recipient did not find it there, or something else
+    done     INTEGER NOT NULL DEFAULT 0, -- bytes of it that were moved and synced
+    tries    INTEGER NOT NULL DEFAULT 0, -- to move it, in vain
+    retry_at INTEGER NOT NULL DEFAULT 0,
+    why      TEXT,                      -- what the last of them said
+    at       INTEGER NOT NULL           -- when it was last wanted
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_away ON blob (size) WHERE NOT here;
+CREATE INDEX blob_unput ON blob (size) WHERE here AND put IS NULL;
+
+CREATE TABLE attached (     -- which blobs a message needs
+    way  TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    id   TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    PRIMARY KEY (way, peer, id, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attached_hash ON attached (hash);
 
 CREATE TABLE known (        -- incoming messages that aged out, so that they stay known: a hash of peer and id
     key BLOB PRIMARY KEY,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use lanpost::engine::node::Node;
 use lanpost::engine::ops::{self, Draft};
+use lanpost::engine::porter::{Pace, Porter};
 use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
 use lanpost::engine::{Engine, Hints, Role};
 use lanpost::model::config::{Config, Keep, Limits, LogConfig, Look, ShareConfig, WakeConfig};
@@ -32,6 +33,8 @@ use super::faulty::FaultyShare;
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// Two instances are quiet when nothing happened for this long on their clocks: longer than two idle looks.
 const QUIET: Duration = Duration::from_secs(10);
+/// How long the porter takes to move as much as it does in one step.
+const SLICE: Duration = Duration::from_millis(10);
 /// An engine that steps so often without a rest will never rest.
 const RESTLESS: u32 = 10_000;
 
@@ -58,6 +61,7 @@ pub fn config(instance: &str, state: &std::path::Path) -> Config {
         wake: WakeConfig::default(),
         limits: Limits::default(),
         keep: Keep::default(),
+        files: Default::default(),
         log: LogConfig::default(),
         trust: Default::default(),
         plain: Default::default(),
@@ -85,6 +89,7 @@ pub struct Site {
     config: Config,
     engine: Option<Engine>,
     waker: Option<Waker>,
+    porter: Option<Porter>,
     ended: Vec<WakeResult>,
     hints: Hints,
     restless: u32,
@@ -123,6 +128,7 @@ impl Site {
             config,
             engine: None,
             waker: None,
+            porter: None,
             ended: vec![],
             hints: Hints::default(),
             restless: 0,
@@ -150,8 +156,13 @@ impl Site {
         let mut config = self.config.clone();
         config.state = state.path().join("copy");
         std::fs::create_dir(&config.state).unwrap();
+        // The files that are attached to mail are in no backup.
+        let is_file = |entry: &std::fs::DirEntry| entry.file_type().unwrap().is_file();
         for entry in std::fs::read_dir(&self.config.state).unwrap() {
             let entry = entry.unwrap();
+            if !is_file(&entry) {
+                continue;
+            }
             std::fs::copy(entry.path(), config.state.join(entry.file_name())).unwrap();
         }
         let counting = CountingShare::new(self.counting.mounted());
@@ -168,6 +179,7 @@ impl Site {
             config,
             engine: None,
             waker: None,
+            porter: None,
             ended: vec![],
             hints: Hints::default(),
             restless: 0,
@@ -179,7 +191,7 @@ impl Site {
 
     /// Puts an older copy of the state folder back in place, file by file. The daemon is started anew, without a step.
     pub fn restore(&mut self, older: &Site) {
-        (self.engine, self.waker) = (None, None);
+        (self.engine, self.waker, self.porter) = (None, None, None);
         for entry in std::fs::read_dir(&self.config.state).unwrap() {
             std::fs::write(entry.unwrap().path(), b"").unwrap();
         }
@@ -200,7 +212,7 @@ impl Site {
             let step = engine.step(&hints).unwrap();
             self.problems.extend(step.problems.iter().map(ToString::to_string));
             hints = Hints::default();
-            if !step.rest.is_zero() {
+            if !step.rest.is_zero() && !self.pass_files() {
                 break;
             }
         }
@@ -209,12 +221,26 @@ impl Site {
         self.start();
     }
 
+    /// What a pass does for files; whether there is more to send then.
+    fn pass_files(&mut self) -> bool {
+        let porter = self.porter.as_mut().unwrap();
+        let mut ready = false;
+        loop {
+            let step = porter.step(&self.faults).unwrap();
+            ready |= step.ready;
+            if !step.rest.is_zero() {
+                return ready;
+            }
+        }
+    }
+
     /// Starts the daemon; one that runs is killed first, and so is the wake that it had in flight.
     pub fn start(&mut self) {
-        (self.engine, self.waker) = (None, None);
+        (self.engine, self.waker, self.porter) = (None, None, None);
         (self.hints, self.ended) = (Hints::default(), vec![]);
         let node = || Node::open(self.config.clone(), self.clock.clone()).unwrap();
         self.waker = Some(Waker::new(node()).unwrap());
+        self.porter = Some(Porter::new(node()).unwrap().at(Pace { piece: 64 << 10, slice: 1 << 20 }));
         self.engine = Some(Engine::new(Arc::new(self.faults.clone()), node(), Role::Daemon).unwrap());
     }
 
@@ -254,7 +280,17 @@ impl Site {
             self.config.instance,
             self.problems
         );
+        self.step_porter();
         self.step_waker();
+    }
+
+    /// One step of the porter alone.
+    pub fn step_porter(&mut self) {
+        let step = self.porter.as_mut().unwrap().step(&self.faults).unwrap();
+        self.problems.extend(step.problems.iter().map(ToString::to_string));
+        // A slice takes its time.
+        let rest = if step.ready { Duration::ZERO } else { step.rest.max(SLICE) };
+        self.rest = self.rest.min(rest);
     }
 
     /// One step of the waker alone, as while the engine hangs.

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lanpost::model::blob::Blob;
 use lanpost::model::layout::{self, LaneFile};
 use lanpost::model::name::Name;
 use lanpost::sys::disk::DiskShare;
@@ -142,4 +143,48 @@ fn a_mailbox_that_leads_elsewhere_is_not_used() {
     fs::remove_file(&mailbox).unwrap();
     fs::rename(&kept, &mailbox).unwrap();
     pair.until("the rest", |pair| pair.b.texts() == ["before", "waits"]);
+}
+
+#[test]
+fn no_attachment_is_put_or_fetched_through_a_link() {
+    let blob = Blob::of(b"secret");
+    let path = layout::blob(&blob.blake3);
+    let aside = path.aside("holder");
+    for place in ["files", layout::blobs(&blob.blake3).as_str()] {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = root.path();
+        fs::create_dir_all(root.join(path.as_str()).parent().unwrap()).unwrap();
+        fs::write(root.join(path.as_str()), "secret").unwrap();
+        fs::write(root.join(aside.as_str()), "mine").unwrap();
+        let elsewhere = outside.path().join("elsewhere");
+        lead_out(root, place, &elsewhere);
+        let before = all(&elsewhere);
+        let share = DiskShare::new(root, "test");
+        let refused = [
+            share.stat(&path).err(),
+            share.read(&path, 0, 9).err(),
+            share.open_append(&aside).err(),
+            share.rename(&aside, &path, 4).err(),
+            share.touch(&path).err(),
+        ];
+        assert!(refused.iter().all(Option::is_some), "{place}: {refused:?}");
+        assert_eq!(all(&elsewhere), before, "{place}");
+    }
+    // In the place of the file itself it is no file, and is replaced.
+    let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::create_dir_all(root.path().join(path.as_str()).parent().unwrap()).unwrap();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    symlink(&secret, root.path().join(path.as_str())).unwrap();
+    symlink(&secret, root.path().join(aside.as_str())).unwrap();
+    let share = DiskShare::new(root.path(), "test");
+    assert!(!share.stat(&path).unwrap().unwrap().regular && share.read(&path, 0, 9).is_err());
+    assert!(share.open_append(&aside).is_err());
+    share.remove(&aside).unwrap();
+    share.open_append(&aside).unwrap().append(b"whole!").unwrap();
+    share.rename(&aside, &path, 6).unwrap();
+    assert_eq!(
+        (fs::read(&secret).unwrap(), share.read(&path, 0, 9).unwrap()),
+        (b"secret".to_vec(), Some(b"whole!".to_vec()))
+    );
 }

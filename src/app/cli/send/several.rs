@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{STEP, TIMEOUT, accept, carry};
+use super::{STEP, TIMEOUT, accept, carry, tell_left_out};
+use crate::app::cli::args::Files;
 use crate::app::cli::look::{Watch, refresh};
 use crate::app::cli::{Cx, exit, out};
 use crate::app::print;
@@ -32,11 +33,14 @@ pub fn run(
     cx: &mut Cx,
     node: &mut Node,
     call: &Call,
-    draft: &dyn Fn(Address) -> Draft,
+    (draft, files): (&dyn Fn(Address) -> Draft, &Files),
     (wanted, timeout): (Option<State>, Option<Duration>),
 ) -> Result<u8> {
     learn_who_is_there(cx, node, &call.group, "send");
+    let (attached, left_out) = files.attach_to_all(node, call)?;
+    let draft = |to| Draft { attached: attached.clone(), ..draft(to) };
     let sent = accept(cx, node, |node| ops::broadcast(node, call, draft))?;
+    tell_left_out(cx, &left_out);
     let mut unseen = vec![];
     for member in &sent.members {
         if ops::is_unseen(node, member)? {

@@ -104,6 +104,10 @@ pub(super) fn problems(
         problems.extend(crowded(node).unwrap_or_default());
         problems.extend(detours(node).unwrap_or_default());
     }
+    if let Ok(Some((count, why))) = node.db.file_trouble() {
+        problems
+            .push(format!("messages that wait for their files: {count}; one of these can't be moved: {why}"));
+    }
     problems.extend(full_spools(node).unwrap_or_default());
     if let Some(held) = &status.wakes_held {
         match held.why {

@@ -79,7 +79,7 @@ fn the_template_shows_the_true_defaults_and_ranges() {
         text.lines().enumerate().map(|(i, line)| replaced(i, line) + "\n").collect::<String>()
     };
     let defaults = defaults(&text);
-    assert_eq!(defaults.len(), 51);
+    assert_eq!(defaults.len(), 54);
     let on = with(&|i, line| {
         if defaults.iter().any(|d| d.0 == i) { line[2..].to_owned() } else { line.to_owned() }
     });
@@ -96,6 +96,7 @@ fn the_template_shows_the_true_defaults_and_ranges() {
                 "announce",
                 "tls",
                 "until_read",
+                "refuse",
                 "quiet",
                 "quiet_urgent",
                 "text",

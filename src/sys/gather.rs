@@ -1,0 +1,138 @@
+//! What is to be attached: a file, or all that a folder holds. Reads a local disk, follows no link below what was named,
+//! and leaves out what is neither file nor folder; what it leaves out, it says.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{At, Error, Kind, Result};
+
+/// One file that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it lies in what was named, `/` between components; empty: it is what was named.
+    pub path: String,
+    /// Where it lies on this PC.
+    pub file: PathBuf,
+    /// Its bytes, when it was found.
+    pub size: u64,
+}
+
+/// All that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gathered {
+    /// What it is called.
+    pub name: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Its files, by path.
+    pub files: Vec<Found>,
+    /// Its folders that hold nothing.
+    pub empty: Vec<String>,
+    /// What was left out, and why, in words.
+    pub left_out: Vec<String>,
+}
+
+/// Looks at what `path` names.
+///
+/// # Errors
+/// It is not there, is neither file nor folder, has no name that is Unicode, or can't be read.
+pub fn gather(path: &Path) -> Result<Gathered> {
+    let meta = fs::metadata(path).at("attach", path)?;
+    let name = fs::canonicalize(path).at("attach", path)?;
+    // The name that was given counts, also that of a link; `.` and `..` have none of their own.
+    let name = path.file_name().or(name.file_name()).and_then(|name| name.to_str()).map(str::to_owned);
+    let Some(name) = name else {
+        return Err(Error::usage("attach", path.display(), "it has no name, or one that is not Unicode")
+            .next("rename it, or attach the folder that it lies in"));
+    };
+    if meta.is_file() {
+        let files = vec![Found { path: String::new(), file: path.to_owned(), size: meta.len() }];
+        return Ok(Gathered { name, files, ..Gathered::default() });
+    }
+    if !meta.is_dir() {
+        return Err(Error::usage("attach", path.display(), "it is neither a file nor a folder"));
+    }
+    let mut found = Gathered { name, folder: true, ..Gathered::default() };
+    walk(path, &mut found)?;
+    found.files.sort_by(|a, b| a.path.cmp(&b.path));
+    found.empty.sort();
+    Ok(found)
+}
+
+fn walk(root: &Path, found: &mut Gathered) -> Result<()> {
+    // The dot: what was named may be a link, and is meant.
+    for entry in walkdir::WalkDir::new(root.join(".")).min_depth(1) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(root).to_owned();
+            Error::io("attach", &path, error.into())
+        })?;
+        let Some(path) = relative(root, entry.path()) else {
+            found.left_out.push(format!("{}: its name is not Unicode", entry.path().display()));
+            continue;
+        };
+        let kind = entry.file_type();
+        if kind.is_dir() {
+            let nothing = fs::read_dir(entry.path()).at("attach", entry.path())?.next().is_none();
+            found.empty.extend(nothing.then_some(path));
+        } else if kind.is_file() {
+            let size =
+                entry.metadata().map_err(|error| Error::io("attach", entry.path(), error.into()))?.len();
+            found.files.push(Found { path, file: entry.into_path(), size });
+        } else {
+            let what =
+                if kind.is_symlink() { "a link, which is not followed" } else { "neither file nor folder" };
+            found.left_out.push(format!("{path}: {what}"));
+        }
+    }
+    Ok(())
+}
+
+fn relative(root: &Path, path: &Path) -> Option<String> {
+    let parts = path.strip_prefix(root.join(".")).ok()?.components();
+    let parts: Option<Vec<&str>> = parts.map(|part| part.as_os_str().to_str()).collect();
+    parts.map(|parts| parts.join("/"))
+}
+
+/// Opens a file that was found, whatever stands there by now; a link that took its place is not followed.
+///
+/// # Errors
+/// It is gone, or no file any more.
+pub fn open(found: &Found) -> Result<impl Read + use<>> {
+    let file = match found.path.is_empty() {
+        true => File::open(&found.file),
+        false => super::platform::open_read(&found.file),
+    };
+    let file = file.at("attach", &found.file)?;
+    match file.metadata().at("attach", &found.file)?.is_file() {
+        true => Ok(file),
+        false => Err(Error::new(Kind::Io, "attach", found.file.display(), "it is no file any more")),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_gathered_whole_and_no_link_is_followed() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("data");
+        fs::create_dir_all(folder.join("b/empty")).unwrap();
+        fs::write(folder.join("b/two"), "22").unwrap();
+        fs::write(folder.join("a.txt"), "1").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
+        let found = gather(&folder).unwrap();
+        let files: Vec<_> = found.files.iter().map(|file| (file.path.as_str(), file.size)).collect();
+        assert_eq!((found.name.as_str(), files), ("data", vec![("a.txt", 1), ("b/two", 2)]));
+        assert_eq!((found.empty.len(), found.empty[0].as_str()), (1, "b/empty"));
+        assert!(found.left_out[0].starts_with("link: a link"), "{:?}", found.left_out);
+        let mut text = String::new();
+        open(&found.files[1]).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "22");
+        let alone = gather(&folder.join("a.txt")).unwrap();
+        assert!(!alone.folder && alone.files[0].path.is_empty() && alone.name == "a.txt");
+        assert!(gather(&folder.join("c")).unwrap_err().is_not_found());
+        assert!(gather(Path::new("/dev/null")).unwrap_err().to_string().contains("neither"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Files as a user sends and fetches them: the real program, with and without a daemon.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{bytes, file, folder};
+use crate::common::process::{Lan, text_of, until};
+
+fn arg(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn without_a_daemon_commands_carry_files() {
+    let lan = Lan::new();
+    let (office, lab) = (lan.join("office"), lan.join("lab"));
+    office.ok(&["peers"]);
+    let top = tempfile::tempdir().unwrap();
+    let (report, data) = (file(top.path(), "report.pdf", 100_000, 1), folder(top.path()));
+    let sent = office.json(&["send", "lab", "see", "--attach", arg(&report), "--attach", arg(&data)]);
+    assert_eq!((&sent["state"], &sent["attachments"][1]["folder"]["files"]), (&"sent".into(), &41.into()));
+    let id = text_of(&sent, "id");
+    let came = lab.inbox().remove(0);
+    assert_eq!((&came["state"], &came["attachments"]), (&"delivered".into(), &sent["attachments"]));
+    let shown = lab.ok(&["read", &id]);
+    assert!(shown.contains("report.pdf (97.6 KiB)") && shown.contains("data (41 files, "), "{shown}");
+    let to = lab.path("in");
+    let fetched = lab.json(&["fetch", &id, "--to", arg(&to)]);
+    assert_eq!(fetched["files"][0]["path"], arg(&to.join("report.pdf")));
+    assert_eq!(fs::read(to.join("report.pdf")).unwrap(), bytes(100_000, 1));
+    assert_eq!(fs::read(to.join("data/large.bin")).unwrap(), bytes(3 << 20, 7));
+    let again = lab.ok(&["fetch", &id, "--to", arg(&to)]);
+    assert_eq!(again.matches("there already").count(), 2, "{again}");
+    lab.run(&["fetch", &id[..id.len() - 1], "--to", arg(&to.join("report.pdf"))]).exits(1);
+    let plain = office.send("lab", "no files");
+    lab.receives("no files");
+    lab.run(&["fetch", &plain]).exits(2).says(&["nothing is attached"]);
+    office.run(&["send", "lab", "x", "--attach", "none.txt"]).exits(3);
+    assert_eq!(office.json(&["trace", &id])["state"], "read");
+    let answer = lab.json(&["reply", &id, "thanks", "--attach", arg(&report)]);
+    assert_eq!(answer["attachments"][0]["name"], "report.pdf");
+}
+
+#[test]
+fn daemons_carry_files_and_go_on_with_them_after_a_kill() {
+    let lan = Lan::new();
+    let (office, lab) = (lan.join("office"), lan.join("lab"));
+    let (daemon, _other) = (office.daemon(), lab.daemon());
+    until("lab at office", || {
+        office.json(&["peers"]).as_array().map(|peers| !peers.is_empty()).filter(|it| *it)
+    });
+    let top = tempfile::tempdir().unwrap();
+    let large = file(top.path(), "large.bin", 96 << 20, 1);
+    let sent = office.json(&["send", "lab", "large", "--attach", arg(&large)]);
+    let id = text_of(&sent, "id");
+    // Wherever it is by now.
+    daemon.kill();
+    let _again = office.daemon();
+    office.sees(&id, "delivered");
+    let came = lab.receives("large");
+    assert_eq!(came["state"], "delivered");
+    let fetched: Value = lab.json(&["fetch", &id, "--to", arg(&lab.path("in"))]);
+    assert_eq!(fs::read(text_of(&fetched["files"][0], "path")).unwrap(), bytes(96 << 20, 1));
+    let again = office.json(&["send", "lab", "again", "--attach", arg(&large), "--wait", "delivered"]);
+    assert_eq!(again["state"], "delivered");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_left_out_is_said() {
+    let lan = Lan::new();
+    let (office, lab) = (lan.join("office"), lan.join("lab"));
+    office.ok(&["peers"]);
+    let top = tempfile::tempdir().unwrap();
+    file(top.path(), "data/x", 10, 1);
+    std::os::unix::fs::symlink("/etc/passwd", top.path().join("data/link")).unwrap();
+    let done = office.run(&["send", "lab", "x", "--attach", arg(&top.path().join("data"))]).exits(0);
+    assert!(done.err.contains("not attached: data: link: a link"), "{}", done.err);
+    lab.ok(&["fetch", lab.inbox()[0]["id"].as_str().unwrap(), "--to", arg(&lab.path("in"))]);
+    assert!(lab.path("in/data/x").exists() && fs::symlink_metadata(lab.path("in/data/link")).is_err());
+}
