@@ -93,6 +93,7 @@ pub fn in_the_end(world: &mut World) -> Result<(), String> {
     forgery::is_refused(world)?;
     ends(world)?;
     order(world)?;
+    files(world)?;
     quiet(world)
 }
 
@@ -330,6 +331,10 @@ fn order(world: &World) -> Result<(), String> {
             if journey.iter().any(|step| step.contains("the recipient misses it")) {
                 world.log.count("a gap that is asked for again");
             }
+            if one.file.is_some() {
+                // Its place is where its file was on the share.
+                continue;
+            }
             // By another way than the first, or under another lease.
             let twice = journey.iter().filter(|step| step.starts_with("sent")).count() > 1;
             // Whoever wrote it again, since its recipient had forgotten it, may have forgotten that.
@@ -353,6 +358,25 @@ fn order(world: &World) -> Result<(), String> {
                     |one: &Sent| format!("{} ({})", describe(one), sender.journey(&one.message).join("; "));
                 return Err(format!("{} overtook {}", told(one), told(other)));
             }
+        }
+    }
+    Ok(())
+}
+
+/// What is attached to a message that was delivered is whole. Who went back in time may not have what it dealt with.
+fn files(world: &World) -> Result<(), String> {
+    for one in &world.sent {
+        let (Some(file), Some(to)) = (one.file, one.to) else { continue };
+        let site = world.site(to);
+        let peer = world.names[one.from].fold();
+        let (mail, _) = site.arrived();
+        let Some(message) = mail.into_iter().find(|it| it.id == one.message.id && it.peer == peer) else {
+            continue;
+        };
+        let shown = matches!(message.state, State::Delivered | State::Read);
+        if shown && !world.went_back.contains(&to) {
+            site.has_whole(&message, file)?;
+            world.log.count("a file that is whole");
         }
     }
     Ok(())

@@ -13,6 +13,8 @@ pub const MUST: &[&str] = &[
     "a call that times out",
     "a daemon that a forged lease stopped",
     "a file that is missing while it is replaced",
+    "a file that is sent",
+    "a file that is whole",
     "a forged heartbeat",
     "a forged lease",
     "a forged line in a lane",

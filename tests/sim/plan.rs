@@ -58,6 +58,8 @@ pub struct Plan {
     pub snoozes: bool,
     /// Nodes share tasks.
     pub tasks: bool,
+    /// Files are attached to mail.
+    pub files: bool,
 }
 
 impl Plan {
@@ -111,6 +113,7 @@ impl Plan {
         // A restored store may put off again what came back already.
         plan.snoozes = rng.per_mille(300) && !plan.backups;
         plan.tasks = rng.per_mille(400);
+        plan.files = rng.per_mille(200);
         plan
     }
 }

@@ -5,6 +5,7 @@
 //! plays the agent, too: it is woken, reads and acknowledges.
 
 mod asking;
+pub mod files;
 pub mod tasks;
 mod wakes;
 
@@ -17,6 +18,7 @@ use lanpost::engine::courier::{Courier, Post, PostResult, Probe};
 use lanpost::engine::listening::{self, Listening};
 use lanpost::engine::node::Node;
 use lanpost::engine::ops::{self, Asking, Author, Call, Draft};
+use lanpost::engine::porter::Porter;
 use lanpost::engine::reception::{Reception, Reply};
 use lanpost::engine::wake::{Outcome, WakeOrder, WakeResult, Waker};
 use lanpost::engine::{Engine, Hints, Role};
@@ -102,6 +104,8 @@ pub struct Site {
     /// Whether its agent puts mail off, and which it did.
     pub snoozes: bool,
     pub put_off: HashSet<(String, String)>,
+    /// Whether files are attached in this run, so that it has a porter.
+    pub files: bool,
     /// What it ordered to be posted and probed.
     pub posts: Vec<Post>,
     pub probes: Vec<Probe>,
@@ -111,6 +115,7 @@ pub struct Site {
     engine: Option<Engine>,
     waker: Option<Waker>,
     post: Option<(Courier, Reception)>,
+    porter: Option<Porter>,
     /// Wakes that ended since the waker's last step.
     ended: Vec<WakeResult>,
     hints: Hints,
@@ -185,6 +190,7 @@ impl Site {
             chatty: false,
             answers: vec![],
             snoozes: false,
+            files: false,
             put_off: HashSet::new(),
             posts: vec![],
             probes: vec![],
@@ -193,6 +199,7 @@ impl Site {
             engine: None,
             waker: None,
             post: None,
+            porter: None,
             ended: vec![],
             hints: Hints::default(),
             pending: vec![],
@@ -223,7 +230,8 @@ impl Site {
         std::fs::create_dir(&config.state).unwrap();
         for entry in std::fs::read_dir(&self.config.state).unwrap() {
             let entry = entry.unwrap();
-            if entry.file_name() != "daemon.lock" {
+            // A backup holds no files.
+            if entry.file_name() != "daemon.lock" && entry.file_type().unwrap().is_file() {
                 std::fs::copy(entry.path(), config.state.join(entry.file_name())).unwrap();
             }
         }
@@ -243,6 +251,7 @@ impl Site {
             chatty: false,
             answers: vec![],
             snoozes: false,
+            files: self.files,
             put_off: HashSet::new(),
             posts: vec![],
             probes: vec![],
@@ -251,6 +260,7 @@ impl Site {
             engine: None,
             waker: None,
             post: None,
+            porter: None,
             ended: vec![],
             hints: Hints::default(),
             pending: vec![],
@@ -280,6 +290,7 @@ impl Site {
     pub fn start(&mut self, now: Duration) -> Result<(), String> {
         self.clock.reach(now);
         (self.engine, self.waker, self.post, self.lock) = (None, None, None, None);
+        self.porter = None;
         self.ended.clear();
         self.posts.clear();
         self.probes.clear();
@@ -304,13 +315,18 @@ impl Site {
                 true => Some((Courier::new(node()?)?, Reception::new(node()?)?)),
                 false => None,
             };
-            Ok((Engine::new(share, own, Role::Daemon)?, Waker::new(node()?)?, post))
+            let porter = match self.files {
+                true => Some(Porter::new(node()?)?.at(files::PACE)),
+                false => None,
+            };
+            Ok((Engine::new(share, own, Role::Daemon)?, Waker::new(node()?)?, post, porter))
         });
         self.lock = LocalLock::try_acquire(&self.config.state, "daemon", String::new())
             .map_err(|error| format!("{}: the lock: {error}", self.name))?;
-        let (engine, waker, post) =
+        let (engine, waker, post, porter) =
             all.map_err(|error: lanpost::error::Error| format!("{} can't start: {error}", self.name))?;
         (self.engine, self.waker, self.post) = (Some(engine), Some(waker), post);
+        self.porter = porter;
         self.due = self.clock.now();
         Ok(())
     }
@@ -329,7 +345,7 @@ impl Site {
         self.view.count("a node that dies");
         self.note("CRASH");
         (self.engine, self.waker, self.post) = (None, None, None);
-        self.lock = None;
+        (self.lock, self.porter) = (None, None);
         for key in std::mem::take(&mut self.unwritten) {
             self.handed.entry(key).or_default().excused += 1;
         }
@@ -394,7 +410,7 @@ impl Site {
             let _ = life::play(&life, || engine.stop("stopped"));
         }
         self.note("STOP");
-        (self.waker, self.lock, self.post) = (None, None, None);
+        (self.waker, self.lock, self.post, self.porter) = (None, None, None, None);
         self.restart = Some(restart);
     }
 
@@ -406,14 +422,25 @@ impl Site {
         self.view.with(|inner| inner.life = life.clone());
         let share: Arc<dyn lanpost::sys::share::Share> = Arc::new(self.view.clone());
         let done = life::play(&life, || {
-            let node = Node::open(self.config.clone(), self.clock.clone())?;
-            let mut engine = Engine::new(share, node, Role::Pass)?;
+            let node = || Node::open(self.config.clone(), self.clock.clone());
+            let mut porter = match self.files {
+                true => Some(Porter::new(node()?)?.at(files::PACE)),
+                false => None,
+            };
+            let mut engine = Engine::new(share, node()?, Role::Pass)?;
             let mut hints = Hints { everything: true, ..Hints::default() };
             for _ in 0..RESTLESS {
-                if !engine.step(&hints)?.rest.is_zero() {
-                    break;
-                }
+                let rests = !engine.step(&hints)?.rest.is_zero();
                 hints = Hints::default();
+                if !rests {
+                    continue;
+                }
+                if let Some(porter) = &mut porter {
+                    // What it finds ready goes with the next step.
+                    while porter.step(&self.view)?.rest.is_zero() {}
+                    engine.step(&hints)?;
+                }
+                break;
             }
             engine.end_pass()
         });
@@ -456,6 +483,7 @@ impl Site {
         self.steps += 1;
         let reading = std::mem::take(&mut self.reading);
         let (post, posted) = (&mut self.post, &mut self.posted);
+        let (porter, view) = (&mut self.porter, &self.view);
         let all = life::play(&life, || {
             for (peer, id) in &reading {
                 // Somebody may have been quicker.
@@ -463,12 +491,13 @@ impl Site {
             }
             let (step, woken) = (engine.step(&hints)?, waker.step(&ended)?);
             let handed = post.as_mut().map(|(courier, _)| courier.step(posted)).transpose()?;
-            Ok((step, woken, handed.unwrap_or_default()))
+            let carried = porter.as_mut().map(|porter| porter.step(view)).transpose()?;
+            Ok((step, woken, handed.unwrap_or_default(), carried))
         });
         if life.is_over() {
             return Ok(false);
         }
-        let (step, woken, handed) =
+        let (step, woken, handed, carried) =
             all.map_err(|error: lanpost::error::Error| format!("{}: a step failed: {error}", self.name))?;
         (self.engine, self.waker) = (Some(engine), Some(waker));
         for note in &handed.notes {
@@ -523,6 +552,7 @@ impl Site {
             (false, true) => step.rest.min(woken.rest).min(handed.rest),
             (false, false) => step.rest.min(woken.rest),
         };
+        let rest = carried.map_or(rest, |carried| rest.min(self.carried(&carried)));
         self.due = self.clock.now() + rest;
         self.note(&format!("STEP rests {:?}", step.rest));
         Ok(true)
@@ -632,13 +662,14 @@ impl Site {
         self.view.note(|| format!("-- {}: {what}", self.name));
     }
 
-    /// Hands texts over; `None` if it died in it, so that nobody knows whether they were accepted.
+    /// Hands texts over, with a file at the last; `None` if it died in it, so that nobody knows whether they were accepted.
     pub fn send(
         &mut self,
         to: &str,
         texts: &[String],
         ttl: Option<Duration>,
         later: Option<Duration>,
+        file: Option<files::File>,
     ) -> Result<Option<Vec<Message>>, String> {
         let Some(mut engine) = self.engine.take() else { return Ok(None) };
         let life = self.life.clone();
@@ -654,8 +685,13 @@ impl Site {
             create: true,
             ..Draft::new(to.parse().unwrap(), text.as_str())
         };
-        let drafts = texts.iter().map(draft).collect();
-        let sent = life::play(&life, || ops::send_all(engine.node_mut(), drafts));
+        let mut drafts: Vec<Draft> = texts.iter().map(draft).collect();
+        let sent = life::play(&life, || {
+            if let (Some(file), Some(draft)) = (file, drafts.last_mut()) {
+                Site::attach(self._state.path(), engine.node_mut(), draft, file)?;
+            }
+            ops::send_all(engine.node_mut(), drafts)
+        });
         self.engine = Some(engine);
         if life.is_over() {
             return Ok(None);

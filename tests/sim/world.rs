@@ -29,6 +29,7 @@ use crate::log::Log;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::server::{Server, Snapshot};
+use crate::site::files::File;
 use crate::site::{Hint, Manner, Site};
 use crate::stage;
 use crate::view::{Mount, View, Weather};
@@ -46,6 +47,8 @@ pub struct Sent {
     pub ttl: bool,
     /// It was taken back before it left. A backup that is restored knows nothing of it.
     pub withdrawn: bool,
+    /// What is attached to it.
+    pub file: Option<File>,
     /// The furthest state that was seen.
     pub seen: State,
 }
@@ -148,8 +151,8 @@ impl World {
             world.views.push(view.clone());
             let mut site = Site::new(name, view, manner, Rng::new(rng.next()))?;
             (site.direct, site.chatty) = (world.plan.direct, world.plan.chatty);
-            site.snoozes = world.plan.snoozes;
-            if site.direct || site.chatty {
+            (site.snoozes, site.files) = (world.plan.snoozes, world.plan.files);
+            if site.direct || site.chatty || site.files {
                 // Circles that go on for long are long for a simulator.
                 site.config.wake.rounds = if site.chatty { 2 } else { site.config.wake.rounds };
                 site.start(Duration::ZERO)?;
@@ -294,7 +297,16 @@ impl World {
             if to.is_some() || message.to == PLAIN {
                 self.log.count("a copy of a broadcast");
                 let (text, seen) = (text.clone(), message.state);
-                self.sent.push(Sent { from, to, message, text, ttl: false, withdrawn: false, seen });
+                self.sent.push(Sent {
+                    from,
+                    to,
+                    message,
+                    text,
+                    ttl: false,
+                    withdrawn: false,
+                    file: None,
+                    seen,
+                });
             }
         }
         self.bury(from);
@@ -331,12 +343,25 @@ impl World {
         let ttl =
             (self.plan.expiry && !plain && self.rng.per_mille(300)).then(|| self.rng.time(1_000, 60_000));
         let later = (self.plan.scheduled && self.rng.per_mille(300)).then(|| self.rng.time(1_000, 120_000));
-        let sent = self.site_mut(from).send(&address, &texts, ttl, later)?;
+        let file =
+            (self.plan.files && !plain && self.rng.per_mille(300)).then(|| self.rng.below(100) as File);
+        let sent = self.site_mut(from).send(&address, &texts, ttl, later, file)?;
         if let Some(messages) = sent {
             self.site(from).note(&format!("SENT {} to {address}", texts.len()));
             for (message, text) in messages.into_iter().zip(texts) {
                 let seen = message.state;
-                self.sent.push(Sent { from, to, message, text, ttl: ttl.is_some(), withdrawn: false, seen });
+                let file = file.filter(|_| !message.attachments.is_empty());
+                file.iter().for_each(|_| self.log.count("a file that is sent"));
+                self.sent.push(Sent {
+                    from,
+                    to,
+                    message,
+                    text,
+                    ttl: ttl.is_some(),
+                    withdrawn: false,
+                    file,
+                    seen,
+                });
             }
         }
         self.bury(from);
@@ -349,8 +374,9 @@ impl World {
         let Ok(mut site) = site.try_borrow_mut() else { return Ok(()) };
         self.counter += 1;
         let (to, text) = (self.rng.below(self.sites.len()), format!("message {} of the twin", self.counter));
-        for message in
-            site.send(self.names[to].as_str(), std::slice::from_ref(&text), None, None)?.unwrap_or_default()
+        for message in site
+            .send(self.names[to].as_str(), std::slice::from_ref(&text), None, None, None)?
+            .unwrap_or_default()
         {
             site.note(&format!("SENT 1 to {} by the twin", self.names[to]));
             self.log.count("mail of a second daemon");

@@ -46,6 +46,6 @@ impl World {
         let Some(message) = message else { return };
         self.site(from).note(&format!("SENT 1 to {}", message.to));
         let seen = message.state;
-        self.sent.push(Sent { from, to, message, text, ttl: false, withdrawn: false, seen });
+        self.sent.push(Sent { from, to, message, text, ttl: false, withdrawn: false, file: None, seen });
     }
 }
