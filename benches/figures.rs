@@ -2,7 +2,7 @@
 //!
 //! Prints a Markdown table. Each figure stands beside its physical limit: the same work done raw, in the same folder,
 //! by as many writers, just as durable, measured in the same run before and after it; medians of a few repetitions.
-//! After `--`: `latency`, `direct`, `throughput`, `operations`, `idle`, `backlog`, `signatures`, `search` run one part each;
+//! After `--`: `latency`, `direct`, `throughput`, `operations`, `idle`, `backlog`, `signatures`, `search`, `files` run one part each;
 //! `--quick` runs everything small, in seconds, to see that it works: its figures say little. The folder is `TMPDIR`'s.
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures time and makes files")]
@@ -15,6 +15,8 @@ mod backlog;
 mod counting;
 #[path = "figures/direct.rs"]
 mod direct;
+#[path = "figures/files.rs"]
+mod files;
 #[path = "figures/idle.rs"]
 mod idle;
 #[path = "figures/latency.rs"]
@@ -46,7 +48,7 @@ use table::Table;
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 type Part = fn(quick: bool, table: &mut Table) -> Outcome<()>;
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("latency", latency::run),
     ("direct", direct::run),
     ("throughput", throughput::run),
@@ -55,6 +57,7 @@ const PARTS: [(&str, Part); 8] = [
     ("backlog", backlog::run),
     ("signatures", signatures::run),
     ("search", search::run),
+    ("files", files::run),
 ];
 
 fn main() -> ExitCode {
