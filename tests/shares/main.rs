@@ -10,6 +10,7 @@
 mod bench;
 mod faults;
 mod figures;
+mod files;
 mod guest;
 mod pair;
 mod slot;
@@ -40,6 +41,7 @@ struct Case {
 fn cases() -> Vec<Case> {
     let mut cases = vec![Case { name: "suite", run: suite::run }];
     cases.extend(faults::CASES);
+    cases.push(Case { name: "files", run: files::run });
     cases.push(Case { name: "slot", run: slot::run });
     cases.push(Case { name: "slot-script", run: slot::with_script });
     cases.push(Case { name: "slot-dotlockfile", run: slot::with_dotlockfile });
