@@ -15,7 +15,7 @@ use crate::store::db::{Message, Way};
 /// Columns of any cell but the last.
 const CELL: usize = 32;
 
-/// List what came to nothing: mail of ours that failed or expired, and mail for which nobody could be woken; send it again, or drop it
+/// List mail that came to nothing: ours that failed or expired, and what nobody could be woken for; send it again, or drop it
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     lanpost dead\n  \
@@ -30,8 +30,12 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 enum Deed {
     /// List dead letters, the oldest first: with why, and since when (the same as `dead` alone)
+    #[command(after_help = "Example:\n  lanpost dead list --json | jq -r '.[].id'")]
     List,
     /// Send dead letters again, each once, as new messages; for mail that came, wake its agent again
+    #[command(after_help = "Examples:\n  \
+        lanpost dead redrive 018f2b3c-4d5e --to lab2\n  \
+        lanpost dead redrive --all")]
     Redrive {
         #[command(flatten)]
         which: Which,
@@ -41,7 +45,8 @@ enum Deed {
         #[command(flatten)]
         speaker: Speaker,
     },
-    /// List them no more, and finish the reports on them
+    /// List dead letters no more, and finish the reports on them
+    #[command(after_help = "Example:\n  lanpost dead drop 018f2b3c-4d5e")]
     Drop(Which),
 }
 
@@ -49,7 +54,7 @@ enum Deed {
 #[derive(clap::Args, Debug)]
 struct Which {
     /// Their ids, or prefixes that only they have
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", value_name = "ID")]
     ids: Vec<String>,
     /// All of ours
     #[arg(long, conflicts_with = "ids")]

@@ -32,11 +32,12 @@ const STEP: Duration = Duration::from_millis(20);
     lanpost exec lab disk path=/home\n  \
     lanpost exec lab build target=release --timeout 20m --json")]
 pub struct Args {
-    /// Whose command it is: INSTANCE
+    /// Whose command it is: the name of an instance
+    #[arg(value_name = "PEER")]
     to: Address,
     /// The command's name in the peer's config
     command: String,
-    /// Its arguments
+    /// The arguments that the peer's config lets you give
     #[arg(value_name = "NAME=VALUE", value_parser = argument)]
     args: Vec<(String, String)>,
     /// How long to wait for the answer; it is not begun later than that

@@ -33,10 +33,7 @@ Exit codes:
    6  `doctor` found something wrong with the share, `log verify` with the log,
       `init --wake openclaw` with the gateway
    7  `ask`: the request expired before it was delivered
-  75  not now (busy, share away, disk full): the same command may work later
-
-Example:
-  lanpost demo          see two instances exchange mail";
+  75  not now (busy, share away, disk full): the same command may work later";
 
 /// The exit code of a failure.
 pub fn code(kind: Kind) -> u8 {

@@ -42,7 +42,7 @@ use crate::sys::{dirs, files, seek};
     lanpost init --share '\\\\nas\\agents' --instance office --wake-command \"python C:\\bots\\wake.py\"\n  \
     lanpost init --wake openclaw --apply")]
 pub struct Args {
-    /// The folder that all instances have in common
+    /// The folder that all instances have in common; it must be there already
     #[arg(long, value_name = "PATH", required_unless_present = "wake")]
     share: Option<PathBuf>,
     /// The name of this PC's mailbox, unique on the share
@@ -51,10 +51,10 @@ pub struct Args {
     /// An agent that works behind it; may be given several times
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<Name>,
-    /// What wakes the agent: a program and its arguments, run without a shell
+    /// What wakes the agent when there is mail: a program and its arguments, run without a shell
     #[arg(long, value_name = "CMD")]
     wake_command: Option<String>,
-    /// The user that Windows logs in to the share's server as, as in NAS\\agents
+    /// The user that Windows logs in to the share's server as, as in NAS\agents
     #[arg(long, value_name = "USER", requires = "password")]
     user: Option<String>,
     /// Where that user's password is kept: keyring:NAME, file:PATH or env:VARIABLE (see `lanpost secret`)

@@ -15,6 +15,7 @@ mod doctor;
 mod exec;
 mod exit;
 mod fetch;
+mod help;
 mod inbox;
 mod init;
 mod listing;
@@ -48,7 +49,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::locate;
 use crate::app::pass::Passes;
@@ -58,18 +59,21 @@ use crate::sys::clock::SystemClock;
 
 use out::Out;
 
+/// The heading of the options that every command has.
+const COMMON: &str = "For every command";
+
 /// A post office in a shared folder: AI agents on different PCs exchange mail
 #[derive(Parser, Debug)]
-#[command(name = "lanpost", version, after_help = exit::HELP, max_term_width = 110)]
+#[command(name = "lanpost", version, max_term_width = 110)]
 struct Cli {
     /// The config file [default: LANPOST_CONFIG, else the one in this user's config folder]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = COMMON)]
     config: Option<PathBuf>,
     /// Print JSON, of the shape that docs/cli.md promises
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     json: bool,
     /// Write JSON in ASCII alone, other characters as \uXXXX: for pipes that are not read as UTF-8 [default on Windows]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     ascii: bool,
     #[command(subcommand)]
     command: Command,
@@ -138,7 +142,8 @@ impl Cx {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = help::ordered(Cli::command()).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return misused::tell(&error),
     };
@@ -211,15 +216,25 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent_and_every_command_has_help_and_an_example() {
-        Cli::command().debug_assert();
-        for command in Cli::command().get_subcommands() {
-            assert!(command.get_about().is_some(), "{}", command.get_name());
+        help::ordered(Cli::command()).debug_assert();
+        let mut all: Vec<_> = Cli::command().get_subcommands().cloned().collect();
+        while let Some(command) = all.pop() {
+            all.extend(command.get_subcommands().cloned());
+            if command.is_hide_set() {
+                continue;
+            }
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name}");
             let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(examples.contains("lanpost "), "{}", command.get_name());
+            assert!(examples.contains("lanpost "), "{name}: give an example");
+            for arg in command.get_arguments() {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "{name}: say what {} is", arg.get_id());
+                assert!(!help.contains(r"\\") && !help.contains("\\\""), "{name}: {help}");
+            }
         }
     }
 

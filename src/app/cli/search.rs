@@ -23,7 +23,7 @@ const CELL: usize = 24;
     lanpost search '\"exit code 3\"' --from lab --since 7d\n  \
     lanpost search 部署 --json | jq -r '.hits[].id'")]
 pub struct Args {
-    /// Words, or parts of them, in any script; \"several words\" in quotes as they stand; case doesn't matter
+    /// Words, or parts of them, in any script; "several words" in quotes as they stand; case doesn't matter
     #[arg(required = true, value_name = "WORDS")]
     words: Vec<String>,
     /// Only from this INSTANCE, INSTANCE/AGENT, or stranger as it names itself

@@ -33,6 +33,9 @@ pub struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum Deed {
     /// Store a secret: asked for at the terminal, without echo, or read from standard input
+    #[command(after_help = "Examples:\n  \
+        lanpost secret set share-password\n  \
+        pass show nas | lanpost secret set file:/etc/lanpost/nas")]
     Set {
         /// NAME in this user's keyring, or a reference: keyring:NAME, file:PATH
         #[arg(value_name = "NAME|REF")]
@@ -42,12 +45,16 @@ enum Deed {
         service: bool,
     },
     /// Tell whether a secret can be read, and by nobody else; it is not shown
+    #[command(after_help = "Examples:\n  \
+        lanpost secret check\n  \
+        lanpost secret check file:/etc/lanpost/nas")]
     Check {
         /// A reference, or NAME in the keyring [default: `share.password` of the config]
         #[arg(value_name = "NAME|REF")]
         place: Option<String>,
     },
     /// Remove a secret
+    #[command(after_help = "Example:\n  lanpost secret remove share-password")]
     Remove {
         /// NAME in this user's keyring, or a reference
         #[arg(value_name = "NAME|REF")]

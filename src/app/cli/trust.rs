@@ -36,15 +36,20 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 enum Deed {
     /// List all keys, and what each is to its name
+    #[command(after_help = "Example:\n  lanpost trust list")]
     List,
     /// Show the keys of a name, what happened to them, and what was refused in its name [default: our own]
+    #[command(after_help = "Examples:\n  \
+        lanpost trust show --json | jq -r '.keys[0].fingerprint'\n  \
+        lanpost trust show lab")]
     Show {
-        /// Whose
+        /// Whose: the name of an instance
         name: Option<Name>,
     },
     /// Pin a key for a name that has none, after its owner read it to you
+    #[command(after_help = "Example:\n  lanpost trust pin lab 66384-52766-39727-81917-03278-56358")]
     Pin {
-        /// Whose
+        /// Whose: the name of an instance
         name: Name,
         /// Its fingerprint, if the key was seen; else the key, as in ed25519:<64 hex digits>
         key: String,
@@ -53,27 +58,33 @@ enum Deed {
         revoked: bool,
     },
     /// Let the key that waits replace the one before, which is revoked
+    #[command(after_help = "Example:\n  lanpost trust accept lab 66384-52766-39727-81917-03278-56358")]
     Accept {
-        /// Whose
+        /// Whose: the name of an instance
         name: Name,
         /// The new key's fingerprint, as its owner read it to you
         fingerprint: String,
     },
     /// Believe the keys of a name no more, and what they sign from now on
+    #[command(after_help = "Example:\n  lanpost trust revoke lab")]
     Revoke {
-        /// Whose
+        /// Whose: the name of an instance
         name: Name,
     },
     /// Forget that a name ever had a key: it may speak unsigned again, or be seen for the first time
+    #[command(after_help = "Example:\n  lanpost trust forget lab")]
     Forget {
-        /// Whose
+        /// Whose: the name of an instance
         name: Name,
     },
     /// Replace our own key; peers learn it by themselves, since the old one signs the new
+    #[command(after_help = "Example:\n  lanpost trust rotate")]
     Rotate,
     /// Print the pinned keys, ours among them, as JSON
+    #[command(after_help = "Example:\n  lanpost trust export > keys.json")]
     Export,
-    /// Pin the keys of such a list, for names that have none
+    /// Pin the keys of a list that `export` printed, for names that have none
+    #[command(after_help = "Example:\n  lanpost trust import keys.json")]
     Import {
         /// The list; `-` reads it from standard input
         file: PathBuf,

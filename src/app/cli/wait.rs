@@ -24,7 +24,7 @@ const STEP: Duration = Duration::from_millis(20);
     lanpost wait --timeout 5m && lanpost inbox\n  \
     lanpost wait --from lab --json | jq -r '.[0].id'")]
 pub struct Args {
-    /// Give up after this long, with exit code 4
+    /// Give up after this long, as in 5m, with exit code 4
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]

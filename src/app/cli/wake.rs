@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
 use crate::model::name::Name;
 
-/// Hold, release, show or try the wakes of the agents here
+/// Try, hold, resume or list the wakes: what starts an agent here when there is mail for it
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     lanpost wake test\n  \
@@ -31,23 +31,29 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 enum Deed {
     /// Wake an agent once, for a made-up message that is in nobody's inbox, and tell how it went
+    #[command(after_help = "Examples:\n  lanpost wake test\n  lanpost wake test --agent main --json")]
     Test {
         /// Which of the config's agents [default: the instance itself]
         #[arg(long)]
         agent: Option<Name>,
     },
     /// Wake nobody until this is over; the mail waits, and wakes then
+    #[command(after_help = "Example:\n  lanpost wake hold --for 2h")]
     Hold {
         /// For how long, as in 2h [default: until `lanpost wake resume`]
         #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
         time: Option<Duration>,
     },
     /// Wake again: for what waited, whoever asked for it, and for mail whose wakes had failed for good
+    #[command(after_help = "Example:\n  lanpost wake resume")]
     Resume,
     /// List the last wakes: why, for what, and how they went; and what holds further ones up
+    #[command(after_help = "Examples:\n  \
+        lanpost wake log --limit 50\n  \
+        lanpost wake log --json | jq -r '.[-1].detail'")]
     Log {
-        /// At most so many
-        #[arg(long, default_value_t = 20)]
+        /// At most so many, the newest
+        #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
 }

@@ -39,7 +39,7 @@ pub enum Way {
 #[derive(clap::Args, Debug)]
 pub struct Waking {
     /// Set up what wakes the agent: `openclaw` shows what its config needs for that
-    #[arg(long, value_name = "WAY", conflicts_with = "wake_command")]
+    #[arg(long, value_name = "WAY", conflicts_with = "wake_command", hide_possible_values = true)]
     pub wake: Option<Way>,
     /// Write it: the hook into OpenClaw's config (a backup is kept), the gateway into ours
     #[arg(long, requires = "wake")]

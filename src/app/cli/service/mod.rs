@@ -29,10 +29,10 @@ use crate::sys::process;
     lanpost service logs --follow")]
 pub struct Args {
     /// This user's own service, which needs no rights (not on Windows)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 50)]
     user: bool,
     /// The instance whose service is meant [default: the config's]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", display_order = 50)]
     instance: Option<Name>,
     #[command(subcommand)]
     deed: Deed,
@@ -42,12 +42,16 @@ pub struct Args {
 enum Deed {
     Install(install::Args),
     /// Stop and remove the service; config, state folder, mail and log stay
+    #[command(after_help = "Example:\n  lanpost service uninstall --print")]
     Uninstall(Print),
     /// Start it, and wait until the daemon is at work
+    #[command(after_help = "Example:\n  lanpost service start")]
     Start(Print),
     /// Stop it as Ctrl-C does, and wait until it has stopped
+    #[command(after_help = "Example:\n  lanpost service stop")]
     Stop(Print),
     /// Stop and start it, after a change of the config or of the program
+    #[command(after_help = "Example:\n  lanpost service restart")]
     Restart(Print),
     /// Tell whether it is installed and runs, and how the instance is doing
     #[command(after_help = "Example:\n  lanpost service status --json | jq .running")]

@@ -12,11 +12,14 @@ use crate::model::task::Edit;
 
 /// Add a task; whoever it is assigned to gets mail, and is woken
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost task add \"Build the release\" --to lab/main --priority high\n  \
+    lanpost task add \"Test it\" --for builder --depends 3f2a1c --due 2026-02-14")]
 pub struct AddArgs {
     /// What is to be done, in one line
     title: String,
-    /// The same at length
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// All that is to be said of it, at length
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     body: String,
     /// Assign it: INSTANCE or INSTANCE/AGENT
     #[arg(long, value_name = "NAME")]
@@ -24,10 +27,10 @@ pub struct AddArgs {
     /// What kind of worker it is for, any word; `claim --next --role ROLE` finds it
     #[arg(long = "for", value_name = "ROLE")]
     role: Option<String>,
-    /// What must be done before; may be given more than once
+    /// The ids of tasks that must be done before
     #[arg(long, value_name = "ID", num_args = 1..)]
     depends: Vec<String>,
-    /// low, normal, high or urgent
+    /// How soon it is wanted: low, normal, high or urgent
     #[arg(long, default_value = "normal", value_parser = str::parse::<Priority>)]
     priority: Priority,
     /// When it should be done: 2026-02-14, or 2026-02-14T18:00:00+08:00
@@ -61,8 +64,11 @@ pub fn add(args: AddArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
 
 /// Say otherwise what a task is; an empty text takes something away
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost task edit 3f2a1c --priority urgent --due 2026-02-14\n  \
+    lanpost task edit 3f2a1c --to \"\"")]
 pub struct EditArgs {
-    /// Which: three letters of its id, or more
+    /// Its id: three or more letters of it, from its beginning or its end
     id: String,
     /// The new title
     #[arg(long, value_name = "TEXT")]
@@ -73,13 +79,13 @@ pub struct EditArgs {
     /// Assign it to somebody else, who gets mail; "" to nobody
     #[arg(long, value_name = "NAME")]
     to: Option<String>,
-    /// What kind of worker it is for
+    /// What kind of worker it is for, any word
     #[arg(long = "for", value_name = "ROLE")]
     role: Option<String>,
-    /// low, normal, high or urgent
+    /// How soon it is wanted: low, normal, high or urgent
     #[arg(long, value_parser = str::parse::<Priority>)]
     priority: Option<Priority>,
-    /// When it should be done
+    /// When it should be done, as in 2026-02-14
     #[arg(long, value_name = "TIME")]
     due: Option<String>,
     /// Assign it to an instance or agent that has not joined the share yet

@@ -17,8 +17,11 @@ use crate::store::db::Answer;
 
 /// Claim a task, so that nobody else works on it; done only when the share says so
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost task claim 3f2a1c --for 2h\n  \
+    lanpost task claim --next --role builder --json")]
 pub struct ClaimArgs {
-    /// Which: three letters of its id, or more
+    /// Its id: three or more letters of it, from its beginning or its end
     #[arg(required_unless_present = "next", conflicts_with = "next")]
     id: Option<String>,
     /// The best one that is open: one's own first, then urgent ones, then the oldest
@@ -27,7 +30,7 @@ pub struct ClaimArgs {
     /// With --next: also tasks for this kind of worker
     #[arg(long, requires = "next")]
     role: Option<String>,
-    /// Without a word of its holder for this long it is open again
+    /// Without a word of its holder for this long others may claim it
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, default_value = "30m")]
     term: Duration,
     /// How long to wait for the share
@@ -106,10 +109,11 @@ fn attempt(
 
 /// Go on working on a task: its claim lasts for as long again from now on
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task renew 3f2a1c --for 1h")]
 pub struct RenewArgs {
-    /// Which: three letters of its id, or more
+    /// Its id: three or more letters of it, from its beginning or its end
     id: String,
-    /// For how long [default: as it was claimed]
+    /// For how long, as in 1h [default: as it was claimed]
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     term: Option<Duration>,
     #[command(flatten)]

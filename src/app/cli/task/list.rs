@@ -12,6 +12,9 @@ const CELL: usize = 24;
 
 /// List tasks: all that are not over, or some
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost task list --open\n  \
+    lanpost task list --mine --json | jq -r '.[].title'")]
 pub struct ListArgs {
     /// Those alone that are assigned to, or held by, this instance, or the agent that speaks
     #[arg(long)]
@@ -74,8 +77,9 @@ fn row(view: &TaskView) -> [String; 5] {
 
 /// Show one task with its history
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task show 3f2a1c")]
 pub struct ShowArgs {
-    /// Which: three letters of its id, or more
+    /// Its id: three or more letters of it, from its beginning or its end
     id: String,
 }
 

@@ -16,7 +16,7 @@ const WRITTEN: Duration = Duration::from_secs(5);
 /// Which task, and who speaks
 #[derive(clap::Args, Debug)]
 pub struct Task {
-    /// Which: three letters of its id, or more
+    /// Its id: three or more letters of it, from its beginning or its end
     id: String,
     #[command(flatten)]
     speaker: Speaker,
@@ -24,18 +24,20 @@ pub struct Task {
 
 /// Tell how far a task is; its claim lasts for as long again
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task progress 3f2a1c \"tests pass, packing\" --percent 80")]
 pub struct ProgressArgs {
     #[command(flatten)]
     task: Task,
     /// How far, in words
     text: String,
-    /// Of a hundred
-    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
+    /// How much of it is done, 0 to 100
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: Option<u8>,
 }
 
-/// A task is done
+/// Say that a task is done
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task done 3f2a1c --result \"see /builds/7\"")]
 pub struct DoneArgs {
     #[command(flatten)]
     task: Task,
@@ -44,49 +46,56 @@ pub struct DoneArgs {
     result: Option<String>,
 }
 
-/// A task can't be done, by nobody
+/// Say that a task can't be done, by anybody; to let others try, `release` it
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task fail 3f2a1c --why \"the sources are lost\"")]
 pub struct FailArgs {
     #[command(flatten)]
     task: Task,
-    /// Why
+    /// Why, in words
     #[arg(long, value_name = "TEXT")]
     why: String,
 }
 
-/// Let others claim a task
+/// Give a task back, so that others may claim it
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task release 3f2a1c --why \"needs a Mac\"")]
 pub struct ReleaseArgs {
     #[command(flatten)]
     task: Task,
-    /// Why
+    /// Why, in words
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
 
-/// A task can't be worked on for now
+/// Say that a task can't be worked on for now
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task block 3f2a1c --why \"waits for the licence\"")]
 pub struct BlockArgs {
     #[command(flatten)]
     task: Task,
-    /// Why
+    /// Why, in words
     #[arg(long, value_name = "TEXT")]
     why: String,
 }
 
-/// A task that was blocked can be worked on again
+/// Say that a blocked task can be worked on again
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task unblock 3f2a1c")]
 pub struct OneArgs {
     #[command(flatten)]
     task: Task,
 }
 
-/// A task must wait for others
+/// Say that a task must wait for others
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    lanpost task depend 3f2a1c 9b01d4\n  \
+    lanpost task depend 3f2a1c 9b01d4 --remove")]
 pub struct DependArgs {
     #[command(flatten)]
     task: Task,
-    /// What must be done before
+    /// The ids of tasks that must be done before
     #[arg(required = true, value_name = "ON")]
     on: Vec<String>,
     /// It need not wait for these any longer
@@ -94,18 +103,20 @@ pub struct DependArgs {
     remove: bool,
 }
 
-/// A task is not wanted any more, whoever holds it
+/// Say that a task is not wanted any more, whoever holds it
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task cancel 3f2a1c --why \"bought it instead\"")]
 pub struct CancelArgs {
     #[command(flatten)]
     task: Task,
-    /// Why
+    /// Why, in words
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
 
-/// A task that ended is to be done all the same
+/// Say that a task that ended is to be done all the same
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  lanpost task reopen 3f2a1c")]
 pub struct ReopenArgs {
     #[command(flatten)]
     task: Task,
