@@ -21,8 +21,35 @@
 //! Architecture invariant: nothing on the share is executed, and no name from it is a path before `model::layout`
 //! parsed it.
 //!
-//! To use it as a library, open a [`engine::node::Node`], call [`engine::ops`], and let an [`engine::Engine`] move the
-//! mail; `examples/two_instances.rs` does it in memory.
+//! # As a library
+//!
+//! Open a [`Node`]. It and what this page lists below it are the library, and follow semantic versioning. The modules are
+//! the workings, public for this project's own tests and for [`Node::core`]; they may change with any version.
+//!
+//! A program that answers whatever comes, with the daemon running within it:
+//!
+//! ```
+//! use std::time::Duration;
+//! use lanpost::{Config, Draft, Filter, Node};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # std::fs::create_dir(folder.path().join("share"))?;
+//! let config = Config::new("lab".parse()?, folder.path().join("share"), folder.path().join("lab"));
+//! let mut lab = Node::create(config)?;
+//! let daemon = lab.start()?;
+//!
+//! # lab.send(Draft::new("lab".parse()?, "to myself"))?;
+//! for mail in lab.wait(&Filter::default(), Duration::from_secs(60))? {
+//!     let mail = lab.read(mail.id.as_str())?;
+//!     println!("{}: {}", mail.from, mail.content);
+//!     lab.ack(&[mail.id.to_string()])?;
+//! }
+//! daemon.stop()?;
+//! # Ok(())
+//! # }
+//! ```
+//! `examples/embed.rs` asks and answers; `docs/library.md` says what to know.
 
 #![warn(missing_docs)]
 
@@ -33,3 +60,16 @@ pub mod error;
 pub mod model;
 pub mod store;
 pub mod sys;
+
+pub use app::node::{Asked, Daemon, Node};
+pub use engine::ops::{
+    Author, Draft, Found, Hit, NewTask, News, PeerView, Said, Say, Shown, Status, TaskStep, TaskView, Trace,
+    Which,
+};
+pub use error::{Error, Kind, Result};
+pub use model::config::Config;
+pub use model::envelope::Priority;
+pub use model::id::MessageId;
+pub use model::name::{Address, Name};
+pub use model::state::State;
+pub use store::db::{Filter, Message, Scope, Way};

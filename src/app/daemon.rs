@@ -19,14 +19,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel}
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use crate::adapt::a2a::A2a;
 use crate::adapt::direct::client::Client;
 use crate::adapt::exec::Programs;
 use crate::adapt::service::Keeper;
-use crate::adapt::signals;
 use crate::adapt::wake::Adapter;
 use crate::adapt::watch::{Places, Seen};
+use crate::app::asker::Asker;
 use crate::app::direct::{self, Call};
 use crate::app::door;
 use crate::app::log::{Log, MENDED};
@@ -66,7 +67,25 @@ pub fn run(config: Config, config_path: &Path, keeper: Keeper) -> Result<()> {
     let node = Node::open(config, clock.clone())?;
     let _lock = lock(&node)?;
     let log = Log::open(clock, keeper, &node.config.state, &node.config.log);
-    let ended = work(node, config_path, &log);
+    end(work(node, config_path, &log, Asker::Process, || {}), &log)
+}
+
+/// Runs the daemon within another program, until that asks it to stop, or forgets it; calls `started` once it is at work.
+/// The standard error, the signals and the service manager of the process stay the program's; the log is in its file.
+///
+/// # Errors
+/// As of [`run`].
+pub fn run_within(config: Config, asked: oneshot::Receiver<()>, started: impl FnOnce()) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let path = config.file.clone();
+    let node = Node::open(config, clock.clone())?;
+    let _lock = lock(&node)?;
+    let log = Log::open(clock, Keeper::of_nobody(), &node.config.state, &node.config.log).quietly();
+    end(work(node, &path, &log, Asker::Program(asked), started), &log)
+}
+
+/// Has the end in the log.
+fn end(ended: Result<()>, log: &Log) -> Result<()> {
     if let Err(error) = &ended {
         log.failure(error);
     }
@@ -75,7 +94,7 @@ pub fn run(config: Config, config_path: &Path, keeper: Keeper) -> Result<()> {
 }
 
 /// Does the daemon's work, in a state folder that is this process's own.
-fn work(mut node: Node, config_path: &Path, log: &Log) -> Result<()> {
+fn work(mut node: Node, config_path: &Path, log: &Log, asker: Asker, started: impl FnOnce()) -> Result<()> {
     let clock = node.clock.clone();
     let keeper = log.keeper().clone();
     let (config, of) = (node.config.clone(), clock.clone());
@@ -108,7 +127,7 @@ fn work(mut node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Io, "start", "the daemon", error))?;
     // Before the engine says that we live: from then on a stop has to end with the last heartbeat.
-    let stop = runtime.block_on(async { listen(&keeper) })?;
+    let stop = runtime.block_on(async { asker.listen(&keeper) })?;
     let (to_courier, for_courier) = channel();
     let (to_reception, for_reception) = sync_channel(direct::WAITING);
     // Before the first heartbeat, which says where.
@@ -142,8 +161,10 @@ fn work(mut node: Node, config_path: &Path, log: &Log) -> Result<()> {
     let (said, noted) = (to_shell.clone(), log.clone());
     spawn("waker", &to_shell, move || see_to_work(waker, runner, &for_waker, &said, &noted))?;
     let noted = log.clone();
-    spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, &noted, &pulse))?;
+    let (at_work, until) = channel();
+    spawn("watchdog", &to_shell, move || watch_engine(watchdog, watchman, &calls, (&noted, &pulse), &until))?;
     keeper.ready(&hello);
+    started();
 
     let shell = Shell {
         log: log.clone(),
@@ -160,27 +181,10 @@ fn work(mut node: Node, config_path: &Path, log: &Log) -> Result<()> {
     };
     let ended = runtime.block_on(shell.run(stop, for_shell));
     // Until here: the reception is to be there, though nobody may knock.
-    drop(to_reception);
+    drop((to_reception, at_work));
     // A wake's blocking leftovers must not hold up a stop.
     runtime.shutdown_background();
     ended
-}
-
-/// Listens for whoever may ask for a stop: the service manager if it does so by its own means, else signals.
-fn listen(keeper: &Keeper) -> Result<impl Future<Output = &'static str> + use<>> {
-    let signal = match keeper.asks() {
-        true => None,
-        false => {
-            Some(signals::listen().map_err(|error| Error::new(Kind::Io, "listen for", "signals", error))?)
-        }
-    };
-    let keeper = keeper.clone();
-    Ok(async move {
-        match signal {
-            Some(signal) => signal.await,
-            None => keeper.asked().await,
-        }
-    })
 }
 
 /// Takes the state folder, waiting a little for a command's engine pass.
@@ -352,13 +356,13 @@ fn see_to_work(
     }
 }
 
-/// The watchdog's thread. It ends with the process.
+/// The watchdog's thread. It ends when nobody holds the other end of `until`.
 fn watch_engine(
     mut watchdog: Watchdog,
     mut node: Node,
     calls: &Calls,
-    log: &Log,
-    pulse: &Pulse,
+    (log, pulse): (&Log, &Pulse),
+    until: &Receiver<()>,
 ) -> Result<()> {
     let keeper = log.keeper();
     let mut told = node.clock.now();
@@ -385,6 +389,8 @@ fn watch_engine(
             }
             Err(error) => log.problem(&error.to_string()),
         }
-        pause(WATCHDOG);
+        if until.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Disconnected) {
+            return Ok(());
+        }
     }
 }

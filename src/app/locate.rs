@@ -2,7 +2,7 @@
 //!
 //! Looked for at `--config`, else at `LANPOST_CONFIG`, else in the platform's usual folder; the first that is named is
 //! the one that counts, there or not. It may be UTF-8 with or without BOM, UTF-16 or GBK, as editors left it. It and
-//! the state folder are looked for as [`seek`] does; the share is looked for by whoever works on it, since it may hang.
+//! the state folder are looked for as [`seek()`] does; the share is looked for by whoever works on it, since it may hang.
 
 use std::path::{Path, PathBuf};
 

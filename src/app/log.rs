@@ -48,6 +48,8 @@ pub struct Log {
     recorded: Arc<Mutex<HashMap<String, Duration>>>,
     to: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
+    /// Standard error is another's.
+    quiet: bool,
 }
 
 /// What the file's thread is given.
@@ -66,11 +68,18 @@ impl Log {
         let spawned = std::thread::Builder::new()
             .name("log".into())
             .spawn(move || write(file, &entries, &writer, &missed));
-        let log = Log { clock, keeper, said: Arc::default(), recorded: Arc::default(), to, lost };
+        let log =
+            Log { clock, keeper, said: Arc::default(), recorded: Arc::default(), to, lost, quiet: false };
         if let Err(error) = spawned {
             log.info(&format!("no log file: {error}"));
         }
         log
+    }
+
+    /// The same log in its file alone: the standard error of the process is another program's.
+    #[must_use]
+    pub fn quietly(self) -> Log {
+        Log { quiet: true, ..self }
     }
 
     /// Says something that happened.
@@ -120,7 +129,9 @@ impl Log {
 
     fn say(&self, text: &str, record: Option<(Gravity, String)>) {
         let text = self.line(text);
-        let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+        if !self.quiet {
+            let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+        }
         self.write(Entry::Line { text, record });
     }
 

@@ -4,6 +4,7 @@
 //! Architecture invariant: standard output carries answers alone; notes, errors and logs go to standard error.
 
 mod addresses;
+mod asker;
 pub mod cli;
 pub mod daemon;
 pub mod demo;
@@ -11,6 +12,7 @@ mod direct;
 mod door;
 pub mod locate;
 pub mod log;
+pub mod node;
 pub mod openclaw;
 pub mod pass;
 mod porter;

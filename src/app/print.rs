@@ -1,6 +1,6 @@
 //! Text for people: what a message says, made safe and fit for a terminal; and JSON that is safe to print as well.
 //!
-//! Architecture invariant: nothing that came from a share reaches a terminal but through [`visible`], [`line`] or
+//! Architecture invariant: nothing that came from a share reaches a terminal but through [`visible`], [`line()`] or
 //! [`json`]; `model/visible` says what they show as escapes.
 //! Everything here is a function of its arguments; widths are in columns, of which a CJK character takes two.
 

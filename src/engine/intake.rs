@@ -4,7 +4,7 @@
 //! shows a file's size before its data): it is waited for, and only when it stood [`Still`] for long enough, on
 //! our clock, it is taken as it is: in the open slot as a hand-written line without a newline, else set aside. Nothing that can't be parsed stops what comes after it.
 //!
-//! Whose an object in a line is, and whether it may stand there, is said by [`object`].
+//! Whose an object in a line is, and whether it may stand there, is said by `object`.
 
 mod object;
 

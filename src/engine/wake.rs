@@ -1,5 +1,5 @@
 //! Wakes: orders to the adapters in `adapt/wake`, and what follows from their results. When a wake may fire, and for what,
-//! is decided by the rules of `model/wake` ([`decide`]).
+//! is decided by the rules of `model/wake` (`decide`).
 //!
 //! - One wake is in flight at a time; just before it fires, what was read meanwhile is dropped from it.
 //! - A wake is for the mail of one sender, if each has a session of its own with the agent: then failures, pauses and the

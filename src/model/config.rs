@@ -16,6 +16,7 @@ mod direct;
 mod explain;
 mod fields;
 mod files;
+mod fresh;
 mod groups;
 mod openclaw;
 mod remote;

@@ -1,6 +1,6 @@
 //! What an agent is told when it is woken: the mail, framed as the words of others, or how much there is.
 //!
-//! Invariants: each line of a body begins with [`BAR`], and no other line does; elsewhere words of others stand in quotes,
+//! Invariants: each line of a body begins with `BAR`, and no other line does; elsewhere words of others stand in quotes,
 //! names, too; what acts instead of being shown is escaped ([`visible`]). So no body can end its frame, speak as lanpost, or hide words. The whole is at most as long as
 //! it may be; what had no room is counted, with the command that shows it.
 

@@ -1,7 +1,7 @@
 //! A share that is a folder of this machine: a mounted SMB or NFS share, a UNC path, a plain folder.
 //!
 //! Every verb opens the file it needs anew (but for [`Append`]): a handle that stays open shows stale sizes on NFS for
-//! up to a minute. Folders are held open ([`Folders`]). Symbolic links, devices and pipes are never followed or read: they could lead outside or hang.
+//! up to a minute. Folders are held open (`Folders`). Symbolic links, devices and pipes are never followed or read: they could lead outside or hang.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -25,6 +25,7 @@ mod hooks;
 mod hostile;
 mod hung;
 mod layers;
+mod library;
 mod model;
 mod moved;
 mod openclaw;

@@ -189,6 +189,11 @@ impl Keeper {
         Keeper
     }
 
+    /// None: the daemon runs within another program.
+    pub fn of_nobody() -> Keeper {
+        Keeper
+    }
+
     /// Whether it asks for a stop by its own means: it sends SIGTERM.
     pub fn asks(&self) -> bool {
         false

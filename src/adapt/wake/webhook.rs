@@ -1,7 +1,7 @@
 //! Waking by a webhook: the mail is posted as JSON to a server, and its status says how that went.
 //!
 //! - Body: `instance`, `agent`, `wake`, `attempt`, `count`, `text`, and `messages` as `lanpost inbox --json` shows them,
-//!   or, if the config says so, what is ours of them and nothing that strangers wrote ([`bare`]). Documented in docs/wake.md; it only ever grows.
+//!   or, if the config says so, what is ours of them and nothing that strangers wrote (`bare`). Documented in docs/wake.md; it only ever grows.
 //! - Headers: `Idempotency-Key` (the same for all attempts at the same mail), `Authorization: Bearer` and the signature of
 //!   [`signature`] if the config names secrets for them.
 //! - 2xx: accepted. 408, 425, 429, 5xx and no answer: try again, after the pause that `Retry-After` asks for. All else: never.

@@ -11,8 +11,6 @@ use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
-use crate::model::state::State;
-use crate::model::trust::TRUST_REPORT;
 use crate::store::db::{Filter, Message};
 
 /// The time between two glances at the local store.
@@ -77,16 +75,7 @@ fn unread(which: &Which, node: &Node, after: i64) -> Result<(Vec<Message>, bool)
         limit: Some(LISTED),
         ..Filter::default()
     };
-    let mut messages = ops::inbox(node, &filter)?;
-    // What is for a person to know is no reason to go to work: a stranger's line could start an agent by it.
-    messages.retain(|message| message.state == State::Delivered && message.kind != TRUST_REPORT);
-    listing::keep(&mut messages, which.agent().as_ref());
-    let (mut unread, mut awaited) = (vec![], false);
-    for message in messages {
-        match ops::is_awaited(node, &message)? {
-            true => awaited = true,
-            false => unread.push(message),
-        }
-    }
+    let (mut unread, awaited) = ops::unread(node, &filter)?;
+    listing::keep(&mut unread, which.agent().as_ref());
     Ok((unread, awaited))
 }

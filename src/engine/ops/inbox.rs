@@ -4,11 +4,31 @@ use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
 use crate::model::exec::EXEC;
 use crate::model::state::State;
+use crate::model::trust::TRUST_REPORT;
 use crate::store::db::{Filter, Message, Quarantined, Way};
 
 /// The inbox, oldest first. Changes nothing.
 pub fn inbox(node: &Node, filter: &Filter) -> Result<Vec<Message>> {
     node.db.inbox(filter)
+}
+
+/// The unread mail among it, for which somebody should go to work; and whether there is some that somebody waits for as the
+/// answer to a request, which is no mail for others yet.
+///
+/// # Errors
+/// The local store's.
+pub fn unread(node: &Node, filter: &Filter) -> Result<(Vec<Message>, bool)> {
+    let mut messages = inbox(node, filter)?;
+    // What is for a person to know is no reason to go to work: a stranger's line could start an agent by it.
+    messages.retain(|message| message.state == State::Delivered && message.kind != TRUST_REPORT);
+    let (mut unread, mut awaited) = (vec![], false);
+    for message in messages {
+        match super::is_awaited(node, &message)? {
+            true => awaited = true,
+            false => unread.push(message),
+        }
+    }
+    Ok((unread, awaited))
 }
 
 /// The incoming message whose id begins with `prefix`. Changes nothing.

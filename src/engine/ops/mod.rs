@@ -41,7 +41,7 @@ pub use dead::{DeadLetter, REDRIVE_OF, dead, drop_dead, redrive};
 pub use doctor::{Patient, doctor};
 pub use exec::{answer, exec};
 pub use fetch::{Fetched, FetchedFile, fetch};
-pub use inbox::{find_in, inbox, is_held, peek, quarantine, read, release};
+pub use inbox::{find_in, inbox, is_held, peek, quarantine, read, release, unread};
 pub use init::{Init, init};
 pub use log::{Verdict, export_log, log, log_head, verify_export, verify_log};
 pub use peers::{PeerView, peers, request_scan, scan_done};

@@ -1,6 +1,6 @@
 //! Hiding secrets in what a server said: it may repeat what it was asked, as it was, decoded, or written in a form of its own.
 //!
-//! The text is brought into its plain form first (`%2F`, `&amp;`, `\/`, `\u0026`), the secrets, too. Then every run of [`RUN`]
+//! The text is brought into its plain form first (`%2F`, `&amp;`, `\/`, `\u0026`), the secrets, too. Then every run of `RUN`
 //! characters that a secret has as well is hidden, and shorter parts of a secret as a whole. Letters count alike, large
 //! or small. What is left may lack more than it must.
 

@@ -5,7 +5,7 @@
 //!    same way forth gives the very same text again. What holds U+FFFD lost something, and is left alone.
 //! 2. The original is shorter, and every character of it is one that people write: letters of the common scripts,
 //!    CJK of the common range, punctuation, emoji; no controls, no private use, nothing unassigned.
-//! 3. It says enough that chance is out of the question ([`Weight`]): no sentence of a living language reads so.
+//! 3. It says enough that chance is out of the question (`Weight`): no sentence of a living language reads so.
 //! 4. There is one such original, not two. It may be two wrong turns away.
 
 use std::borrow::Cow;

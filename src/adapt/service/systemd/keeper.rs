@@ -10,12 +10,19 @@ use super::super::Gravity;
 #[derive(Clone, Debug)]
 pub struct Keeper {
     pulse: Option<Duration>,
+    /// The process is another program's, which speaks for itself.
+    silent: bool,
 }
 
 impl Keeper {
     /// The one that started this process.
     pub fn of_this_process() -> Keeper {
-        Keeper { pulse: sd_notify::watchdog_enabled() }
+        Keeper { pulse: sd_notify::watchdog_enabled(), silent: false }
+    }
+
+    /// None: the daemon runs within another program.
+    pub fn of_nobody() -> Keeper {
+        Keeper { pulse: None, silent: true }
     }
 
     /// Whether it asks for a stop by its own means; then signals mean nothing. systemd sends SIGTERM.
@@ -30,17 +37,17 @@ impl Keeper {
 
     /// The daemon is at work.
     pub fn ready(&self, doing: &str) {
-        tell(&[NotifyState::Ready, NotifyState::Status(doing)]);
+        self.tell(&[NotifyState::Ready, NotifyState::Status(doing)]);
     }
 
     /// What the daemon does, for `systemctl status`.
     pub fn status(&self, doing: &str) {
-        tell(&[NotifyState::Status(doing)]);
+        self.tell(&[NotifyState::Status(doing)]);
     }
 
     /// The daemon stops, for this reason.
     pub fn stopping(&self, reason: &str) {
-        tell(&[NotifyState::Stopping, NotifyState::Status(reason)]);
+        self.tell(&[NotifyState::Stopping, NotifyState::Status(reason)]);
     }
 
     /// How long the daemon may be silent; `None`: nobody waits for a sign.
@@ -50,14 +57,16 @@ impl Keeper {
 
     /// The daemon lives.
     pub fn alive(&self) {
-        tell(&[NotifyState::Watchdog]);
+        self.tell(&[NotifyState::Watchdog]);
     }
 
     /// Nothing: the journal has standard error.
     pub fn record(&self, _gravity: Gravity, _text: &str) {}
-}
 
-/// A manager that can't be told is its own trouble.
-fn tell(states: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(states);
+    /// A manager that can't be told is its own trouble.
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        if !self.silent {
+            let _ = sd_notify::notify(states);
+        }
+    }
 }

@@ -99,6 +99,11 @@ impl Keeper {
         Keeper(None)
     }
 
+    /// None: the daemon runs within another program.
+    pub fn of_nobody() -> Keeper {
+        Keeper(None)
+    }
+
     /// Whether it asks for a stop by its own means. A service must not listen to the console's events: it would hear
     /// of every user's logoff.
     pub fn asks(&self) -> bool {
