@@ -38,6 +38,7 @@ mod search;
 mod secret;
 mod service;
 mod share_suite;
+mod shell;
 mod tasks;
 mod threads;
 mod timed;

@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use clap::Command;
+use clap::{Command, CommandFactory};
 
-use super::{COMMON, exit};
+use super::{COMMON, Cli, exit};
 use crate::app::print;
 use crate::sys::dirs;
 
@@ -19,7 +19,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Mail that waits, or went wrong", &["recall", "scheduled", "snooze", "release", "dead"]),
     ("Work together", &["task", "exec"]),
     ("Find out", &["status", "peers", "trace", "thread", "search", "log", "doctor"]),
-    ("Look after it", &["wake", "trust", "secret", "backup", "restore"]),
+    ("Look after it", &["wake", "trust", "secret", "backup", "restore", "completions", "man"]),
 ];
 /// What is in none of them.
 const OTHERS: &str = "Others";
@@ -47,6 +47,21 @@ pub fn ordered(command: Command) -> Command {
     let after = format!("{START}\n\n{WORDS}\n\n{}", exit::HELP);
     let text = template(&command, columns());
     command.help_template(text).after_help(after)
+}
+
+/// All commands but the hidden ones, for what is made of them.
+pub fn shown() -> Command {
+    let all = Cli::command();
+    let mut shown = Command::new("lanpost")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(all.get_subcommands().filter(|one| !one.is_hide_set()).cloned())
+        .subcommand_required(true)
+        .after_help(format!("{START}\n\n{WORDS}\n\n{}", exit::HELP));
+    if let Some(about) = all.get_about() {
+        shown = shown.about(about.clone());
+    }
+    shown
 }
 
 /// As clap finds them for the rest.
@@ -120,8 +135,6 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::cli::Cli;
-    use clap::CommandFactory;
 
     #[test]
     fn every_command_is_in_one_group_and_no_group_names_another() {

@@ -1,6 +1,6 @@
 //! The command line: one file per command; each parses, calls one operation of the engine, prints.
 //!
-//! Invariants: no input panics; exit codes are those of [`exit`]; answers go to standard output, everything else to
+//! Invariants: no input panics; exit codes are those of `exit`; answers go to standard output, everything else to
 //! standard error; `--json` prints what the operation returned.
 
 mod ack;
@@ -9,6 +9,7 @@ mod ask;
 mod backup;
 mod bar;
 mod cancel;
+mod completions;
 mod dead;
 mod demo;
 mod doctor;
@@ -21,6 +22,7 @@ mod init;
 mod listing;
 mod log;
 mod look;
+mod man;
 mod misused;
 mod out;
 mod peers;
@@ -113,6 +115,8 @@ enum Command {
     Secret(secret::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     Demo(demo::Args),
     #[command(name = crate::app::demo::AGENT)]
     DemoAgent(demo::AgentArgs),
@@ -207,6 +211,8 @@ impl Command {
             Command::Secret(args) => secret::run(args, cx),
             Command::Backup(args) => backup::run(&args, cx),
             Command::Restore(args) => restore::run(&args, cx),
+            Command::Completions(args) => completions::run(&args, cx),
+            Command::Man(args) => man::run(&args, cx),
             Command::Demo(_) => demo::run(cx),
             Command::DemoAgent(_) => demo::agent(cx),
         }
@@ -319,6 +325,8 @@ mod tests {
             "lanpost task depend 3f2 a1b c2d --remove",
             "lanpost task cancel 3f2 --why x",
             "lanpost task reopen 3f2",
+            "lanpost completions powershell",
+            "lanpost man --dir x",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }

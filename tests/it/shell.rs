@@ -1,0 +1,61 @@
+//! What the shell is given: completions that complete, man pages that format.
+
+use std::fs;
+use std::process::Command;
+
+use crate::common::process::{Lan, finish};
+
+#[test]
+fn bash_completes_commands_and_options() {
+    let lan = Lan::new();
+    let pc = lan.pc("office");
+    let script = pc.path("completions");
+    fs::write(&script, finish(pc.bare(&["completions", "bash"]), b"").exits(0).out).unwrap();
+    let completed = |words: &str, at: usize| {
+        let mut bash = Command::new("bash");
+        let line = format!(
+            "source \"$1\"; COMP_WORDS=({words}); COMP_CWORD={at}; cur=${{COMP_WORDS[{at}]}}; \
+             prev=${{COMP_WORDS[{at}-1]}}; _lanpost lanpost \"$cur\" \"$prev\"; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        bash.args(["--norc", "-c", &line, "bash"]).arg(&script);
+        let done = finish(bash, b"").exits(0);
+        done.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(completed("lanpost se", 1).contains(&"send".to_owned()));
+    assert_eq!(completed("lanpost sen", 1), ["send"]);
+    assert_eq!(completed("lanpost task cl", 2), ["claim"]);
+    assert_eq!(completed("lanpost send --prio", 2), ["--priority"]);
+    assert!(!completed("lanpost demo", 1).contains(&lanpost::app::demo::AGENT.to_owned()), "hidden");
+}
+
+#[test]
+fn every_shell_has_completions() {
+    let lan = Lan::new();
+    let pc = lan.pc("office");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = finish(pc.bare(&["completions", shell]), b"").exits(0).out;
+        assert!(script.contains("lanpost") && script.contains("send"), "{shell}");
+    }
+    finish(pc.bare(&["completions", "tcsh"]), b"").exits(2);
+}
+
+#[test]
+fn the_man_pages_format_without_a_warning() {
+    let lan = Lan::new();
+    let pc = lan.pc("office");
+    assert!(finish(pc.bare(&["man"]), b"").exits(0).out.contains(".TH lanpost"));
+    let folder = pc.path("man1");
+    let dir = folder.display().to_string();
+    finish(pc.bare(&["man", "--dir", &dir]), b"").exits(0);
+    let pages: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let named = |name: &str| pages.iter().any(|page| page.file_name().unwrap() == name);
+    for name in ["lanpost.1", "lanpost-send.1", "lanpost-task-claim.1"] {
+        assert!(named(name), "{name} of {pages:?}");
+    }
+    assert!(!named("lanpost-demo-agent.1"));
+    for page in pages {
+        let mut groff = Command::new("groff");
+        groff.args(["-man", "-Tutf8", "-Kutf8", "-ww", "-z"]);
+        assert_eq!(finish(groff, &fs::read(&page).unwrap()).exits(0).err, "", "{}", page.display());
+    }
+}
