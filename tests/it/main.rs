@@ -15,6 +15,7 @@ mod daemon;
 mod dead;
 mod direct;
 mod doctor;
+mod examples;
 mod exchange;
 mod exec;
 mod faults;
