@@ -63,8 +63,8 @@ pub mod sys;
 
 pub use app::node::{Asked, Daemon, Node};
 pub use engine::ops::{
-    Author, Draft, Found, Hit, NewTask, News, PeerView, Said, Say, Shown, Status, TaskStep, TaskView, Trace,
-    Which,
+    Author, Draft, Fetched, FetchedFile, Found, Hit, NewTask, News, PeerView, Said, Say, Shown, Status,
+    TaskStep, TaskView, Trace, Which,
 };
 pub use error::{Error, Kind, Result};
 pub use model::config::Config;

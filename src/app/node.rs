@@ -3,6 +3,7 @@
 //! Invariants: each method calls one operation of the engine and adds nothing but waiting; none but [`Node::look`],
 //! [`Node::ask`], [`Node::wait`] and the claims of tasks touches the share, and these only while no daemon runs.
 
+mod files;
 mod inside;
 mod tasks;
 mod waiting;

@@ -14,7 +14,7 @@ use crate::sys::dirs;
 /// The commands by purpose, in the order in which people need them.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Set up", &["init", "run", "service", "demo"]),
-    ("Mail", &["send", "inbox", "wait", "read", "reply", "ack"]),
+    ("Mail", &["send", "inbox", "wait", "read", "fetch", "reply", "ack"]),
     ("Questions and answers", &["ask", "progress", "cancel"]),
     ("Mail that waits, or went wrong", &["recall", "scheduled", "snooze", "release", "dead"]),
     ("Work together", &["task", "exec"]),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{
-    AskConfig, Config, DirectConfig, Groups, Keep, Limits, LogConfig, Look, Peers, PlainConfig, ShareConfig,
-    WakeConfig,
+    AskConfig, Config, DirectConfig, FilesConfig, Groups, Keep, Limits, LogConfig, Look, Peers, PlainConfig,
+    ShareConfig, WakeConfig,
 };
 use crate::model::name::Name;
 use crate::model::trust::Trust;
@@ -28,6 +28,7 @@ impl Config {
             ask: AskConfig::default(),
             limits: Limits::default(),
             keep: Keep::default(),
+            files: FilesConfig::default(),
             log: LogConfig::default(),
             plain: PlainConfig::default(),
             direct: DirectConfig::default(),
