@@ -5,7 +5,7 @@
 //!   the share hangs.
 //! - The courier's thread hands mail to peers' daemons, and speaks to their gateways; the reception's takes theirs in. Both
 //!   do so from the local store alone, too.
-//! - The porter's thread carries what is attached to mail ([`porter`]). It may hang with the share, too.
+//! - The porter's thread carries what is attached to mail (`porter`). It may hang with the share, too.
 //! - The watchdog's thread notices that the engine hangs, and says so in the log and in `status`. It alone tells the
 //!   service manager that the daemon lives: as long as the engine does its work, or is known to wait for the share.
 //!

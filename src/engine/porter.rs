@@ -2,11 +2,11 @@
 //! holds up no mail.
 //!
 //! A step moves one slice of one blob, the smallest that waits, and returns; it blocks on the share and may hang with it.
-//! - To the share ([`upload`]): written aside, synced, renamed. One that is there already is only touched.
-//! - From the share ([`download`]): into the state folder, hashed as it is written.
+//! - To the share (`upload`): written aside, synced, renamed. One that is there already is only touched.
+//! - From the share (`download`): into the state folder, hashed as it is written.
 //! - A message of ours is queued when all its blobs are there; one that came is delivered when all are here, verified, and
 //!   nobody is woken for it before.
-//! - What nobody needs any more is removed ([`tidy`]), here and on the share, there only what we put.
+//! - What nobody needs any more is removed (`tidy`), here and on the share, there only what we put.
 //!
 //! How far each blob is, is in the store: a step that follows a crash goes on where the last one ended.
 
