@@ -12,6 +12,7 @@ mod direct;
 mod door;
 pub mod locate;
 pub mod log;
+mod mcp;
 pub mod node;
 pub mod openclaw;
 pub mod pass;

@@ -5,8 +5,8 @@
 //! process ends; it holds the local lock for so long, and this process starts no second pass beside it. Nothing is
 //! lost: what a pass did is in the store, and what it was kept from waits there.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use crate::app::share::reach;
@@ -35,10 +35,10 @@ pub enum Passed {
     DaemonRuns,
 }
 
-/// The passes of one process.
-#[derive(Default)]
+/// The passes of one process, which may be asked for from several threads: one runs at a time.
+#[derive(Clone, Default)]
 pub struct Passes {
-    hung: Option<Work<()>>,
+    hung: Arc<Mutex<Option<Work<()>>>>,
 }
 
 impl Passes {
@@ -46,7 +46,7 @@ impl Passes {
     ///
     /// # Errors
     /// The share is away, hangs or refuses (then the mail waits in the spool), or the local store fails.
-    pub fn pass(&mut self, node: &Node, role: &str) -> Result<Passed> {
+    pub fn pass(&self, node: &Node, role: &str) -> Result<Passed> {
         self.pass_telling(node, role, &mut || {})
     }
 
@@ -54,16 +54,17 @@ impl Passes {
     ///
     /// # Errors
     /// As for [`Passes::pass`].
-    pub fn pass_telling(&mut self, node: &Node, role: &str, glance: &mut dyn FnMut()) -> Result<Passed> {
-        if let Some(hung) = self.hung.take() {
+    pub fn pass_telling(&self, node: &Node, role: &str, glance: &mut dyn FnMut()) -> Result<Passed> {
+        let deadline = node.clock.now() + PATIENCE;
+        let mut last = self.turn(node, deadline)?;
+        if let Some(hung) = last.take() {
             // Its lock is ours; whatever it comes to, another pass may say it better.
             if hung.is_running() {
                 let error = hung.error();
-                self.hung = Some(hung);
+                *last = Some(hung);
                 return Err(error);
             }
         }
-        let deadline = node.clock.now() + PATIENCE;
         let Some(lock) = lock(node, role, deadline)? else { return Ok(Passed::DaemonRuns) };
         let own = Node::open(node.config.clone(), node.clock.clone())?;
         let holder = node.db.meta("holder")?.unwrap_or_default();
@@ -76,8 +77,24 @@ impl Passes {
             Some(passed) => passed.map(|()| Passed::Done),
             None => {
                 let error = work.error();
-                self.hung = Some(work);
+                *last = Some(work);
                 Err(error)
+            }
+        }
+    }
+
+    /// Waits for the pass of another thread to end.
+    fn turn(&self, node: &Node, deadline: Duration) -> Result<MutexGuard<'_, Option<Work<()>>>> {
+        loop {
+            match self.hung.try_lock() {
+                Ok(last) => return Ok(last),
+                Err(TryLockError::Poisoned(last)) => return Ok(last.into_inner()),
+                Err(TryLockError::WouldBlock) if node.clock.now() >= deadline => {
+                    let cause = "another call of this process is at work on the share, or hangs with it";
+                    let state = node.config.state.display();
+                    return Err(Error::new(Kind::Busy, "work on the state folder", state, cause).next("try again"));
+                }
+                Err(TryLockError::WouldBlock) => pause(Duration::from_millis(20)),
             }
         }
     }

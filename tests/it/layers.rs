@@ -12,7 +12,7 @@ use std::path::Path;
 const FLOORS: [&str; 6] = ["model", "sys", "store", "engine", "adapt", "app"];
 
 /// Words that belong to one place, and that place: path prefixes below `src/`.
-const PLACES: [(&str, &[&str]); 16] = [
+const PLACES: [(&str, &[&str]); 18] = [
     ("std::fs", &["sys/"]),
     ("env::var", &["sys/"]),
     ("env::var_os", &["sys/"]),
@@ -26,6 +26,8 @@ const PLACES: [(&str, &[&str]); 16] = [
     ("hyper::", &["adapt/", "app/openclaw", "model/url", "model/config/webhook"]),
     ("notify::", &["adapt/watch"]),
     ("rusqlite::", &["store/db"]),
+    ("rmcp::", &["app/mcp"]),
+    ("schemars::", &["app/mcp"]),
     ("Utc::now", &["sys/clock"]),
     ("Local::now", &["sys/clock"]),
     ("encoding_rs::", &["model/text", "model/paths"]),

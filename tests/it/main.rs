@@ -27,6 +27,7 @@ mod hostile;
 mod hung;
 mod layers;
 mod library;
+mod mcp;
 mod model;
 mod moved;
 mod openclaw;

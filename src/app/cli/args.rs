@@ -36,7 +36,7 @@ const NOBODY: [&str; 8] = [
 ];
 
 /// Who speaks.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct Speaker {
     /// The agent that speaks, one of the config's [default: LANPOST_AGENT, else the instance itself]
     #[arg(long = "as", value_name = "AGENT")]
@@ -70,6 +70,14 @@ impl Speaker {
         }
         let terminal = io::stdin().is_terminal() || io::stderr().is_terminal();
         author(node.instance(), &dirs::env, terminal)
+    }
+
+    /// The same where no person types, whatever terminal this process was started from.
+    pub fn program(&self, node: &Node) -> Author {
+        if dirs::is_env_empty(WAKE) {
+            return Author::Person;
+        }
+        author(node.instance(), &dirs::env, false)
     }
 }
 
@@ -125,7 +133,7 @@ impl Later {
 }
 
 /// What is attached.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub struct Files {
     /// A file or folder to send along; may be given several times
     #[arg(long = "attach", value_name = "PATH")]

@@ -80,11 +80,11 @@ pub struct Args {
 
 /// What came of it.
 #[derive(Clone, Copy, Serialize)]
-struct Report<'a> {
-    outcome: &'a str,
-    request: &'a Message,
+pub struct Report<'a> {
+    pub outcome: &'a str,
+    pub request: &'a Message,
     #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<&'a Message>,
+    pub answer: Option<&'a Message>,
 }
 
 /// What was asked.
@@ -103,10 +103,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         Some(prefix) => ask_again(prefix, cx, &mut node, &mut asking)?,
         None => ask(&args, cx, &mut node, &mut asking)?,
     };
-    let until = since.saturating_add(args.timeout);
-    let took = node.clock.now().saturating_sub(since);
-    let watch = Watch::new(&node, "ask", STEP)?.told(told).until(until, took);
-    let mut waiting = Waiting { watch, since, until, said: None, named: several.is_some() };
+    let mut waiting = Waiting::new(&node, since, args.timeout, told, several.is_some())?;
     let (code, shown) = match several {
         // Who is open yet is mail when it comes; the others were shown.
         Some(sent) => (gather::run(cx, &mut node, &mut asking, &mut waiting, &sent)?, true),
@@ -169,19 +166,25 @@ fn ask(args: &Args, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result
         Meant::Several(group) => return gather::ask(cx, node, asking, group, &draft),
         Meant::One(to) => to,
     };
-    let request = accept(cx, node, |node| asking.ask(node, draft(to.clone())))?;
-    if !args.create {
+    let told = ask_one(cx, node, asking, &draft(to))?;
+    Ok(Asked { several: None, told })
+}
+
+/// Sends one request; returns what was told of why it waits in the spool.
+pub fn ask_one(cx: &mut Cx, node: &mut Node, asking: &mut Asking, draft: &Draft) -> Result<Option<String>> {
+    let request = accept(cx, node, |node| asking.ask(node, draft.clone()))?;
+    if !draft.create {
         doubt_recipient(cx, node, &request)?;
     }
     let sent = dispatch(cx, node, request, "ask")?;
     if let Some(cause) = &sent.spooled {
         cx.note(&format!("{} waits in the spool; {cause}", sent.message.id));
     }
-    Ok(Asked { several: None, told: sent.spooled })
+    Ok(sent.spooled)
 }
 
 /// The waiting, and what was said of it.
-struct Waiting {
+pub struct Waiting {
     watch: Watch,
     since: Duration,
     until: Duration,
@@ -191,18 +194,35 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// For so long from `since`; what was `told` of what hinders it is not told again, nor is what was asked if that is
+    /// `named`.
+    ///
+    /// # Errors
+    /// The local store's.
+    pub fn new(
+        node: &Node,
+        since: Duration,
+        timeout: Duration,
+        told: Option<String>,
+        named: bool,
+    ) -> Result<Waiting> {
+        let (until, took) = (since.saturating_add(timeout), node.clock.now().saturating_sub(since));
+        let watch = Watch::new(node, "ask", STEP)?.told(told).until(until, took);
+        Ok(Waiting { watch, since, until, said: None, named })
+    }
+
     /// Waits for the next end, and passes on what comes before it; none: there is none in time.
-    fn next(&mut self, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result<Vec<News>> {
+    ///
+    /// # Errors
+    /// Nobody waits for it any more; the local store's.
+    pub fn next(&mut self, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result<Vec<News>> {
         loop {
             // The time first: an answer that comes while it runs out is printed.
             let now = node.clock.now();
             let mut ends = vec![];
             for news in asking.look(node)? {
                 match news {
-                    News::Progress { note, .. } => {
-                        cx.out.flush();
-                        out::progress(cx.json, &note);
-                    }
+                    News::Progress { note, .. } => cx.progress(&note),
                     News::Note { words, .. } => cx.note(&words),
                     News::Answered { .. } | News::Ended { .. } => ends.push(news),
                 }
@@ -224,7 +244,7 @@ impl Waiting {
 }
 
 /// What an end is, and the exit code for it.
-fn report(news: &News) -> (Report<'_>, u8) {
+pub fn report(news: &News) -> (Report<'_>, u8) {
     let (request, answer) = match news {
         News::Answered { request, answer } => (request, Some(answer)),
         News::Ended { request } | News::Progress { request, .. } | News::Note { request, .. } => {

@@ -17,7 +17,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Mail", &["send", "inbox", "wait", "read", "fetch", "reply", "ack"]),
     ("Questions and answers", &["ask", "progress", "cancel"]),
     ("Mail that waits, or went wrong", &["recall", "scheduled", "snooze", "release", "dead"]),
-    ("Work together", &["task", "exec"]),
+    ("Work together", &["task", "exec", "mcp"]),
     ("Find out", &["status", "peers", "trace", "thread", "search", "log", "doctor"]),
     ("Look after it", &["wake", "trust", "secret", "backup", "restore", "completions", "man"]),
 ];

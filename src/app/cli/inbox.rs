@@ -67,28 +67,22 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 fn list(args: &Args, cx: &mut Cx, node: &Node) -> Result<Vec<Message>> {
     let limit = args.limit.or((!cx.json).then_some(SHOWN));
     let agent = args.which.agent();
-    let asked = |limit: Option<usize>| Filter {
+    let filter = Filter {
         all: args.all,
         held: args.held,
         snoozed: args.snoozed,
         from: args.which.peer(),
         thread: args.which.thread.clone(),
-        after: 0,
-        // The store doesn't know agents apart, so all have to be looked at to find the newest of one.
-        limit: if agent.is_some() { None } else { limit },
+        ..Filter::default()
     };
-    // One more than is shown tells whether there are more.
-    let mut messages = ops::inbox(node, &asked(limit.map(|limit| limit.saturating_add(1))))?;
-    listing::keep(&mut messages, agent.as_ref());
-    let older = limit.map_or(0, |limit| messages.len().saturating_sub(limit));
-    messages.drain(..older);
+    let (messages, older) = listing::newest(node, filter, agent.as_ref(), limit)?;
     match (cx.json, args.follow) {
         (true, true) => listing::more(cx, &messages)?,
         (true, false) => cx.out.array(&messages)?,
-        (false, _) if messages.is_empty() && older == 0 && !args.follow => cx.out.line("inbox is empty"),
+        (false, _) if messages.is_empty() && !older && !args.follow => cx.out.line("inbox is empty"),
         (false, _) => {
             listing::table(cx, &messages);
-            if older > 0 && args.limit.is_none() {
+            if older && args.limit.is_none() {
                 let count = older_in_all(args, node, messages.len())?;
                 let count =
                     count.map_or_else(|| "older messages are".to_owned(), |n| format!("{n} older ones are"));

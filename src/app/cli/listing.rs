@@ -5,11 +5,13 @@
 
 use super::Cx;
 use crate::app::print;
+use crate::engine::node::Node;
+use crate::engine::ops;
 use crate::error::Result;
 use crate::model::envelope::Priority;
 use crate::model::name::{Address, Name};
 use crate::model::trust::Verdict;
-use crate::store::db::Message;
+use crate::store::db::{Filter, Message};
 
 /// Characters of an id that are shown at least.
 const SHORT: usize = 13;
@@ -57,6 +59,27 @@ pub fn keep(messages: &mut Vec<Message>, agent: Option<&Name>) {
             from.is_some_and(|from| from.same_as(agent))
         });
     }
+}
+
+/// The newest messages that `filter` asks for, and `agent` wrote if one is named, at most so many; and whether there are older
+/// ones.
+///
+/// # Errors
+/// The local store's.
+pub fn newest(
+    node: &Node,
+    filter: Filter,
+    agent: Option<&Name>,
+    limit: Option<usize>,
+) -> Result<(Vec<Message>, bool)> {
+    // The store doesn't know agents apart, so all have to be looked at to find the newest of one; and one more than is
+    // shown tells whether there are more.
+    let asked = limit.filter(|_| agent.is_none()).map(|limit| limit.saturating_add(1));
+    let mut messages = ops::inbox(node, &Filter { limit: asked, ..filter })?;
+    keep(&mut messages, agent);
+    let older = limit.map_or(0, |limit| messages.len().saturating_sub(limit));
+    messages.drain(..older);
+    Ok((messages, older > 0))
 }
 
 /// Prints messages as a table with a heading.

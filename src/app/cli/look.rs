@@ -66,8 +66,12 @@ impl Watch {
     }
 
     /// Waits one step; whether the store may have changed.
+    ///
+    /// # Errors
+    /// Nobody waits for it any more; the local store's.
     pub fn step(&mut self, cx: &mut Cx, node: &mut Node) -> Result<bool> {
         clock::pause(self.step);
+        cx.ear.still_there()?;
         let mut passed = false;
         let now = node.clock.now();
         let in_time = self.until.is_none_or(|until| now.saturating_add(self.took) <= until);

@@ -4,8 +4,8 @@
 //! standard error; `--json` prints what the operation returned.
 
 mod ack;
-mod args;
-mod ask;
+pub(super) mod args;
+pub(super) mod ask;
 mod backup;
 mod bar;
 mod cancel;
@@ -13,38 +13,40 @@ mod completions;
 mod dead;
 mod demo;
 mod doctor;
+mod ear;
 mod exec;
 mod exit;
 mod fetch;
 mod help;
 mod inbox;
 mod init;
-mod listing;
+pub(super) mod listing;
 mod log;
-mod look;
+pub(super) mod look;
 mod man;
+mod mcp;
 mod misused;
 mod out;
-mod peers;
+pub(super) mod peers;
 mod progress;
 mod read;
 mod release;
-mod reply;
+pub(super) mod reply;
 mod restore;
 mod run;
 mod scheduled;
-mod search;
+pub(super) mod search;
 mod secret;
-mod send;
+pub(super) mod send;
 mod service;
-mod since;
+pub(super) mod since;
 mod snooze;
 mod status;
-mod task;
+pub(super) mod task;
 mod thread;
 mod trace;
 mod trust;
-mod wait;
+pub(super) mod wait;
 mod wake;
 
 use std::path::PathBuf;
@@ -57,8 +59,11 @@ use crate::app::locate;
 use crate::app::pass::Passes;
 use crate::engine::node::Node;
 use crate::error::Result;
+use crate::store::db::Message;
 use crate::sys::clock::SystemClock;
 
+pub(super) use ear::{Ear, Told};
+pub(super) use out::Kept;
 use out::Out;
 
 /// The heading of the options that every command has.
@@ -109,6 +114,7 @@ enum Command {
     Trust(trust::Args),
     Exec(exec::Args),
     Task(task::Args),
+    Mcp(mcp::Args),
     Status(status::Args),
     Service(service::Args),
     Doctor(doctor::Args),
@@ -123,24 +129,42 @@ enum Command {
 }
 
 /// What every command is given.
-struct Cx {
+pub(super) struct Cx {
     config: Option<PathBuf>,
     json: bool,
     out: Out,
     passes: Passes,
+    /// Who hears what is no answer.
+    ear: Ear,
 }
 
 impl Cx {
+    /// For another face: what would be printed is kept.
+    pub(super) fn kept(config: Option<PathBuf>, passes: Passes, ear: Ear, text: &Kept) -> Cx {
+        Cx { config, json: false, out: Out::kept(text), passes, ear }
+    }
+
     /// The node that the config names.
-    fn open(&self) -> Result<Node> {
+    pub(super) fn open(&self) -> Result<Node> {
         let (config, _) = locate::load(self.config.as_deref())?;
         Node::open(config, Arc::new(SystemClock::new()))
     }
 
     /// Tells something that is no failure, and no answer.
-    fn note(&mut self, text: &str) {
+    pub(super) fn note(&mut self, text: &str) {
         self.out.flush();
-        out::note(self.json, text);
+        self.ear.note(self.json, text);
+    }
+
+    /// Whether whoever asked still waits for the answer.
+    pub(super) fn is_heard(&self) -> bool {
+        self.ear.still_there().is_ok()
+    }
+
+    /// Passes on how far something is.
+    fn progress(&mut self, note: &Message) {
+        self.out.flush();
+        self.ear.progress(self.json, note);
     }
 }
 
@@ -151,8 +175,13 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused::tell(&error),
     };
-    let mut cx =
-        Cx { config: cli.config, json: cli.json, out: Out::stdout(cli.ascii), passes: Passes::default() };
+    let mut cx = Cx {
+        config: cli.config,
+        json: cli.json,
+        out: Out::stdout(cli.ascii),
+        passes: Passes::default(),
+        ear: Ear::StandardError,
+    };
     let stores = matches!(cli.command, Command::Send(_) | Command::Reply(_) | Command::Progress(_));
     let done = cli.command.run(&mut cx);
     // The answer comes first, even when the command goes on to fail.
@@ -205,6 +234,7 @@ impl Command {
             Command::Trust(args) => trust::run(args, cx),
             Command::Exec(args) => exec::run(args, cx),
             Command::Task(args) => task::run(args, cx),
+            Command::Mcp(args) => mcp::run(args, cx),
             Command::Status(_) => status::run(cx),
             Command::Service(args) => service::run(args, cx),
             Command::Doctor(args) => doctor::run(args, cx),
@@ -327,6 +357,7 @@ mod tests {
             "lanpost task reopen 3f2",
             "lanpost completions powershell",
             "lanpost man --dir x",
+            "lanpost mcp --as main --config c",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }

@@ -3,8 +3,10 @@
 //! Invariants: a reader that went away (`lanpost inbox | head -1`) ends the output quietly and fails nothing; any other
 //! failed write is reported once, at the end. With `--json` every line on either stream is JSON.
 
+use std::cell::RefCell;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::rc::Rc;
 
 use serde::Serialize;
 use serde_json::json;
@@ -17,6 +19,31 @@ use crate::sys::process;
 
 /// Columns of whatever is not a terminal.
 const COLUMNS: usize = 100;
+
+/// Columns of what no eye follows from line to line.
+const WIDE: usize = 240;
+
+/// Text that was printed, kept in memory.
+#[derive(Clone, Default)]
+pub struct Kept(Rc<RefCell<Vec<u8>>>);
+
+impl Kept {
+    /// What was printed since the last time.
+    pub fn take(&self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut *self.0.borrow_mut())).into_owned()
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Where answers go.
 pub struct Out {
@@ -47,6 +74,12 @@ impl Out {
             terminal,
             columns,
         }
+    }
+
+    /// Kept in `text`, for a face that passes it on.
+    pub fn kept(text: &Kept) -> Out {
+        let to = Box::new(text.clone());
+        Out { to, shut: false, failed: None, ascii: false, terminal: false, columns: WIDE }
     }
 
     /// One line of text. It must be safe to print already.

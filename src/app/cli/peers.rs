@@ -20,9 +20,16 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
     refresh(cx, &mut node, "peers");
     let peers = ops::peers(&node)?;
-    if cx.json {
-        cx.out.array(&peers)?;
-    } else if peers.is_empty() {
+    match cx.json {
+        true => cx.out.array(&peers)?,
+        false => tell(cx, &peers),
+    }
+    Ok(exit::DONE)
+}
+
+/// Prints them.
+pub fn tell(cx: &mut Cx, peers: &[PeerView]) {
+    if peers.is_empty() {
         cx.out.line("nobody else was seen on the share");
     } else {
         let heading = ["NAME", "PRESENCE", "TRUST", "SILENT", "ROUTE", "HOST", "VERSION", "AGENTS", "ROLES"]
@@ -35,7 +42,6 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
             cx.out.line(line);
         }
     }
-    Ok(exit::DONE)
 }
 
 fn row(peer: &PeerView) -> [String; 9] {

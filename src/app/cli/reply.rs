@@ -3,9 +3,11 @@
 use super::args::{Body, Files, Speaker};
 use super::send::{dispatch, send, show};
 use super::{Cx, exit};
+use crate::engine::node::Node;
 use crate::engine::ops;
 use crate::error::{Error, Result};
 use crate::model::state::State;
+use crate::store::db::Message;
 
 /// Answer a message: to whoever wrote it, in its thread
 #[derive(clap::Args, Debug)]
@@ -32,16 +34,7 @@ pub struct Args {
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
     let agent = args.speaker.resolve(&node)?;
-    // What could keep it from being acknowledged is found out before the answer goes out.
-    let answered = if args.ack { Some(ops::peek(&node, &args.id)?) } else { None };
-    if let Some(message) = answered.as_ref().filter(|m| m.state.is_final() && m.state != State::Processed) {
-        let cause = format!("it is {} already", message.state);
-        return Err(Error::usage("acknowledge", &message.id, cause).next("leave out --ack; nothing was sent"));
-    }
-    if let Some(message) = answered.as_ref().filter(|message| message.held) {
-        let error = ops::is_held("acknowledge", message);
-        return Err(error.or_next("leave out --ack; nothing was sent"));
-    }
+    let answered = if args.ack { Some(to_finish(&node, &args.id)?) } else { None };
     let content = args.body.content(cx, node.config.limits.message.0)?;
     let id = answered.as_ref().map_or(args.id.as_str(), |message| message.id.as_str());
     let author = args.speaker.author(&node);
@@ -53,4 +46,22 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let sent = dispatch(cx, &mut node, reply, "reply")?;
     show(cx, &sent)?;
     Ok(exit::DONE)
+}
+
+/// A message that is to be answered and acknowledged in one: what could keep it from being acknowledged is found out before the
+/// answer goes out.
+///
+/// # Errors
+/// There is none; it has ended otherwise, or is held.
+pub fn to_finish(node: &Node, id: &str) -> Result<Message> {
+    let message = ops::peek(node, id)?;
+    if message.state.is_final() && message.state != State::Processed {
+        let cause = format!("it is {} already", message.state);
+        return Err(Error::usage("acknowledge", &message.id, cause).next("leave out --ack; nothing was sent"));
+    }
+    if message.held {
+        let error = ops::is_held("acknowledge", &message);
+        return Err(error.or_next("leave out --ack; nothing was sent"));
+    }
+    Ok(message)
 }

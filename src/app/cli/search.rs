@@ -6,13 +6,14 @@ use super::listing;
 use super::since::Moment;
 use super::{Cx, exit};
 use crate::app::print;
-use crate::engine::ops::{self, Hit};
+use crate::engine::node::Node;
+use crate::engine::ops::{self, Found, Hit};
 use crate::error::Result;
 use crate::model::name::Address;
 use crate::store::db::{Message, Scope, Way};
 
 /// Messages that are shown unless more are asked for.
-const LIMIT: usize = 20;
+pub const LIMIT: usize = 20;
 /// Columns of any cell but the last.
 const CELL: usize = 24;
 
@@ -25,48 +26,33 @@ const CELL: usize = 24;
 pub struct Args {
     /// Words, or parts of them, in any script; "several words" in quotes as they stand; case doesn't matter
     #[arg(required = true, value_name = "WORDS")]
-    words: Vec<String>,
+    pub words: Vec<String>,
     /// Only from this INSTANCE, INSTANCE/AGENT, or stranger as it names itself
     #[arg(long, value_name = "NAME", conflicts_with = "to")]
-    from: Option<String>,
+    pub from: Option<String>,
     /// Only to this INSTANCE or INSTANCE/AGENT
     #[arg(long, value_name = "NAME")]
-    to: Option<String>,
+    pub to: Option<String>,
     /// Only what is not older: a duration (2h), or a time (2026-02-14, 2026-02-14T10:40:00Z)
     #[arg(long, value_name = "DURATION|TIME")]
-    since: Option<Moment>,
+    pub since: Option<Moment>,
     /// Only what is older than that
     #[arg(long, value_name = "DURATION|TIME")]
-    until: Option<Moment>,
+    pub until: Option<Moment>,
     /// Only mail that came
     #[arg(long = "in", conflicts_with_all = ["out", "to"])]
-    came: bool,
+    pub came: bool,
     /// Only mail that was sent
     #[arg(long, conflicts_with = "from")]
-    out: bool,
+    pub out: bool,
     /// At most so many, the newest
     #[arg(long, value_name = "N", default_value_t = LIMIT)]
-    limit: usize,
+    pub limit: usize,
 }
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let node = cx.open()?;
-    let now = node.clock.wall_ms();
-    let way = match (args.came || args.from.is_some(), args.out || args.to.is_some()) {
-        (true, _) => Some(Way::In),
-        (_, true) => Some(Way::Out),
-        _ => None,
-    };
-    let peer = args.from.as_deref().or(args.to.as_deref()).map(listing::peer);
-    let agent = args.from.as_deref().or(args.to.as_deref()).and_then(listing::agent);
-    let (since, until) = (args.since.map(|at| at.ms(now)), args.until.map(|at| at.ms(now)));
-    let scope = Scope { way, peer, since, until };
-    let of_agent = |message: &Message| {
-        let other = if message.way == Way::In { &message.from } else { &message.to };
-        let other = || other.parse::<Address>().ok()?.agent;
-        agent.as_ref().is_none_or(|agent| other().is_some_and(|other| other.same_as(agent)))
-    };
-    let found = ops::search(&node, &args.words.join(" "), &scope, args.limit, of_agent)?;
+    let found = find(&node, &args)?;
     if cx.json {
         cx.out.json(&found)?;
         return Ok(exit::DONE);
@@ -86,6 +72,29 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         cx.note(&format!("older ones are not shown: --limit N shows more than {}", args.limit));
     }
     Ok(exit::DONE)
+}
+
+/// What is asked for.
+///
+/// # Errors
+/// There are no words; the local store's.
+pub fn find(node: &Node, args: &Args) -> Result<Found> {
+    let now = node.clock.wall_ms();
+    let way = match (args.came || args.from.is_some(), args.out || args.to.is_some()) {
+        (true, _) => Some(Way::In),
+        (_, true) => Some(Way::Out),
+        _ => None,
+    };
+    let peer = args.from.as_deref().or(args.to.as_deref()).map(listing::peer);
+    let agent = args.from.as_deref().or(args.to.as_deref()).and_then(listing::agent);
+    let (since, until) = (args.since.map(|at| at.ms(now)), args.until.map(|at| at.ms(now)));
+    let scope = Scope { way, peer, since, until };
+    let of_agent = |message: &Message| {
+        let other = if message.way == Way::In { &message.from } else { &message.to };
+        let other = || other.parse::<Address>().ok()?.agent;
+        agent.as_ref().is_none_or(|agent| other().is_some_and(|other| other.same_as(agent)))
+    };
+    ops::search(node, &args.words.join(" "), &scope, args.limit, of_agent)
 }
 
 fn row(hit: &Hit, length: usize) -> [String; 5] {

@@ -30,7 +30,7 @@ use crate::store::db::Message;
 use crate::sys::clock;
 
 /// The time between two glances at the local store.
-const STEP: Duration = Duration::from_millis(20);
+pub const STEP: Duration = Duration::from_millis(20);
 /// How long a daemon may take to look who is there.
 const SCAN: Duration = Duration::from_secs(2);
 /// How long --wait waits if nothing else is said.
@@ -283,7 +283,10 @@ pub fn dispatch(cx: &mut Cx, node: &mut Node, message: Message, role: &str) -> R
 }
 
 /// Waits until the message has come as far as was wanted, has ended, or the time is over.
-fn wait(
+///
+/// # Errors
+/// Nobody waits for it any more; the local store's.
+pub fn wait(
     cx: &mut Cx,
     node: &mut Node,
     watch: &mut Watch,

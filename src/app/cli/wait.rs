@@ -31,32 +31,41 @@ pub struct Args {
 
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
+    let unread = wait(cx, &mut node, &args.which, args.timeout)?;
+    match cx.json {
+        true => cx.out.array(&unread)?,
+        false if unread.is_empty() => {}
+        false => listing::table(cx, &unread),
+    }
+    match unread.is_empty() {
+        true => Err(Error::new(Kind::Timeout, "wait for mail", "", "the time is over and none came")),
+        false => Ok(exit::DONE),
+    }
+}
+
+/// Waits until there is unread mail; none: there is none in time.
+///
+/// # Errors
+/// Nobody waits for it any more; the local store's.
+pub fn wait(cx: &mut Cx, node: &mut Node, which: &Which, timeout: Option<Duration>) -> Result<Vec<Message>> {
     let since = node.clock.now();
-    let told = refresh(cx, &mut node, "wait");
-    let mut watch = Watch::new(&node, "wait", STEP)?.told(told);
+    let told = refresh(cx, node, "wait");
+    let mut watch = Watch::new(node, "wait", STEP)?.told(told);
     // Nothing becomes unread but by arriving, so after the first look only what is new matters.
     let mut after = 0;
     loop {
         let newest = node.db.last_row()?;
-        let (unread, awaited) = unread(&args.which, &node, after)?;
+        let (unread, awaited) = unread(which, node, after)?;
         if !unread.is_empty() {
-            if cx.json {
-                cx.out.array(&unread)?
-            } else {
-                listing::table(cx, &unread)
-            }
-            return Ok(exit::DONE);
+            return Ok(unread);
         }
         // What an `ask` waits for becomes mail if that gives up, without a change that could be seen.
         after = if awaited { after } else { newest };
         loop {
-            if args.timeout.is_some_and(|timeout| node.clock.now().saturating_sub(since) >= timeout) {
-                if cx.json {
-                    cx.out.array::<Message>(&[])?;
-                }
-                return Err(Error::new(Kind::Timeout, "wait for mail", "", "the time is over and none came"));
+            if timeout.is_some_and(|timeout| node.clock.now().saturating_sub(since) >= timeout) {
+                return Ok(vec![]);
             }
-            if watch.step(cx, &mut node)? || awaited {
+            if watch.step(cx, node)? || awaited {
                 break;
             }
         }

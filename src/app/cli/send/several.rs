@@ -20,15 +20,16 @@ use crate::store::db::Message;
 
 /// A broadcast, and why it waits, if it does.
 #[derive(Serialize)]
-struct Sent {
+pub struct Sent {
+    /// The broadcast.
     #[serde(flatten)]
-    sent: Broadcasted,
+    pub sent: Broadcasted,
     /// Why some of it waits in the spool.
     #[serde(skip_serializing_if = "Option::is_none")]
-    spooled: Option<String>,
+    pub spooled: Option<String>,
 }
 
-/// Stores the copies, has them go out, and waits until all have come as far as is `wanted`, if anything is.
+/// Sends, shows what became of it, and says whether all have come as far as is `wanted`, if anything is.
 pub fn run(
     cx: &mut Cx,
     node: &mut Node,
@@ -36,6 +37,22 @@ pub fn run(
     (draft, files): (&dyn Fn(Address) -> Draft, &Files),
     (wanted, timeout): (Option<State>, Option<Duration>),
 ) -> Result<u8> {
+    let sent = send(cx, node, call, (draft, files), (wanted, timeout))?;
+    show(cx, &sent)?;
+    wanted.map_or(Ok(exit::DONE), |wanted| verdict(cx, &sent.sent, wanted))
+}
+
+/// Stores the copies, has them go out, and waits until all have come as far as is `wanted`, if anything is.
+///
+/// # Errors
+/// As of one message; nobody waits for it any more.
+pub fn send(
+    cx: &mut Cx,
+    node: &mut Node,
+    call: &Call,
+    (draft, files): (&dyn Fn(Address) -> Draft, &Files),
+    (wanted, timeout): (Option<State>, Option<Duration>),
+) -> Result<Sent> {
     learn_who_is_there(cx, node, &call.group, "send");
     let (attached, left_out) = files.attach_to_all(node, call)?;
     let draft = |to| Draft { attached: attached.clone(), ..draft(to) };
@@ -70,9 +87,7 @@ pub fn run(
         }
     }
     let queued = sent.members.iter().any(|message| message.state == State::Queued);
-    let sent = Sent { sent, spooled: cause.filter(|_| queued) };
-    show(cx, &sent)?;
-    wanted.map_or(Ok(exit::DONE), |wanted| verdict(cx, &sent.sent, wanted))
+    Ok(Sent { sent, spooled: cause.filter(|_| queued) })
 }
 
 /// Who is meant is who is there, and without a daemon that may be known from long ago.
@@ -86,7 +101,11 @@ fn now(node: &Node, members: &[Message]) -> Result<Vec<Message>> {
     members.iter().map(|message| ops::state_of(node, message)).collect()
 }
 
-fn show(cx: &mut Cx, Sent { sent, spooled }: &Sent) -> Result<()> {
+/// Prints it.
+///
+/// # Errors
+/// Of `--json` alone.
+pub fn show(cx: &mut Cx, Sent { sent, spooled }: &Sent) -> Result<()> {
     if cx.json {
         return cx.out.json(&Sent { sent: sent.clone(), spooled: spooled.clone() });
     }

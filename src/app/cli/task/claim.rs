@@ -7,7 +7,7 @@ use crate::app::cli::args::Speaker;
 use crate::app::cli::look::{Watch, refresh};
 use crate::app::print;
 use crate::engine::node::Node;
-use crate::engine::ops::Claiming;
+use crate::engine::ops::{Claiming, TaskView};
 use crate::engine::{condition, ops};
 use crate::error::{Error, Kind, Result};
 use crate::model::config::parse_duration;
@@ -41,20 +41,45 @@ pub struct ClaimArgs {
 }
 
 pub fn claim(args: ClaimArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
-    let agent = args.speaker.resolve(node)?;
-    let Some(id) = &args.id else { return next(&args, agent, cx, node) };
-    match attempt(&args, id, &agent, cx, node)? {
-        None => Ok(exit::DONE),
-        Some(why) => Ok(lost(cx, "claim the task", id, &why)),
-    }
+    let ClaimArgs { id, role, term, timeout, speaker, .. } = args;
+    let wanted = Wanted { agent: speaker.resolve(node)?, role, term, timeout };
+    let task = match &id {
+        Some(id) => one(cx, node, id, &wanted)?,
+        None => next(cx, node, &wanted)?,
+    };
+    tell(cx, "claimed", &task)?;
+    Ok(exit::DONE)
+}
+
+/// A claim that is wanted.
+pub struct Wanted {
+    /// Who is to hold it.
+    pub agent: Option<Name>,
+    /// Of the next one: also tasks for this kind of worker.
+    pub role: Option<String>,
+    /// Without a word of its holder for so long it is open again.
+    pub term: Duration,
+    /// How long to wait for the share.
+    pub timeout: Duration,
+}
+
+/// Claims one task.
+///
+/// # Errors
+/// Somebody else has it ([`Kind::LeaseLost`]), there is none, the share did not confirm it in time.
+pub fn one(cx: &mut Cx, node: &mut Node, id: &str, wanted: &Wanted) -> Result<TaskView> {
+    attempt(cx, node, id, wanted)?.map_err(|why| lost("claim the task", id, &why))
 }
 
 /// Tries one after the other until one is had.
-fn next(args: &ClaimArgs, agent: Option<Name>, cx: &mut Cx, node: &mut Node) -> Result<u8> {
+///
+/// # Errors
+/// None is open; the share did not confirm it in time.
+pub fn next(cx: &mut Cx, node: &mut Node, wanted: &Wanted) -> Result<TaskView> {
     fresh(cx, node)?;
     let mut tried: Vec<TaskId> = vec![];
     loop {
-        let all = ops::task_next(node, agent.clone(), args.role.as_deref())?;
+        let all = ops::task_next(node, wanted.agent.clone(), wanted.role.as_deref())?;
         let Some(id) = all.into_iter().find(|id| !tried.contains(id)) else {
             let cause = match tried.len() {
                 0 => "none is open".to_owned(),
@@ -63,38 +88,38 @@ fn next(args: &ClaimArgs, agent: Option<Name>, cx: &mut Cx, node: &mut Node) -> 
             return Err(Error::new(Kind::NotFound, "claim", "the next task", cause)
                 .next("`lanpost task list` shows what others do, or what is waited for"));
         };
-        if let Some(why) = attempt(args, id.as_str(), &agent, cx, node)? {
-            cx.note(&format!("{}: {}", id.short(), print::line(&why)));
-            tried.push(id);
-            continue;
+        match attempt(cx, node, id.as_str(), wanted)? {
+            Ok(task) => return Ok(task),
+            Err(why) => {
+                cx.note(&format!("{}: {}", id.short(), print::line(&why)));
+                tried.push(id);
+            }
         }
-        return Ok(exit::DONE);
     }
 }
 
-/// Claims one task and shows it; returns why not, if somebody else has it.
+/// Claims one task; or says why not, if somebody else has it.
 fn attempt(
-    args: &ClaimArgs,
-    id: &str,
-    agent: &Option<Name>,
     cx: &mut Cx,
     node: &mut Node,
-) -> Result<Option<String>> {
+    id: &str,
+    wanted: &Wanted,
+) -> Result<std::result::Result<TaskView, String>> {
     let since = node.clock.now();
-    let ask = |node: &mut Node| ops::task_claim(node, id, agent.clone(), args.term, args.timeout);
+    let ask = |node: &mut Node| ops::task_claim(node, id, wanted.agent.clone(), wanted.term, wanted.timeout);
     if let Claiming::Asked(wish) = known(cx, node, ask)? {
         let told = refresh(cx, node, "task");
         let mut watch = Watch::new(node, "task", STEP)?.told(told);
         let answer = loop {
             match ops::task_answer(node, wish)? {
                 Some(answer) => break answer,
-                None if node.clock.now().saturating_sub(since) >= args.timeout => break Answer::Late,
+                None if node.clock.now().saturating_sub(since) >= wanted.timeout => break Answer::Late,
                 None => drop(watch.step(cx, node)?),
             }
         };
         match answer {
             Answer::Held { .. } => {}
-            Answer::Lost { why } => return Ok(Some(why)),
+            Answer::Lost { why } => return Ok(Err(why)),
             Answer::Late => {
                 let why = condition::hindrance(&node.db)?;
                 let cause = why.unwrap_or_else(|| "the share did not confirm it in time".to_owned());
@@ -103,8 +128,7 @@ fn attempt(
             }
         }
     }
-    tell(cx, "claimed", &ops::task_show(node, id)?.task)?;
-    Ok(None)
+    Ok(Ok(ops::task_show(node, id)?.task))
 }
 
 /// Go on working on a task: its claim lasts for as long again from now on

@@ -38,9 +38,16 @@ pub fn list(args: ListArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
     let which =
         Which { all: args.all, open: args.open, blocked: args.blocked, mine: args.mine.then_some(agent) };
     let tasks = ops::task_list(node, &which)?;
-    if cx.json {
-        cx.out.array(&tasks)?;
-    } else if tasks.is_empty() {
+    match cx.json {
+        true => cx.out.array(&tasks)?,
+        false => table(cx, &tasks),
+    }
+    Ok(exit::DONE)
+}
+
+/// Prints tasks, one a line.
+pub fn table(cx: &mut Cx, tasks: &[TaskView]) {
+    if tasks.is_empty() {
         cx.out.line("no tasks");
     } else {
         let rows: Vec<_> = tasks.iter().map(row).collect();
@@ -48,7 +55,6 @@ pub fn list(args: ListArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
             cx.out.line(line);
         }
     }
-    Ok(exit::DONE)
 }
 
 /// How a task stands, in a word or two.
@@ -94,7 +100,8 @@ pub fn show(args: &ShowArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-fn tell(cx: &mut Cx, shown: &Shown) {
+/// Prints a task with its history.
+pub fn tell(cx: &mut Cx, shown: &Shown) {
     let view = &shown.task;
     let task = &view.task;
     cx.out.line(format!("{}  {}", task.id, print::line(&task.title)));

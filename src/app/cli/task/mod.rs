@@ -5,9 +5,9 @@
 //! since they count only if nobody was faster.
 
 mod add;
-mod claim;
-mod list;
-mod say;
+pub mod claim;
+pub mod list;
+pub mod say;
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
 }
 
 /// Sees what others did: by a pass, or by the daemon's look. What keeps it is told, and the answer is from the store.
-fn fresh(cx: &mut Cx, node: &mut Node) -> Result<()> {
+pub fn fresh(cx: &mut Cx, node: &mut Node) -> Result<()> {
     if !node.daemon_runs() {
         refresh(cx, node, "task");
         return Ok(());
@@ -104,7 +104,7 @@ fn fresh(cx: &mut Cx, node: &mut Node) -> Result<()> {
 }
 
 /// Does something with a task; if it is not known, after a look at what others did.
-fn known<T>(cx: &mut Cx, node: &mut Node, deed: impl Fn(&mut Node) -> Result<T>) -> Result<T> {
+pub fn known<T>(cx: &mut Cx, node: &mut Node, deed: impl Fn(&mut Node) -> Result<T>) -> Result<T> {
     match deed(node) {
         Err(error) if error.is_not_found() => {
             fresh(cx, node)?;
@@ -115,7 +115,7 @@ fn known<T>(cx: &mut Cx, node: &mut Node, deed: impl Fn(&mut Node) -> Result<T>)
 }
 
 /// Prints one task after something was done to it, which `what` says.
-fn tell(cx: &mut Cx, what: &str, task: &TaskView) -> Result<()> {
+pub fn tell(cx: &mut Cx, what: &str, task: &TaskView) -> Result<()> {
     if cx.json {
         return cx.out.json(task);
     }
@@ -124,10 +124,8 @@ fn tell(cx: &mut Cx, what: &str, task: &TaskView) -> Result<()> {
     Ok(())
 }
 
-/// Says that a task is somebody else's.
-fn lost(cx: &mut Cx, deed: &str, id: &str, why: &str) -> u8 {
-    cx.out.flush();
-    let error = Error::new(Kind::LeaseLost, deed, id, print::line(why));
-    out::complain(cx.json, "ended", &error.next(format!("`lanpost task show {id}` tells more")).to_string());
-    exit::ENDED
+/// A task is somebody else's.
+fn lost(deed: &str, id: &str, why: &str) -> Error {
+    Error::new(Kind::LeaseLost, deed, id, print::line(why))
+        .next(format!("`lanpost task show {id}` tells more"))
 }

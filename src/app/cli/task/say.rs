@@ -6,7 +6,7 @@ use super::{Cx, STEP, exit, known, lost, tell};
 use crate::app::cli::args::Speaker;
 use crate::app::cli::look::{Watch, refresh};
 use crate::engine::node::Node;
-use crate::engine::ops::{self, Said, Say, Word};
+use crate::engine::ops::{self, Said, Say, TaskView, Word};
 use crate::error::Result;
 use crate::model::name::Name;
 
@@ -158,17 +158,24 @@ pub fn depend(args: DependArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
     let agent = args.task.speaker.resolve(node)?;
     let deed = |node: &mut Node| ops::task_depend(node, &args.task.id, &args.on, args.remove, agent.clone());
     let said = known(cx, node, deed)?;
-    settle(cx, node, "noted what is before", &said)
+    let task = settled(cx, node, &said)?;
+    tell(cx, "noted what is before", &task)?;
+    Ok(exit::DONE)
 }
 
 fn say(cx: &mut Cx, node: &mut Node, task: &Task, what: &str, say: &Say) -> Result<u8> {
     let agent: Option<Name> = task.speaker.resolve(node)?;
     let said = known(cx, node, |node| ops::task_say(node, &task.id, agent.clone(), say.clone()))?;
-    settle(cx, node, what, &said)
+    let task = settled(cx, node, &said)?;
+    tell(cx, what, &task)?;
+    Ok(exit::DONE)
 }
 
-/// Waits a little for the word to be on the share, and tells whether it counts.
-fn settle(cx: &mut Cx, node: &mut Node, what: &str, said: &Said) -> Result<u8> {
+/// Waits a little for the word to be on the share.
+///
+/// # Errors
+/// It does not count, since another one has claimed the task ([`Kind::LeaseLost`](crate::error::Kind)).
+pub fn settled(cx: &mut Cx, node: &mut Node, said: &Said) -> Result<TaskView> {
     let since = node.clock.now();
     let told = refresh(cx, node, "task");
     let mut watch = Watch::new(node, "task", STEP)?.told(told.clone());
@@ -179,10 +186,9 @@ fn settle(cx: &mut Cx, node: &mut Node, what: &str, said: &Said) -> Result<u8> {
     }
     let id = said.task.task.id.short();
     match word {
-        Word::Fenced => return Ok(lost(cx, "speak for the task", id, "another one has claimed it since")),
+        Word::Fenced => return Err(lost("speak for the task", id, "another one has claimed it since")),
         Word::Queued => cx.note("it is stored, and goes on the share when that is there"),
         Word::Written => {}
     }
-    tell(cx, what, &ops::task_show(node, said.task.task.id.as_str())?.task)?;
-    Ok(exit::DONE)
+    Ok(ops::task_show(node, said.task.task.id.as_str())?.task)
 }
