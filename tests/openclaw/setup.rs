@@ -37,7 +37,13 @@ fn the_skill_reaches_the_agent() {
     let offices = offices();
     let (ann, bob) = (&offices.ann, &offices.bob);
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/openclaw");
-    let install = bob.gateway.openclaw(&["plugins", "install", bundle.to_str().unwrap(), "--force"]);
+    let install = bob.gateway.openclaw(&[
+        "plugins",
+        "install",
+        bundle.to_str().unwrap(),
+        "--force",
+        "--accept-capabilities",
+    ]);
     finish(install, b"").exits(0);
     // From somebody new: a session that is there keeps the skills that it began with.
     let sent = ann.pc.json(&["send", "bob", "note: how to do it is in your skill", "--as", "scout"]);
