@@ -2,7 +2,7 @@
 //!
 //! Prints a Markdown table. Each figure stands beside its physical limit: the same work done raw, in the same folder,
 //! by as many writers, just as durable, measured in the same run before and after it; medians of a few repetitions.
-//! After `--`: `latency`, `direct`, `throughput`, `operations`, `idle`, `backlog`, `signatures`, `search`, `files` run one part each;
+//! After `--`: `latency`, `direct`, `throughput`, `operations`, `idle`, `backlog`, `signatures`, `search`, `files`, `mcp` run one part each;
 //! `--quick` runs everything small, in seconds, to see that it works: its figures say little. The folder is `TMPDIR`'s.
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures time and makes files")]
@@ -21,6 +21,8 @@ mod files;
 mod idle;
 #[path = "figures/latency.rs"]
 mod latency;
+#[path = "figures/mcp.rs"]
+mod mcp;
 #[path = "figures/metered.rs"]
 mod metered;
 #[path = "figures/operations.rs"]
@@ -48,7 +50,7 @@ use table::Table;
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 type Part = fn(quick: bool, table: &mut Table) -> Outcome<()>;
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 10] = [
     ("latency", latency::run),
     ("direct", direct::run),
     ("throughput", throughput::run),
@@ -58,6 +60,7 @@ const PARTS: [(&str, Part); 9] = [
     ("signatures", signatures::run),
     ("search", search::run),
     ("files", files::run),
+    ("mcp", mcp::run),
 ];
 
 fn main() -> ExitCode {

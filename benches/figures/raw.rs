@@ -1,7 +1,7 @@
 //! What the machine gives at best: durable writes, file notifications, new processes; nothing of lanpost in them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -17,6 +17,8 @@ use crate::stage::PATIENCE;
 pub const PROBE: &str = "--probe";
 /// An idle process: this very program, told to wait for the end of its stdin.
 pub const HOLD: &str = "--hold";
+/// A process that sends each line back: this very program.
+pub const ECHO: &str = "--echo";
 
 /// Plays a part in a child process, if the first argument names one.
 pub fn play(role: &str, arguments: &[String]) -> Option<ExitCode> {
@@ -27,6 +29,16 @@ pub fn play(role: &str, arguments: &[String]) -> Option<ExitCode> {
         }
         (HOLD, []) => {
             let _ = std::io::stdin().read(&mut [0]);
+            Some(ExitCode::SUCCESS)
+        }
+        (ECHO, []) => {
+            let mut out = std::io::stdout().lock();
+            let lines = std::io::stdin().lock().lines().map_while(Result::ok);
+            for line in lines {
+                if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+                    break;
+                }
+            }
             Some(ExitCode::SUCCESS)
         }
         _ => None,

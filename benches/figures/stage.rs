@@ -71,12 +71,18 @@ impl Stage {
         Ok(Engine::new(share, node, Role::Daemon)?)
     }
 
+    /// `lanpost` for an instance that joined.
+    pub fn command(&self, instance: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lanpost"));
+        command.arg("--config").arg(self.config_path(instance));
+        command
+    }
+
     /// Starts a daemon of an instance that joined.
     pub fn daemon(&self, instance: &str) -> Outcome<Daemon> {
         let log = std::fs::File::create(self.folder.path().join(format!("{instance}.log")))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lanpost"));
-        command.arg("--config").arg(self.config_path(instance)).arg("run");
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut command = self.command(instance);
+        command.arg("run").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Daemon(command.spawn()?))
     }
 

@@ -92,7 +92,9 @@ impl Passes {
                 Err(TryLockError::WouldBlock) if node.clock.now() >= deadline => {
                     let cause = "another call of this process is at work on the share, or hangs with it";
                     let state = node.config.state.display();
-                    return Err(Error::new(Kind::Busy, "work on the state folder", state, cause).next("try again"));
+                    return Err(
+                        Error::new(Kind::Busy, "work on the state folder", state, cause).next("try again")
+                    );
                 }
                 Err(TryLockError::WouldBlock) => pause(Duration::from_millis(20)),
             }
