@@ -14,7 +14,7 @@ use super::program::{Done, Keep, attend};
 use crate::engine::exec::{ExecOrder, ExecResult};
 use crate::model::exec::{Answer, Status};
 use crate::model::text::said;
-use crate::sys::process;
+use crate::sys::{dirs, process};
 
 /// How programs are run for peers.
 #[derive(Clone, Debug)]
@@ -50,6 +50,7 @@ impl Programs {
             ("LANPOST_CONFIG", self.config.clone().into_os_string()),
             ("LANPOST_BIN", process::executable().into_os_string()),
         ]);
+        command.env_remove(dirs::LANGUAGE);
         if let Some(folder) = &order.folder {
             command.current_dir(folder);
         }

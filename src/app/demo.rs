@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::adapt::signals;
+use crate::app::tongue;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Draft};
 use crate::error::{At, Error, Kind, Result};
@@ -123,7 +124,7 @@ pub fn agent(config: Config, input: &mut dyn Read) -> Result<()> {
 }
 
 fn say(out: &mut dyn Write, text: &str) -> Result<()> {
-    writeln!(out, "{text}").at("write to", Path::new("stdout"))
+    writeln!(out, "{}", tongue::lines(tongue::of_stdout(), text)).at("write to", Path::new("stdout"))
 }
 
 fn name(text: &str) -> Result<Name> {

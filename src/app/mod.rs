@@ -21,3 +21,4 @@ pub mod print;
 pub mod share;
 mod shell;
 mod signal;
+pub mod tongue;

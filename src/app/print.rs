@@ -89,6 +89,11 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text in `columns` at least, with blanks behind it.
+pub fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
 /// Rows as lines with aligned columns; a cell takes at most `most` columns, the last one what is left of `columns`.
 pub fn table<const N: usize>(rows: &[[String; N]], most: usize, columns: usize) -> Vec<String> {
     let mut widths = [0; N];

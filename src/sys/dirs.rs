@@ -23,6 +23,9 @@ pub fn state_folder(instance: &str) -> Option<PathBuf> {
     Some(dirs::state_dir().or_else(dirs::data_local_dir)?.join("lanpost").join(instance))
 }
 
+/// The variable that names the language in which a person is spoken to; no program that is started here inherits it.
+pub const LANGUAGE: &str = "LANPOST_LANG";
+
 /// An environment variable, if set and not empty; what is no text in it shows as U+FFFD, which nothing accepts.
 pub fn env(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())

@@ -838,11 +838,11 @@ fn a_message_cannot_script_a_terminal() {
 }
 
 #[test]
-fn lanpost_speaks_one_language() {
+fn the_desktop_does_not_choose_the_language() {
     let (_lan, office, _lab) = two();
     let said = |language: &str| {
         let mut command = office.command(&["send", "nobody", "x"]);
-        command.env("LANPOST_LANG", language).env("LANG", language);
+        command.env_remove("LANPOST_LANG").env("LANG", language).env("LC_ALL", language);
         finish(command, b"").exits(3).err
     };
     assert_eq!(said("zh_CN.UTF-8"), said("C"));

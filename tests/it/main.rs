@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod bad_input;
 mod cancel;
+mod chinese;
 mod cli;
 mod crash;
 mod daemon;

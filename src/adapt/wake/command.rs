@@ -6,7 +6,7 @@
 //! - Environment: `LANPOST_INSTANCE`, `LANPOST_AGENT`, `LANPOST_WAKE`, `LANPOST_ATTEMPT`, `LANPOST_COUNT`,
 //!   `LANPOST_IDS` and `LANPOST_FROM` (separated by spaces; an id that is none of ours is a number as in `n123`, a sender
 //!   that is no address is `unknown`), `LANPOST_VERIFIED` (`true` if that is sure of all of them), `LANPOST_TEXT` (the text
-//!   for agents), `LANPOST_CONFIG`, `LANPOST_BIN`.
+//!   for agents), `LANPOST_CONFIG`, `LANPOST_BIN`; without `LANPOST_LANG`, which is for whoever started the daemon.
 //! - Exit codes (sysexits.h): 0 done; 75 and anything unknown, a crash or a signal: try again; 64-78: never again.
 //! - It is attended as `program` says; killed at its deadline counts as temporary, and the end of stderr is kept for
 //!   the trace.
@@ -26,7 +26,7 @@ use crate::model::config::{Config, Feed};
 use crate::model::name::Address;
 use crate::model::text::said;
 use crate::model::wake::{UNKNOWN, told};
-use crate::sys::process;
+use crate::sys::{dirs, process};
 
 /// How much of the end of stderr is told, in bytes of UTF-8.
 const TOLD: usize = 500;
@@ -77,7 +77,7 @@ impl WakeCommand {
     fn spawn(&self, order: &WakeOrder) -> std::io::Result<Child> {
         let (program, arguments) = self.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
         let mut command = std::process::Command::new(program);
-        command.args(arguments).envs(self.environment(order));
+        command.args(arguments).envs(self.environment(order)).env_remove(dirs::LANGUAGE);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         process::isolate(&mut command);
         Command::from(command).kill_on_drop(true).spawn()

@@ -42,10 +42,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         cx.out.array(&done.collect::<Vec<_>>())?;
     } else {
         for message in &done {
-            cx.out.line(format!("acknowledged {} ({})", message.id, message.state));
+            cx.out.say(format!("acknowledged {} ({})", message.id, message.state));
         }
         for id in &ahead {
-            cx.out.line(format!("acknowledged {id}, which has not come yet"));
+            cx.out.say(format!("acknowledged {id}, which has not come yet"));
         }
     }
     refresh(cx, &mut node, "ack");

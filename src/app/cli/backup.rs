@@ -29,10 +29,8 @@ pub fn run(args: &Args, cx: &mut Cx) -> Result<u8> {
         return Ok(exit::DONE);
     }
     let file = made.file.display().to_string();
-    cx.out.line(format!("backed up {} to {} ({} bytes)", made.instance, print::line(&file), made.bytes));
-    cx.out.line(format!(
-        "it holds the key: keep it as private as the state folder; log head {}",
-        made.log_head
-    ));
+    cx.out.say(format!("backed up {} to {} ({} bytes)", made.instance, print::line(&file), made.bytes));
+    cx.out
+        .say(format!("it holds the key: keep it as private as the state folder; log head {}", made.log_head));
     Ok(exit::DONE)
 }

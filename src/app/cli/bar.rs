@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use crate::app::tongue;
 use crate::engine::node::Node;
 use crate::model::config::Size;
 use crate::sys::clock::Clock;
@@ -36,7 +37,8 @@ impl Bar {
         }
         self.next = self.clock.now() + EVERY;
         self.shown = true;
-        let _ = write!(io::stderr(), "\r{}", line(self.deed, done, all));
+        let line = line(self.deed, done, all);
+        let _ = write!(io::stderr(), "\r{}", tongue::said(tongue::of_stderr(), &line));
     }
 }
 

@@ -100,7 +100,7 @@ fn tell(cx: &mut Cx, withdrawal: &Withdrawal, taken: &Taken) -> Result<u8> {
     Ok(match taken {
         Taken::Cancelled(how) => {
             if !cx.json {
-                cx.out.line(format!("cancelled {}: {}", message.id, print::line(how)));
+                cx.out.say(format!("cancelled {}: {}", message.id, print::line(how)));
             }
             exit::DONE
         }

@@ -106,9 +106,9 @@ fn tell(cx: &mut Cx, messages: &[Message], words: impl Fn(&Message) -> String) -
     if cx.json {
         cx.out.array(messages)?;
     } else if messages.is_empty() {
-        cx.out.line("there are no dead letters");
+        cx.out.say("there are no dead letters");
     } else {
-        messages.iter().for_each(|message| cx.out.line(words(message)));
+        messages.iter().for_each(|message| cx.out.say(words(message)));
     }
     Ok(exit::DONE)
 }
@@ -119,23 +119,23 @@ fn list(cx: &mut Cx, dead: &[DeadLetter]) -> Result<u8> {
         return Ok(exit::DONE);
     }
     if dead.is_empty() {
-        cx.out.line("there are no dead letters");
+        cx.out.say("there are no dead letters");
         return Ok(exit::DONE);
     }
     let length = listing::short(dead.iter().map(|letter| &letter.message));
-    let heading = ["ID", "WHO", "CAUSE", "SINCE", "WHY", "CONTENT"].map(str::to_owned);
+    let heading = cx.out.heading(["ID", "WHO", "CAUSE", "SINCE", "WHY", "CONTENT"]);
     let rows = dead.iter().map(|letter| {
         let message = &letter.message;
         let who = match message.way {
             Way::In => listing::sender(message),
-            Way::Out => format!("to {}", print::line(&message.to)),
+            Way::Out => cx.out.word(&format!("to {}", print::line(&message.to))),
         };
         [
             message.id.as_str().get(..length).unwrap_or(message.id.as_str()).to_owned(),
             who,
             print::line(&letter.cause).into_owned(),
             print::local_time(&letter.since),
-            print::line(message.outcome.as_deref().unwrap_or_default()).into_owned(),
+            cx.out.word(&print::line(message.outcome.as_deref().unwrap_or_default())),
             print::summary(&message.content),
         ]
     });

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::out::Out;
 use super::{Cx, exit};
 use crate::adapt::watch::{Places, Watch};
 use crate::app::share::{Reached, reach};
@@ -56,7 +57,7 @@ impl Report {
     fn add(&mut self, finding: Finding, cx: &mut Cx) {
         self.sound &= finding.grade != Grade::Wrong;
         if !cx.json {
-            lines(&finding).iter().for_each(|line| cx.out.line(print::line(line)));
+            lines(&finding, &cx.out).iter().for_each(|line| cx.out.line(print::line(line)));
             cx.out.flush();
         }
         self.findings.push(finding);
@@ -72,7 +73,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     worker.map_err(|error| Error::new(Kind::Io, "start the probes", "", error))?;
     let mut report = Report { share: seek::shown(root.typed()), sound: true, findings: vec![] };
     if !cx.json {
-        cx.out.line(print::line(&format!("share    {}", report.share)));
+        cx.out.say(print::line(&format!("share    {}", report.share)));
     }
     // The gateway has nothing to do with the share, which may hang.
     if let Some(gateway) = gateway {
@@ -206,15 +207,17 @@ fn next(told: &Receiver<Finding>, last: Option<&Finding>, wait: Duration, typed:
     }
 }
 
-fn lines(finding: &Finding) -> Vec<String> {
+fn lines(finding: &Finding, out: &Out) -> Vec<String> {
     let grade = match finding.grade {
         Grade::Good => "good",
         Grade::Unknown => "?",
         Grade::Warning => "warning",
         Grade::Wrong => "WRONG",
     };
-    let mut lines = vec![format!("{grade:<8} {:<9} {}", finding.check, finding.found)];
-    let more = [&finding.means, &finding.next.as_ref().map(|next| format!("-> {next}"))];
-    lines.extend(more.into_iter().flatten().map(|text| format!("{:19}{text}", "")));
+    let grade = print::padded(&out.word(grade), 8);
+    let mut lines = vec![format!("{grade} {:<9} {}", finding.check, out.word(&finding.found))];
+    let means = finding.means.as_ref().map(|means| out.word(means));
+    let next = finding.next.as_ref().map(|next| format!("-> {}", out.word(next)));
+    lines.extend([means, next].into_iter().flatten().map(|text| format!("{:19}{text}", "")));
     lines
 }

@@ -34,8 +34,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     }
     for file in &fetched.files {
         let path = file.path.display().to_string();
-        let already = if file.already { ", which is there already" } else { "" };
-        let folder = file.folder.map(|files| format!("{files} files, ")).unwrap_or_default();
+        let already = if file.already { cx.out.word(", which is there already") } else { String::new() };
+        let folder = file.folder.map(|files| cx.out.word(&format!("{files} files, "))).unwrap_or_default();
         cx.out.line(format!("{} ({folder}{}){already}", print::line(&path), short(file.size)));
     }
     Ok(exit::DONE)

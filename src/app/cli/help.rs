@@ -9,6 +9,7 @@ use clap::{Command, CommandFactory};
 
 use super::{COMMON, Cli, exit};
 use crate::app::print;
+use crate::app::tongue::{self, Catalogue};
 use crate::sys::dirs;
 
 /// The commands by purpose, in the order in which people need them.
@@ -43,10 +44,10 @@ An ID may be shortened to any beginning that no other message has.";
 const COLUMNS: (usize, usize) = (100, 110);
 
 /// Orders the commands in the help of `command`, whatever language their descriptions are in.
-pub fn ordered(command: Command) -> Command {
+pub fn ordered(command: Command, tongue: Option<&Catalogue>) -> Command {
     let after = format!("{START}\n\n{WORDS}\n\n{}", exit::HELP);
-    let text = template(&command, columns());
-    command.help_template(text).after_help(after)
+    let text = template(&command, columns(), tongue);
+    command.help_template(text).after_help(tongue::lines(tongue, &after).into_owned())
 }
 
 /// All commands but the hidden ones, for what is made of them.
@@ -71,22 +72,26 @@ fn columns() -> usize {
     columns.clamp(40, COLUMNS.1)
 }
 
-fn template(command: &Command, columns: usize) -> String {
-    let header = command.get_styles().get_header();
+fn template(command: &Command, columns: usize, tongue: Option<&Catalogue>) -> String {
+    let said = |text| tongue::said(tongue, text);
+    let (header, usage) = (command.get_styles().get_header(), command.get_styles().get_usage());
     let literal = command.get_styles().get_literal();
     let shown = |name: &str| command.find_subcommand(name).filter(|found| !found.is_hide_set());
     let grouped = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
-    let others: Vec<&str> =
-        command.get_subcommands().map(Command::get_name).filter(|name| !grouped(name)).collect();
+    let others: Vec<&str> = command
+        .get_subcommands()
+        .map(Command::get_name)
+        .filter(|name| !grouped(name) && *name != "help")
+        .collect();
     let room = command.get_subcommands().filter(|one| !one.is_hide_set()).map(|one| one.get_name().len());
     let room = room.max().unwrap_or_default() + 4;
-    let mut text = String::from("{about-with-newline}\n{usage-heading} {usage}\n");
+    let mut text = format!("{{about-with-newline}}\n{usage}{}:{usage:#} {{usage}}\n", said("Usage"));
     for (title, names) in GROUPS.iter().copied().chain([(OTHERS, &others[..])]) {
         let listed: Vec<_> = names.iter().filter_map(|name| shown(name)).collect();
         if listed.is_empty() {
             continue;
         }
-        let _ = write!(text, "\n{header}{title}:{header:#}\n");
+        let _ = write!(text, "\n{header}{}:{header:#}\n", said(title));
         for one in listed {
             let name = one.get_name();
             let about = one.get_about().map(ToString::to_string).unwrap_or_default();
@@ -95,7 +100,8 @@ fn template(command: &Command, columns: usize) -> String {
         }
     }
     let more = "`lanpost COMMAND --help` tells all about one of them, with examples.";
-    let _ = write!(text, "\n{more}\n\n{header}{COMMON}:{header:#}\n{{options}}{{after-help}}");
+    let _ =
+        write!(text, "\n{}\n\n{header}{}:{header:#}\n{{options}}{{after-help}}", said(more), said(COMMON));
     text
 }
 
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn a_command_without_a_group_is_listed_all_the_same() {
         let command = Cli::command().subcommand(Command::new("newest").about("Something new"));
-        let help = ordered(command).render_help().to_string();
+        let help = ordered(command, None).render_help().to_string();
         assert!(help.contains("Others:\n  newest"), "{help}");
         assert!(!help.contains(crate::app::demo::AGENT), "hidden: {help}");
         assert!(help.contains("Exit codes") && help.contains("Begin here"), "{help}");

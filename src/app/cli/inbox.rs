@@ -79,14 +79,15 @@ fn list(args: &Args, cx: &mut Cx, node: &Node) -> Result<Vec<Message>> {
     match (cx.json, args.follow) {
         (true, true) => listing::more(cx, &messages)?,
         (true, false) => cx.out.array(&messages)?,
-        (false, _) if messages.is_empty() && !older && !args.follow => cx.out.line("inbox is empty"),
+        (false, _) if messages.is_empty() && !older && !args.follow => cx.out.say("inbox is empty"),
         (false, _) => {
             listing::table(cx, &messages);
             if older && args.limit.is_none() {
                 let count = older_in_all(args, node, messages.len())?;
-                let count =
-                    count.map_or_else(|| "older messages are".to_owned(), |n| format!("{n} older ones are"));
-                cx.note(&format!("{count} not shown: --limit N shows more"));
+                cx.note(&match count {
+                    Some(count) => format!("{count} older ones are not shown: --limit N shows more"),
+                    None => "older messages are not shown: --limit N shows more".to_owned(),
+                });
             }
         }
     }
@@ -143,12 +144,12 @@ fn quarantine(limit: Option<usize>, cx: &mut Cx, node: &Node) -> Result<u8> {
     if cx.json {
         cx.out.array(&found)?;
     } else if found.is_empty() {
-        cx.out.line("nothing was set aside");
+        cx.out.say("nothing was set aside");
     }
     for entry in found.iter().filter(|_| !cx.json) {
         let (at, source) = (print::local_time(&entry.at), print::line(&entry.source));
         let reason = print::line(&entry.reason);
-        cx.out.line(format!("{at}  {source}, byte {}, {} bytes: {reason}", entry.offset, entry.length));
+        cx.out.say(format!("{at}  {source}, byte {}, {} bytes: {reason}", entry.offset, entry.length));
         let start = entry.raw.get(..entry.raw.len().min(1_000)).unwrap_or_default();
         let raw = String::from_utf8_lossy(start);
         cx.out.line(format!(

@@ -162,12 +162,12 @@ fn leave(cx: &mut Cx, place: &Place, asked: &Asked, old: &Config) -> Result<u8> 
     if cx.json {
         cx.out.json(&report)?;
     } else {
-        cx.out.line(format!("already set up: {}", print::line(&report.config)));
+        cx.out.say(format!("already set up: {}", print::line(&report.config)));
         report
             .openclaw
             .iter()
             .flat_map(openclaw::Report::lines)
-            .for_each(|line| cx.out.line(print::line(&line)));
+            .for_each(|line| cx.out.say(print::line(&line)));
     }
     Ok(report.code())
 }

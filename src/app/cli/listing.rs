@@ -84,7 +84,7 @@ pub fn newest(
 
 /// Prints messages as a table with a heading.
 pub fn table(cx: &mut Cx, messages: &[Message]) {
-    let heading = ["ID", "STATE", "FROM", "TYPE", "TIME", "CONTENT"].map(str::to_owned);
+    let heading = cx.out.heading(["ID", "STATE", "FROM", "TYPE", "TIME", "CONTENT"]);
     let rows: Vec<_> = std::iter::once(heading).chain(rows(messages)).collect();
     for line in print::table(&rows, CELL.max(longest(&rows)), cx.out.columns) {
         cx.out.line(line);

@@ -7,18 +7,20 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use super::{Cli, exit, out};
-use crate::app::print;
+use crate::app::{print, tongue};
 use crate::error::{Error, Kind};
 use crate::model::paths;
 
 /// Prints it.
 pub fn tell(error: &clap::Error) -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    // The arguments could not be parsed, so `--json` has to be looked for by itself.
-    let json = words.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
+    let json = wants_json(&words);
     // It repeats the words, and an agent may have copied one from a message.
     let said = error.render().to_string();
-    let shown = print::visible(&said);
+    // Help is in the person's language already.
+    let is_help = !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    let told = if is_help { said.as_str().into() } else { tongue::lines(tongue::of_stderr(), &said) };
+    let shown = print::visible(&told);
     match undecodable(error, &words) {
         Some(error) => out::complain(json, exit::word(error.kind()), &error.to_string()),
         None if error.use_stderr() && json => {
@@ -30,6 +32,11 @@ pub fn tell(error: &clap::Error) -> ExitCode {
         }
     }
     ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE })
+}
+
+/// Whether `--json` is among the words, which may not parse: it has to be looked for by itself.
+pub fn wants_json(words: &[OsString]) -> bool {
+    words.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
 /// The error for words that should be text and are not; clap doesn't say which they are.

@@ -55,8 +55,8 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::app::locate;
 use crate::app::pass::Passes;
+use crate::app::{locate, tongue};
 use crate::engine::node::Node;
 use crate::error::Result;
 use crate::store::db::Message;
@@ -170,8 +170,7 @@ impl Cx {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let parsed = help::ordered(Cli::command()).try_get_matches();
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => return misused::tell(&error),
     };
@@ -203,6 +202,23 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// The arguments; the help that they may ask for is in the person's language.
+fn parsed() -> Result<Cli, clap::Error> {
+    let words: Vec<_> = std::env::args_os().collect();
+    // A program reads what is wrong as JSON, and that is English.
+    let tongue = tongue::of_stdout().filter(|_| !misused::wants_json(&words));
+    Cli::from_arg_matches(&tree(tongue).try_get_matches_from(words)?)
+}
+
+/// All commands with their help in a language.
+pub fn tree(tongue: Option<&tongue::Catalogue>) -> clap::Command {
+    let command = match tongue {
+        Some(tongue) => tongue::help::translated(Cli::command(), tongue),
+        None => Cli::command(),
+    };
+    help::ordered(command, tongue)
 }
 
 impl Command {
@@ -255,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent_and_every_command_has_help_and_an_example() {
-        help::ordered(Cli::command()).debug_assert();
+        tree(None).debug_assert();
         let mut all: Vec<_> = Cli::command().get_subcommands().cloned().collect();
         while let Some(command) = all.pop() {
             all.extend(command.get_subcommands().cloned());

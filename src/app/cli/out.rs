@@ -1,7 +1,7 @@
 //! Standard output and standard error of a command.
 //!
 //! Invariants: a reader that went away (`lanpost inbox | head -1`) ends the output quietly and fails nothing; any other
-//! failed write is reported once, at the end. With `--json` every line on either stream is JSON.
+//! failed write is reported once, at the end. With `--json` every line on either stream is JSON, and English.
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::app::print;
+use crate::app::tongue::{self, Catalogue};
 use crate::error::{Error, Result};
 use crate::model::ascii;
 use crate::store::db::Message;
@@ -53,6 +54,8 @@ pub struct Out {
     failed: Option<Error>,
     /// JSON is written in ASCII alone.
     ascii: bool,
+    /// What people are spoken to in.
+    tongue: Option<&'static Catalogue>,
     /// Whether a person is looking.
     pub terminal: bool,
     /// The width of a line for people.
@@ -71,6 +74,7 @@ impl Out {
             shut: false,
             failed: None,
             ascii,
+            tongue: tongue::of_stdout(),
             terminal,
             columns,
         }
@@ -79,13 +83,29 @@ impl Out {
     /// Kept in `text`, for a face that passes it on.
     pub fn kept(text: &Kept) -> Out {
         let to = Box::new(text.clone());
-        Out { to, shut: false, failed: None, ascii: false, terminal: false, columns: WIDE }
+        Out { to, shut: false, failed: None, ascii: false, tongue: None, terminal: false, columns: WIDE }
     }
 
     /// One line of text. It must be safe to print already.
     pub fn line(&mut self, text: impl AsRef<str>) {
         self.bytes(text.as_ref().as_bytes());
         self.bytes(b"\n");
+    }
+
+    /// One line of ours, in the person's language. It must be safe to print already.
+    pub fn say(&mut self, text: impl AsRef<str>) {
+        let said = tongue::said(self.tongue, text.as_ref());
+        self.line(said);
+    }
+
+    /// A word or sentence of ours in the person's language, to be put into a line.
+    pub fn word(&self, text: &str) -> String {
+        tongue::said(self.tongue, text).into_owned()
+    }
+
+    /// The headings of a table, in the person's language.
+    pub fn heading<const N: usize>(&self, words: [&str; N]) -> [String; N] {
+        words.map(|word| self.word(word))
     }
 
     /// One line of JSON.
@@ -172,7 +192,8 @@ pub fn complain(json: bool, kind: &str, text: &str) {
     if json {
         say(&json!({"error": {"kind": kind, "message": text}}));
     } else {
-        let _ = writeln!(io::stderr(), "lanpost: {}", print::line(text));
+        let text = tongue::said(tongue::of_stderr(), text);
+        let _ = writeln!(io::stderr(), "lanpost: {}", print::line(&text));
     }
 }
 
@@ -181,7 +202,8 @@ pub fn note(json: bool, text: &str) {
     if json {
         say(&json!({"note": text}));
     } else {
-        let _ = writeln!(io::stderr(), "lanpost: {}", print::line(text));
+        let text = tongue::said(tongue::of_stderr(), text);
+        let _ = writeln!(io::stderr(), "lanpost: {}", print::line(&text));
     }
 }
 
@@ -226,6 +248,7 @@ mod tests {
             shut: false,
             failed: None,
             ascii: false,
+            tongue: None,
             terminal: false,
             columns: COLUMNS,
         }

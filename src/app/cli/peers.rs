@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::look::refresh;
+use super::out::Out;
 use super::{Cx, exit};
 use crate::app::print;
 use crate::engine::ops::{self, PeerView};
@@ -30,11 +31,11 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
 /// Prints them.
 pub fn tell(cx: &mut Cx, peers: &[PeerView]) {
     if peers.is_empty() {
-        cx.out.line("nobody else was seen on the share");
+        cx.out.say("nobody else was seen on the share");
     } else {
-        let heading = ["NAME", "PRESENCE", "TRUST", "SILENT", "ROUTE", "HOST", "VERSION", "AGENTS", "ROLES"]
-            .map(str::to_owned);
-        let rows: Vec<_> = std::iter::once(heading).chain(peers.iter().map(row)).collect();
+        let words = ["NAME", "PRESENCE", "TRUST", "SILENT", "ROUTE", "HOST", "VERSION", "AGENTS", "ROLES"];
+        let rows = peers.iter().map(|peer| row(peer, &cx.out));
+        let rows: Vec<_> = std::iter::once(cx.out.heading(words)).chain(rows).collect();
         let whole = print::table(&rows, usize::MAX, usize::MAX);
         // Why a route is not taken is long, and cut only where it would not fit.
         let fits = !cx.out.terminal || whole.iter().all(|line| print::width(line) <= cx.out.columns);
@@ -44,7 +45,7 @@ pub fn tell(cx: &mut Cx, peers: &[PeerView]) {
     }
 }
 
-fn row(peer: &PeerView) -> [String; 9] {
+fn row(peer: &PeerView, out: &Out) -> [String; 9] {
     let agents: Vec<_> = peer.agents.iter().map(Name::as_str).collect();
     let roles: Vec<_> = peer.roles.iter().map(ToString::to_string).collect();
     let word =
@@ -56,7 +57,7 @@ fn row(peer: &PeerView) -> [String; 9] {
         peer.presence.to_string(),
         peer.trust.to_owned(),
         silent.unwrap_or_else(|| "-".into()),
-        print::line(&peer.route.words).into_owned(),
+        out.word(&print::line(&peer.route.words)),
         word(&peer.host),
         word(&peer.version),
         print::line(&agents.join(", ")).into_owned(),

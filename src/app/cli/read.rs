@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::bar::short;
 use super::look::refresh;
+use super::out::Out;
 use super::{Cx, exit};
 use crate::app::print;
 use crate::engine::node::Node;
@@ -65,58 +66,55 @@ fn show_raw(cx: &mut Cx, bytes: &[u8]) {
 }
 
 fn show(cx: &mut Cx, message: &Message) {
-    let mut header =
-        |name: &str, value: &str| cx.out.line(format!("{:<10}{}", format!("{name}:"), print::line(value)));
-    header("Id", message.id.as_str());
-    header("From", &print::sender(&message.from));
-    match message.verdict {
-        Some(Verdict::Verified) => {
-            header("Sender", "verified: signed by the key that was pinned for this name when it came")
-        }
-        Some(Verdict::Unverified) => {
-            header("Sender", "unverified: anybody who can write to the share may have written this");
-        }
-        None => {}
+    for (name, value) in headers(message, &cx.out) {
+        let name = print::padded(&format!("{}:", cx.out.word(name)), 10);
+        cx.out.line(format!("{name}{}", print::line(&value)));
     }
-    if message.held {
-        header("Held", "by the config's policy; `lanpost release` lets it in");
-    }
-    if message.sealed {
-        header("Sealed", "on the share nobody but its recipient can read it");
-    }
-    header("To", &message.to);
-    if let Some(broadcast) = &message.broadcast {
-        header("Group", &broadcast.group);
-    }
-    header("Date", if message.timestamp.is_empty() { &message.at } else { &message.timestamp });
-    header("Type", &message.kind);
-    if message.priority != Priority::Normal {
-        header("Priority", message.priority.as_str());
-    }
-    let answers = message.in_reply_to.as_ref().map(|id| id.as_str());
-    let optional = [
-        ("Thread", message.thread.as_deref()),
-        ("Answers", answers),
-        ("Expires", message.expires.as_deref()),
-        ("Encoding", message.encoding.as_deref()),
-        ("Outcome", message.outcome.as_deref()),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            header(name, value);
-        }
-    }
-    for attachment in &message.attachments {
-        let folder = attachment.folder.as_ref().map(|folder| format!("{} files, ", folder.files));
-        let size = format!("({}{})", folder.unwrap_or_default(), short(attachment.size));
-        header("Attached", &format!("{} {size}", attachment.name));
-    }
-    header("State", message.state.as_str());
     cx.out.line("");
     cx.out.line(print::content(&message.content));
     if let Some(likely) = message.likely() {
         cx.out.line("");
-        cx.out.line("Likely, before it was decoded wrongly:");
+        cx.out.say("Likely, before it was decoded wrongly:");
         cx.out.line(print::content(&likely));
     }
+}
+
+/// What is told above the content; sentences of ours in the person's language.
+fn headers(message: &Message, out: &Out) -> Vec<(&'static str, String)> {
+    let mut headers =
+        vec![("Id", message.id.to_string()), ("From", print::sender(&message.from).into_owned())];
+    let sender = message.verdict.map(|verdict| match verdict {
+        Verdict::Verified => "verified: signed by the key that was pinned for this name when it came",
+        Verdict::Unverified => "unverified: anybody who can write to the share may have written this",
+    });
+    headers.extend(sender.map(|sender| ("Sender", out.word(sender))));
+    if message.held {
+        headers.push(("Held", out.word("by the config's policy; `lanpost release` lets it in")));
+    }
+    if message.sealed {
+        headers.push(("Sealed", out.word("on the share nobody but its recipient can read it")));
+    }
+    headers.push(("To", message.to.clone()));
+    headers.extend(message.broadcast.as_ref().map(|broadcast| ("Group", broadcast.group.clone())));
+    let written = Some(&message.timestamp).filter(|time| !time.is_empty());
+    headers.push(("Date", written.unwrap_or(&message.at).clone()));
+    headers.push(("Type", message.kind.clone()));
+    if message.priority != Priority::Normal {
+        headers.push(("Priority", message.priority.as_str().to_owned()));
+    }
+    let optional = [
+        ("Thread", message.thread.clone()),
+        ("Answers", message.in_reply_to.as_ref().map(ToString::to_string)),
+        ("Expires", message.expires.clone()),
+        ("Encoding", message.encoding.clone()),
+        ("Outcome", message.outcome.as_deref().map(|outcome| out.word(outcome))),
+    ];
+    headers.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    for attachment in &message.attachments {
+        let folder = attachment.folder.as_ref().map(|folder| out.word(&format!("{} files, ", folder.files)));
+        let size = format!("({}{})", folder.unwrap_or_default(), short(attachment.size));
+        headers.push(("Attached", format!("{} {size}", attachment.name)));
+    }
+    headers.push(("State", message.state.to_string()));
+    headers
 }

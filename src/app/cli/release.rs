@@ -18,7 +18,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     if cx.json {
         cx.out.json(&message)?;
     } else {
-        cx.out.line(format!("released {}", message.id));
+        cx.out.say(format!("released {}", message.id));
     }
     Ok(exit::DONE)
 }

@@ -56,14 +56,14 @@ pub fn run(args: &Args, cx: &mut Cx) -> Result<u8> {
         cx.out.json(&restored)?;
         return Ok(exit::DONE);
     }
-    cx.out.line(format!("restored {} as of {}", restored.instance, print::local_time(&restored.made)));
+    cx.out.say(format!("restored {} as of {}", restored.instance, print::local_time(&restored.made)));
     if let Some(aside) = &restored.aside {
         let aside = aside.display().to_string();
-        cx.out.line(format!("what was there before is in {}", print::line(&aside)));
+        cx.out.say(format!("what was there before is in {}", print::line(&aside)));
     }
     for name in &restored.files {
-        cx.out.line(format!("written: {}", print::line(name)));
+        cx.out.say(format!("written: {}", print::line(name)));
     }
-    cx.out.line("the next start takes a new lease, and looks at the share for what happened since");
+    cx.out.say("the next start takes a new lease, and looks at the share for what happened since");
     Ok(exit::DONE)
 }

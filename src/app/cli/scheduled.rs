@@ -22,11 +22,11 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
         return Ok(exit::DONE);
     }
     if messages.is_empty() {
-        cx.out.line("nothing is scheduled");
+        cx.out.say("nothing is scheduled");
         return Ok(exit::DONE);
     }
     let length = listing::short(messages.iter());
-    let heading = ["GOES", "TO", "ID", "CONTENT"].map(str::to_owned);
+    let heading = cx.out.heading(["GOES", "TO", "ID", "CONTENT"]);
     let rows = messages.iter().map(|message| {
         [
             print::local_time(message.not_before.as_deref().unwrap_or_default()),

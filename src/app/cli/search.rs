@@ -3,6 +3,7 @@
 //! It works on the local store alone and changes nothing.
 
 use super::listing;
+use super::out::Out;
 use super::since::Moment;
 use super::{Cx, exit};
 use crate::app::print;
@@ -58,13 +59,13 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         return Ok(exit::DONE);
     }
     if found.hits.is_empty() {
-        cx.out.line("nothing was found");
+        cx.out.say("nothing was found");
         return Ok(exit::DONE);
     }
     let length = listing::short(found.hits.iter().map(|hit| &hit.message));
-    let heading = ["ID", "STATE", "WHO", "TIME", "CONTENT"].map(str::to_owned);
+    let heading = cx.out.heading(["ID", "STATE", "WHO", "TIME", "CONTENT"]);
     let rows: Vec<_> =
-        std::iter::once(heading).chain(found.hits.iter().map(|hit| row(hit, length))).collect();
+        std::iter::once(heading).chain(found.hits.iter().map(|hit| row(hit, length, &cx.out))).collect();
     for line in print::table(&rows, CELL.max(length), cx.out.columns) {
         cx.out.line(line);
     }
@@ -97,12 +98,12 @@ pub fn find(node: &Node, args: &Args) -> Result<Found> {
     ops::search(node, &args.words.join(" "), &scope, args.limit, of_agent)
 }
 
-fn row(hit: &Hit, length: usize) -> [String; 5] {
+fn row(hit: &Hit, length: usize, out: &Out) -> [String; 5] {
     let message = &hit.message;
     let id = message.id.as_str();
     let who = match message.way {
         Way::In => listing::sender(message),
-        Way::Out => format!("to {}", print::line(&message.to)),
+        Way::Out => out.word(&format!("to {}", print::line(&message.to))),
     };
     let text = match &hit.snippet {
         Some(part) => {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::args::piped;
 use super::{Cx, exit};
-use crate::app::{locate, print};
+use crate::app::{locate, print, tongue};
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Name;
 use crate::model::secret::{LONGEST, Secret, SecretRef};
@@ -105,9 +105,9 @@ fn tell(cx: &mut Cx, place: &SecretRef, done: &'static str) -> Result<u8> {
     if cx.json {
         cx.out.json(&Report { reference, done })?;
     } else {
-        cx.out.line(print::line(&format!("{done}: {reference}")));
+        cx.out.say(print::line(&format!("{done}: {reference}")));
         if done == "stored" {
-            cx.out.line(print::line(&format!("in the config: password = {}", quoted(&reference))));
+            cx.out.say(print::line(&format!("in the config: password = {}", quoted(&reference))));
         }
     }
     Ok(exit::DONE)
@@ -152,7 +152,8 @@ fn asked(place: &SecretRef) -> Result<Zeroizing<String>> {
         return piped(&mut stdin.lock(), LONGEST as u64).map(|piped| Zeroizing::new(piped.text));
     }
     let ask = |prompt: String| {
-        let answer = rpassword::prompt_password(prompt).map(Zeroizing::new);
+        let answer =
+            rpassword::prompt_password(tongue::said(tongue::of_terminal(), &prompt)).map(Zeroizing::new);
         answer.map_err(|error| Error::new(Kind::Io, "ask for the secret", "", error))
     };
     let first = ask(format!("secret for {place} (it is not shown): "))?;

@@ -346,7 +346,7 @@ pub fn show(cx: &mut Cx, sent: &Sent) -> Result<()> {
         return cx.out.json(sent);
     }
     if let Some(at) = message.not_before.as_ref().filter(|_| message.state == State::Scheduled) {
-        cx.out.line(format!(
+        cx.out.say(format!(
             "scheduled {} to {} for {}",
             message.id,
             print::line(&message.to),
@@ -356,14 +356,14 @@ pub fn show(cx: &mut Cx, sent: &Sent) -> Result<()> {
     }
     match (spooled, route.as_deref().filter(|_| message.state == State::Queued)) {
         (Some(cause), _) => {
-            cx.out.line(format!("queued: {} waits in the spool; {}", message.id, print::line(cause)))
+            cx.out.say(format!("queued: {} waits in the spool; {}", message.id, print::line(cause)))
         }
         (None, Some(route)) => {
             let (to, route) = (print::line(&message.to), print::line(route));
-            cx.out.line(format!("sent {} to {to}: the daemon hands it over, {route}", message.id));
+            cx.out.say(format!("sent {} to {to}: the daemon hands it over, {route}", message.id));
         }
         (None, None) => {
-            cx.out.line(format!("sent {} to {} ({})", message.id, print::line(&message.to), message.state))
+            cx.out.say(format!("sent {} to {} ({})", message.id, print::line(&message.to), message.state))
         }
     }
     Ok(())

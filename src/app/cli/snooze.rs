@@ -38,7 +38,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         cx.out.json(&message)?;
     } else {
         let until = print::local_time(message.snoozed.as_deref().unwrap_or_default());
-        cx.out.line(format!("snoozed {} until {until}", message.id));
+        cx.out.say(format!("snoozed {} until {until}", message.id));
     }
     Ok(exit::DONE)
 }

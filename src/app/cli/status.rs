@@ -21,7 +21,7 @@ pub fn run(cx: &mut Cx) -> Result<u8> {
         cx.out.json(&status)?;
     } else {
         for line in lines(&status) {
-            cx.out.line(print::line(&line));
+            cx.out.say(print::line(&line));
         }
     }
     Ok(exit::DONE)
@@ -48,14 +48,15 @@ fn lines(status: &Status) -> Vec<String> {
     };
     let mut lines = vec![format!("{}: {daemon}, lanpost {}", status.instance, status.version)];
     let share = &status.share;
-    let (usable, since) = match &share.stalled {
-        Some(stall) => ("stalled", Some(stall.since.as_str())),
-        None if share.available => ("available", share.since.as_deref()),
-        None => ("away", share.since.as_deref()),
+    let usable = match (&share.stalled, share.since.as_deref().map(print::local_time)) {
+        (Some(stall), _) => format!("stalled since {}", print::local_time(&stall.since)),
+        (None, Some(since)) if share.available => format!("available since {since}"),
+        (None, Some(since)) => format!("away since {since}"),
+        (None, None) if share.available => "available".to_owned(),
+        (None, None) => "away".to_owned(),
     };
-    let since = since.map(|at| format!(" since {}", print::local_time(at))).unwrap_or_default();
     let id = share.id.as_deref().unwrap_or("not known yet");
-    lines.push(format!("share     {} (id {id}), {usable}{since}", share.path));
+    lines.push(format!("share     {} (id {id}), {usable}", share.path));
     lines.extend(share.found.iter().map(|found| format!("found as  {found}")));
     if !share.mount.is_empty() {
         lines.push(format!("mount     {}", share.mount));
@@ -83,10 +84,12 @@ fn lines(status: &Status) -> Vec<String> {
     lines.push(format!("log       {}", status.log_head));
     lines.extend(status.wakes_held.iter().map(|held| format!("held      wakes: {held}")));
     for wake in &status.wakes {
-        let agent = if wake.agent.is_empty() { String::new() } else { format!(" of {}", wake.agent) };
+        let (at, attempt, state) = (print::local_time(&wake.at), wake.attempt, &wake.state);
         let detail = wake.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-        let at = print::local_time(&wake.at);
-        lines.push(format!("wake      {at}{agent}, attempt {}, {}{detail}", wake.attempt, wake.state));
+        lines.push(match wake.agent.as_str() {
+            "" => format!("wake      {at}, attempt {attempt}, {state}{detail}"),
+            agent => format!("wake      {at} of {agent}, attempt {attempt}, {state}{detail}"),
+        });
     }
     for incident in &status.incidents {
         lines.push(format!("mended    {}: {}", print::local_time(&incident.at), incident.what));

@@ -38,7 +38,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         return Ok(exit::DONE);
     }
     let length = listing::short(conversation.messages.iter().map(|post| &post.message));
-    let heading = ["FROM", "TO", "STATE", "TIME", "ID", "CONTENT"].map(str::to_owned);
+    let heading = cx.out.heading(["FROM", "TO", "STATE", "TIME", "ID", "CONTENT"]);
     let rows: Vec<_> =
         std::iter::once(heading).chain(conversation.messages.iter().map(|post| row(post, length))).collect();
     for line in print::table(&rows, CELL.max(length), cx.out.columns) {

@@ -44,7 +44,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         .iter()
         .map(|step| {
             let what = print::line(&step.what).into_owned();
-            let detail = print::line(step.detail.as_deref().unwrap_or_default()).into_owned();
+            let detail = cx.out.word(&print::line(step.detail.as_deref().unwrap_or_default()));
             [print::local_time(&step.at), offset(&first, &step.at), what, detail]
         })
         .collect();
@@ -60,10 +60,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         cx.out.line(format!("  < {line}"));
     }
     if let Some(note) = &trace.note {
-        cx.out.line(format!("  note: {}", print::line(note)));
+        cx.out.say(format!("  note: {}", print::line(note)));
     }
     if let Some(outcome) = &message.outcome {
-        cx.out.line(format!("  outcome: {}", print::line(outcome)));
+        cx.out.say(format!("  outcome: {}", print::line(outcome)));
     }
     Ok(exit::DONE)
 }

@@ -106,7 +106,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
             if cx.json {
                 cx.out.json(&serde_json::json!({"name": name, "keys": []}))?;
             } else {
-                cx.out.line(format!("{name} has no key"));
+                cx.out.say(format!("{name} has no key"));
             }
             return Ok(exit::DONE);
         }
@@ -132,7 +132,7 @@ fn list(cx: &mut Cx, pins: &[PinView]) -> Result<u8> {
         cx.out.array(pins)?;
         return Ok(exit::DONE);
     }
-    let heading = ["NAME", "STATE", "HOW", "SINCE", "FINGERPRINT"].map(str::to_owned);
+    let heading = cx.out.heading(["NAME", "STATE", "HOW", "SINCE", "FINGERPRINT"]);
     let row = |pin: &PinView| {
         [
             print::line(&pin.name).into_owned(),
@@ -154,20 +154,21 @@ fn show(cx: &mut Cx, view: &TrustView) -> Result<u8> {
         cx.out.json(view)?;
         return Ok(exit::DONE);
     }
-    let own = if view.own { " (this instance)" } else { "" };
+    let own = if view.own { cx.out.word(" (this instance)") } else { String::new() };
     cx.out.line(format!("{}{own}", view.name));
     for pin in &view.keys {
         let since = print::local_time(&pin.since);
-        cx.out.line(format!("  {:<8}  {}  since {since} ({})", pin.state, pin.fingerprint, pin.how));
+        cx.out.say(format!("  {:<8}  {}  since {since} ({})", pin.state, pin.fingerprint, pin.how));
         cx.out.line(format!("            {}", pin.key));
         if let Some(seal) = &pin.seal {
-            let use_of_it = if pin.state == Standing::Pinned { " (mail is sealed to it)" } else { "" };
+            let used = pin.state == Standing::Pinned;
+            let use_of_it = if used { cx.out.word(" (mail is sealed to it)") } else { String::new() };
             cx.out.line(format!("            {seal}{use_of_it}"));
         }
     }
     for refused in &view.refused {
         let (first, last) = (print::local_time(&refused.first), print::local_time(&refused.last));
-        cx.out.line(format!("  refused   {} ({}), from {first} to {last}", refused.count, refused.cause));
+        cx.out.say(format!("  refused   {} ({}), from {first} to {last}", refused.count, refused.cause));
     }
     for step in &view.history {
         let what = step.what.trim_start_matches("key-");

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Cx, exit, out};
+use super::out::{self, Out};
+use super::{Cx, exit};
 use crate::adapt::wake::Adapter;
 use crate::app::{locate, print};
 use crate::engine::node::Node;
@@ -75,7 +76,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
             }
             if resumed.due_again > 0 {
                 let plural = if resumed.due_again == 1 { " is" } else { "s are" };
-                cx.out.line(format!("{} message{plural} due again", resumed.due_again));
+                cx.out.say(format!("{} message{plural} due again", resumed.due_again));
             }
             tell(cx, resumed.wakes_held.as_ref())
         }
@@ -85,9 +86,10 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
             if cx.json {
                 cx.out.array(&wakes)?;
             } else {
-                wakes.iter().for_each(|wake| cx.out.line(print::line(&shown(wake))));
+                let lines: Vec<_> = wakes.iter().map(|wake| shown(wake, &cx.out)).collect();
+                lines.iter().for_each(|line| cx.out.line(print::line(line)));
                 if let Some(held) = held(&node)? {
-                    cx.out.line(format!("wakes held: {held}"));
+                    cx.out.say(format!("wakes held: {held}"));
                 }
             }
             Ok(exit::DONE)
@@ -100,23 +102,29 @@ fn tell(cx: &mut Cx, held: Option<&Held>) -> Result<u8> {
     if cx.json {
         cx.out.json(&json!({"wakes_held": held}))?;
     } else {
-        cx.out.line(held.map_or_else(|| "wakes are free".to_owned(), |held| format!("wakes held: {held}")));
+        cx.out.say(held.map_or_else(|| "wakes are free".to_owned(), |held| format!("wakes held: {held}")));
     }
     Ok(exit::DONE)
 }
 
-fn shown(view: &WakeView) -> String {
+fn shown(view: &WakeView, out: &Out) -> String {
     let wake = &view.wake;
-    let agent = if wake.agent.is_empty() { String::new() } else { format!(" of {}", wake.agent) };
-    let sender = if wake.sender.is_empty() { String::new() } else { format!(" for {}'s mail", wake.sender) };
-    let reason = wake.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let detail = wake.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    let agent = if wake.agent.is_empty() { String::new() } else { out.word(&format!(" of {}", wake.agent)) };
+    let sender = match wake.sender.as_str() {
+        "" => String::new(),
+        sender => out.word(&format!(" for {sender}'s mail")),
+    };
+    let reason = wake.reason.as_deref().map(|reason| format!(" ({})", out.word(reason))).unwrap_or_default();
+    let detail = wake.detail.as_deref().map(|detail| format!(": {}", out.word(detail))).unwrap_or_default();
     let messages: Vec<String> = view
         .messages
         .iter()
-        .map(|message| format!("{} from {}", message.id, print::sender(&message.from)))
+        .map(|message| out.word(&format!("{} from {}", message.id, print::sender(&message.from))))
         .collect();
-    let messages = if messages.is_empty() { String::new() } else { format!("; for {}", messages.join(", ")) };
+    let messages = match messages.join(", ").as_str() {
+        "" => String::new(),
+        messages => out.word(&format!("; for {messages}")),
+    };
     format!(
         "{}  {}{agent}{sender}{reason}, {}{detail}{messages}",
         wake.n,
@@ -162,7 +170,8 @@ fn verdict(cx: &mut Cx, result: &WakeResult) -> Result<u8> {
     if cx.json {
         cx.out.json(&json!({"outcome": word, "detail": result.in_full()}))?;
     } else {
-        cx.out.line(print::line(&format!("{what}: {}", result.in_full())));
+        let (what, how) = (cx.out.word(what), cx.out.word(&result.in_full()));
+        cx.out.line(print::line(&format!("{what}: {how}")));
     }
     if code != exit::DONE {
         out::complain(cx.json, "wake", &format!("the test wake failed: {}", result.detail));

@@ -54,12 +54,11 @@ pub struct Held {
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.messages == 1 { " waits" } else { "s wait" };
-        write!(f, "{} message{plural}", self.messages)?;
+        let (messages, why) = (self.messages, &self.why);
         match &self.until {
-            Some(until) => write!(f, " until {until}")?,
-            None => write!(f, " until `lanpost wake resume`")?,
+            Some(until) => write!(f, "{messages} message{plural} until {until} ({why})"),
+            None => write!(f, "{messages} message{plural} until `lanpost wake resume` ({why})"),
         }
-        write!(f, " ({})", self.why)
     }
 }
 

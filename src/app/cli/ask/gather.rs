@@ -5,9 +5,10 @@
 use serde::Serialize;
 
 use super::{Asked, Report, Waiting, report};
+use crate::app::cli::out::{self, Out};
 use crate::app::cli::send::several::learn_who_is_there;
 use crate::app::cli::send::{accept, carry};
-use crate::app::cli::{Cx, exit, out};
+use crate::app::cli::{Cx, exit};
 use crate::app::print;
 use crate::engine::node::Node;
 use crate::engine::ops::{Asking, Broadcasted, Call, Draft, LeftOut, News};
@@ -92,7 +93,7 @@ fn show(cx: &mut Cx, gathered: &Gathered) -> Result<()> {
     if cx.json {
         return cx.out.json(gathered);
     }
-    let rows: Vec<_> = gathered.members.iter().map(row).collect();
+    let rows: Vec<_> = gathered.members.iter().map(|report| row(report, &cx.out)).collect();
     for line in print::table(&rows, 64, usize::MAX) {
         cx.out.line(line);
     }
@@ -108,15 +109,15 @@ fn show(cx: &mut Cx, gathered: &Gathered) -> Result<()> {
     Ok(())
 }
 
-fn row(Report { outcome, request, answer }: &Report) -> [String; 3] {
+fn row(Report { outcome, request, answer }: &Report, out: &Out) -> [String; 3] {
     let words = match answer {
         Some(answer) if answer.verdict == Some(Verdict::Unverified) => {
-            format!("{} (no key proves who wrote it)", print::summary(&answer.content))
+            format!("{} {}", print::summary(&answer.content), out.word("(no key proves who wrote it)"))
         }
         Some(answer) => print::summary(&answer.content),
         None => match &request.outcome {
-            Some(why) => print::line(why).into_owned(),
-            None => format!("it is {}", request.state),
+            Some(why) => out.word(&print::line(why)),
+            None => out.word(&format!("it is {}", request.state)),
         },
     };
     [print::line(&request.to).into_owned(), (*outcome).to_owned(), words]

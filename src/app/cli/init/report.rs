@@ -82,7 +82,7 @@ pub(super) fn report(
     let words = [OsStr::new("lanpost")].into_iter().chain(words).chain([OsStr::new("run")]);
     lines.push(format!("next: {}", process::shell().line(&words.collect::<Vec<_>>())));
     for line in lines {
-        cx.out.line(print::line(&line));
+        cx.out.say(print::line(&line));
     }
     Ok(report.code())
 }

@@ -90,7 +90,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         cx.out.array(&lines)?;
         return Ok(exit::DONE);
     }
-    let heading = ["N", "TIME", "WHAT", "WHOSE", "MESSAGE", "DETAIL"].map(str::to_owned);
+    let heading = cx.out.heading(["N", "TIME", "WHAT", "WHOSE", "MESSAGE", "DETAIL"]);
     let rows: Vec<_> = std::iter::once(heading).chain(lines.iter().map(row)).collect();
     for line in print::table(&rows, CELL, cx.out.columns) {
         cx.out.line(line);

@@ -41,7 +41,7 @@ pub fn run(args: &Args, cx: &mut Cx) -> Result<u8> {
     match &verdict {
         Verdict::Sound { instance, found, .. } => {
             let first = found.first;
-            cx.out.line(format!(
+            cx.out.say(format!(
                 "{}: {} entries from {first} on are as they were written; head {}",
                 print::line(instance),
                 found.entries,
@@ -49,11 +49,11 @@ pub fn run(args: &Args, cx: &mut Cx) -> Result<u8> {
             ));
             if let Some(until) = &found.aged_until {
                 let until = print::local_time(until);
-                cx.out.line(format!("{} of them aged out, the youngest of {until}", found.aged_out));
+                cx.out.say(format!("{} of them aged out, the youngest of {until}", found.aged_out));
             }
         }
         Verdict::Broken { entry, why, .. } => {
-            cx.out.line(format!("NOT as it was written, from entry {entry} on: {}", print::line(why)));
+            cx.out.say(format!("NOT as it was written, from entry {entry} on: {}", print::line(why)));
         }
     }
     Ok(code)

@@ -111,10 +111,10 @@ pub fn show(cx: &mut Cx, Sent { sent, spooled }: &Sent) -> Result<()> {
     }
     tell(cx, sent, "sent");
     for left_out in &sent.left_out {
-        cx.out.line(format!("  left out: {}: {}", left_out.name, print::line(&left_out.why)));
+        cx.out.say(format!("  left out: {}: {}", left_out.name, print::line(&left_out.why)));
     }
     if let Some(cause) = spooled {
-        cx.out.line(format!("  what is queued waits in the spool; {}", print::line(cause)));
+        cx.out.say(format!("  what is queued waits in the spool; {}", print::line(cause)));
     }
     Ok(())
 }
@@ -124,10 +124,10 @@ pub fn tell(cx: &mut Cx, sent: &Broadcasted, word: &str) {
     let id = sent.broadcast.id.as_ref().map_or("", |id| id.as_str());
     let (group, count) = (print::line(&sent.broadcast.group), sent.members.len());
     let plural = if count == 1 { "" } else { "s" };
-    cx.out.line(format!("{word} {id} to {group}: {count} member{plural}"));
+    cx.out.say(format!("{word} {id} to {group}: {count} member{plural}"));
     let rows: Vec<_> = sent.members.iter().map(row).collect();
     for line in print::table(&rows, 64, usize::MAX) {
-        cx.out.line(format!("  {line}"));
+        cx.out.say(format!("  {line}"));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Target, printed, take};
 use crate::adapt::service;
 use crate::app::cli::{Cx, exit};
+use crate::app::tongue;
 use crate::engine::node;
 use crate::error::{Error, Kind, Result};
 use crate::model::mount::Protocol;
@@ -98,7 +99,8 @@ fn password(account: Option<&str>, place: Option<&str>) -> Result<Option<Secret>
             SecretRef::parse(place).map_err(|cause| fail(cause).next("name the place where it is kept"))?;
         return secret::resolve(&place).map(Some);
     }
-    let asked = rpassword::prompt_password(format!("Password of {account} (it is not shown): "));
+    let prompt = format!("Password of {account} (it is not shown): ");
+    let asked = rpassword::prompt_password(tongue::said(tongue::of_terminal(), &prompt));
     let asked =
         asked.map_err(|error| fail(error.to_string()).next("run it in a terminal, or use --password REF"))?;
     Secret::new(asked).map(Some).map_err(|cause| fail(cause.into()))

@@ -186,7 +186,7 @@ fn take(cx: &mut Cx, target: &Target, steps: &[Step], password: Option<&str>) ->
     for step in steps {
         service::perform(step, password)?;
         if !cx.json {
-            cx.out.line(print::line(&format!("done: {step}")));
+            cx.out.say(print::line(&format!("done: {step}")));
             cx.out.flush();
         }
     }
@@ -194,7 +194,7 @@ fn take(cx: &mut Cx, target: &Target, steps: &[Step], password: Option<&str>) ->
         let (service, scope) = (target.service.name(), target.service.scope);
         cx.out.json(&Report { service, scope, changed: !steps.is_empty(), steps })?;
     } else if steps.is_empty() {
-        cx.out.line(format!("nothing to do: {} is as asked", target.service.name()));
+        cx.out.say(format!("nothing to do: {} is as asked", target.service.name()));
     }
     Ok(())
 }
@@ -207,7 +207,7 @@ fn printed(cx: &mut Cx, target: &Target, steps: &[Step]) -> Result<u8> {
         return Ok(exit::DONE);
     }
     for step in steps {
-        cx.out.line(print::line(&step.to_string()));
+        cx.out.say(print::line(&step.to_string()));
         if let Step::Write { text, .. } = step {
             text.lines().for_each(|line| cx.out.line(print::line(&format!("    {line}"))));
         }

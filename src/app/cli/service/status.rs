@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Target;
 use crate::adapt::service::{self, Condition, Scope};
+use crate::app::cli::out::Out;
 use crate::app::cli::{Cx, exit, status};
 use crate::app::{log, print};
 use crate::engine::ops;
@@ -58,7 +59,7 @@ pub fn run(cx: &mut Cx, target: &Target) -> Result<u8> {
     if cx.json {
         cx.out.json(&report)?;
     } else {
-        lines(&report).iter().for_each(|line| cx.out.line(print::line(line)));
+        lines(&report, &cx.out).iter().for_each(|line| cx.out.say(print::line(line)));
     }
     Ok(if installed { exit::DONE } else { exit::NOT_FOUND })
 }
@@ -99,27 +100,23 @@ fn last_problem(path: &std::path::Path) -> Option<String> {
     recent.into_iter().find(|line| begins(line, ["problem: ", "ended: "]))
 }
 
-fn lines(report: &Report) -> Vec<String> {
+fn lines(report: &Report, out: &Out) -> Vec<String> {
     let name = &report.service;
     let mut lines = vec![];
     if report.installed {
-        let pid = report.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-        let since = report.since.as_deref().map(|at| format!(", since {}", print::local_time(at)));
+        let pid = report.pid.map(|pid| out.word(&format!(", process {pid}"))).unwrap_or_default();
+        let since = report.since.as_deref().map(|at| out.word(&format!(", since {}", print::local_time(at))));
         lines.push(format!("{name}: {}{pid}{}", report.state, since.unwrap_or_default()));
-        let starts = if report.automatic { "by itself" } else { "only when told to" };
-        let account = report.account.as_deref().map(|account| format!(", as {account}")).unwrap_or_default();
-        lines.push(format!("starts    {starts}{account}"));
+        let starts = if report.automatic { "starts    by itself" } else { "starts    only when told to" };
+        let account = report.account.as_deref().map(|account| out.word(&format!(", as {account}")));
+        lines.push(format!("{}{}", out.word(starts), account.unwrap_or_default()));
     } else {
         lines.push(format!("{name}: not installed"));
     }
-    for (word, value) in [
-        ("config", &report.config),
-        ("log", &report.log),
-        ("instance", &report.instance),
-        ("problem", &report.last_problem),
-    ] {
-        lines.extend(value.as_ref().map(|value| format!("{word:<9} {value}")));
-    }
+    lines.extend(report.config.as_ref().map(|value| format!("config    {value}")));
+    lines.extend(report.log.as_ref().map(|value| format!("log       {value}")));
+    lines.extend(report.instance.as_ref().map(|value| format!("instance  {value}")));
+    lines.extend(report.last_problem.as_ref().map(|value| format!("problem   {value}")));
     lines.extend(report.trouble.as_ref().map(|trouble| format!("! {trouble}")));
     if report.outdated {
         lines.push("! it was installed for another program, config or wake command: `lanpost service install` mends it".into());

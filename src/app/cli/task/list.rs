@@ -2,6 +2,7 @@
 
 use super::{Cx, exit, fresh};
 use crate::app::cli::args::Speaker;
+use crate::app::cli::out::Out;
 use crate::app::print;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Shown, TaskView, Which};
@@ -48,9 +49,9 @@ pub fn list(args: ListArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
 /// Prints tasks, one a line.
 pub fn table(cx: &mut Cx, tasks: &[TaskView]) {
     if tasks.is_empty() {
-        cx.out.line("no tasks");
+        cx.out.say("no tasks");
     } else {
-        let rows: Vec<_> = tasks.iter().map(row).collect();
+        let rows: Vec<_> = tasks.iter().map(|task| row(task, &cx.out)).collect();
         for line in print::table(&rows, CELL, cx.out.columns) {
             cx.out.line(line);
         }
@@ -69,16 +70,16 @@ pub fn standing(task: &TaskView) -> String {
     }
 }
 
-fn row(view: &TaskView) -> [String; 5] {
+fn row(view: &TaskView, out: &Out) -> [String; 5] {
     let task = &view.task;
     let whose = match (&task.holder, &task.to, &task.role) {
         (Some(held), _, _) => held.by.to_string(),
-        (None, Some(to), _) => format!("for {to}"),
-        (None, None, Some(role)) => print::line(&format!("for any {role}")).into_owned(),
+        (None, Some(to), _) => out.word(&format!("for {to}")),
+        (None, None, Some(role)) => out.word(&print::line(&format!("for any {role}"))),
         (None, None, None) => String::new(),
     };
     let due = task.due.as_deref().map(|due| print::line(due).into_owned()).unwrap_or_default();
-    [task.id.short().to_owned(), standing(view), whose, due, print::line(&task.title).into_owned()]
+    [task.id.short().to_owned(), out.word(&standing(view)), whose, due, print::line(&task.title).into_owned()]
 }
 
 /// Show one task with its history
@@ -105,7 +106,11 @@ pub fn tell(cx: &mut Cx, shown: &Shown) {
     let view = &shown.task;
     let task = &view.task;
     cx.out.line(format!("{}  {}", task.id, print::line(&task.title)));
-    let mut say = |what: &str, text: &str| cx.out.line(format!("  {what:<9} {}", print::line(text)));
+    let out = &mut cx.out;
+    let mut say = |what: &str, text: &str| {
+        let what = print::padded(&out.word(what), 9);
+        out.line(format!("  {what} {}", print::line(text)));
+    };
     say("standing", &standing(view));
     let role = task.role.as_ref().map(|role| format!("any {role}"));
     task.to.iter().map(ToString::to_string).chain(role).for_each(|whom| say("for", &whom));

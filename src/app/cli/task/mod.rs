@@ -120,7 +120,8 @@ pub fn tell(cx: &mut Cx, what: &str, task: &TaskView) -> Result<()> {
         return cx.out.json(task);
     }
     let (id, title) = (task.task.id.short(), print::line(&task.task.title));
-    cx.out.line(format!("{what} {id}: {title} ({})", list::standing(task)));
+    let (what, standing) = (cx.out.word(what), cx.out.word(&list::standing(task)));
+    cx.out.line(format!("{what} {id}: {title} ({standing})"));
     Ok(())
 }
 
