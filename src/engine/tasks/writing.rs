@@ -57,7 +57,8 @@ impl Tasks {
         if !fenced.is_empty() {
             // Others of these events were made on the strength of them, and are numbered anew.
             let wall = node.clock.wall_ms();
-            node.db.fence_task_events(&home(node), &fenced, wall)?;
+            node.db.fence_task_events(&home(node), &fenced, &logs::kin(node.instance()), wall)?;
+            self.logs.forget(node.instance());
             self.writer = Some(writer);
             self.look = true;
             return Ok((true, false));

@@ -50,16 +50,29 @@ pub struct Entry {
 }
 
 /// The task, if it was added, and its history in order.
-pub fn fold(mut events: Vec<Event>) -> (Option<Task>, Vec<Entry>) {
+pub fn fold(events: Vec<Event>) -> (Option<Task>, Vec<Entry>) {
+    fold_beside(events, vec![])
+}
+
+/// The same, with events in the history that their writer was fenced off from before it had written them: nobody else knows
+/// of them, and nothing comes of them.
+pub fn fold_beside(mut events: Vec<Event>, unwritten: Vec<Event>) -> (Option<Task>, Vec<Entry>) {
+    let name = |event: &Event| (event.instance().fold(), event.id.clone());
+    let barred: BTreeSet<_> = unwritten.iter().map(name).collect();
+    events.extend(unwritten);
     events.sort_by_cached_key(|event| {
         let claims = matches!(event.deed, Deed::Claim { .. });
         let text = serde_json::to_string(event).unwrap_or_default();
         (event.token, event.version, !claims, event.instance().fold(), event.id.clone(), text)
     });
     let mut seen = BTreeSet::new();
-    events.retain(|event| seen.insert((event.instance().fold(), event.id.clone())));
+    events.retain(|event| seen.insert(name(event)));
     let mut work = Work::default();
     for event in events {
+        if barred.contains(&name(&event)) {
+            work.history.push(Entry { event, void: Some(Void::Fenced) });
+            continue;
+        }
         let void = work.take(&event, work.history.len());
         if let Some(task) = &mut work.task {
             task.token = task.token.max(event.token);

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use board::{Board, Standing, Wanted};
 pub use event::{Deed, Details, Edit, Event, LINE, MOST_DEPENDS, NUMBER, TEXT, TITLE};
-pub use fold::{Entry, Void, fold};
+pub use fold::{Entry, Void, fold, fold_beside};
 
 use super::envelope::Priority;
 use super::name::Address;

@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::model::envelope::LEASE;
 use crate::model::name::Name;
 use crate::model::sign;
-use crate::model::task::{Board, Deed, Entry, Event, Status, Task, TaskId, fold};
+use crate::model::task::{Board, Deed, Entry, Event, Status, Task, TaskId, fold, fold_beside};
 
 pub use wishes::{Answer, Wish};
 
@@ -93,13 +93,15 @@ impl Db {
 
     /// What happened to a task, in order, and when each of it came in here; what we were fenced off from doing included.
     pub fn task_history(&self, id: &TaskId) -> Result<Vec<(Entry, i64)>> {
-        let events = self.query("read", |c| all_events(c, id))?;
-        let (_, history) = fold(events.iter().map(|(event, _)| event.clone()).collect());
+        let (written, fenced) =
+            self.query("read", |c| Ok((events(c, id, Which::Counted)?, events(c, id, Which::Fenced)?)))?;
+        let alone = |events: &[(Event, i64)]| events.iter().map(|(event, _)| event.clone()).collect();
+        let (_, history) = fold_beside(alone(&written), alone(&fenced));
         let at = |event: &Event| {
             let same = |other: &&(Event, i64)| {
                 other.0.id == event.id && other.0.instance().same_as(event.instance())
             };
-            events.iter().find(same).map_or(0, |(_, at)| *at)
+            written.iter().chain(&fenced).find(same).map_or(0, |(_, at)| *at)
         };
         Ok(history.into_iter().map(|entry| (entry.clone(), at(&entry.event))).collect())
     }
@@ -181,8 +183,16 @@ impl Db {
         self.meta(POSITION)
     }
 
-    /// Another one has claimed the task: these events of ours, which said that we hold it, are never written.
-    pub fn fence_task_events(&mut self, home: &TaskHome, fenced: &[&QueuedEvent], now: i64) -> Result<()> {
+    /// Another one has claimed the task: these events of ours, which said that we hold it, are never written. Some may stand
+    /// in our log all the same, by an append that was done though it failed; so its files, whose cursors begin with `log`,
+    /// are read from their beginning again, and what stands there counts.
+    pub fn fence_task_events(
+        &mut self,
+        home: &TaskHome,
+        fenced: &[&QueuedEvent],
+        log: &str,
+        now: i64,
+    ) -> Result<()> {
         self.write("note the tasks in", |tx| {
             let events: Vec<_> = fenced.iter().map(|queued| queued.event.clone()).collect();
             for queued in fenced {
@@ -197,6 +207,7 @@ impl Db {
                 wishes::lost(tx, queued.n)?;
                 notice::lost(tx, home, &queued.event, now)?;
             }
+            cursors::forget(tx, log)?;
             let tasks: BTreeSet<_> = events.iter().map(|event| &event.task).collect();
             tasks.into_iter().try_for_each(|task| refold(tx, home, task, now).map(drop))
         })
@@ -265,22 +276,27 @@ fn one(c: &rusqlite::Connection, id: &TaskId) -> rusqlite::Result<Option<KeptTas
     Ok(c.prepare_cached(sql)?.query_row([id.as_str()], kept).optional()?.flatten())
 }
 
-/// The events of a task that count, or with `all` those as well that we were fenced off from.
-fn events(c: &rusqlite::Connection, id: &TaskId, all: bool) -> rusqlite::Result<Vec<(Event, i64)>> {
-    let sql = "SELECT event, at FROM task_event WHERE task = ?1 AND (?2 OR state != 'fenced')";
+/// Which events of a task are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that count.
+    Counted,
+    /// Those of ours that we were fenced off from before they were written.
+    Fenced,
+}
+
+fn events(c: &rusqlite::Connection, id: &TaskId, which: Which) -> rusqlite::Result<Vec<(Event, i64)>> {
+    let sql = "SELECT event, at FROM task_event WHERE task = ?1 AND ?2 = (state = 'fenced')";
     let mut statement = c.prepare_cached(sql)?;
-    let rows = statement.query_map(params![id.as_str(), all], |row| {
+    let rows = statement.query_map(params![id.as_str(), which == Which::Fenced], |row| {
         let event = serde_json::from_str(&row.get::<_, String>(0)?).ok();
         Ok(event.and_then(|event| Event::from_value(event).ok()).zip(row.get(1)?))
     })?;
     rows.filter_map(rusqlite::Result::transpose).collect()
 }
 
-fn all_events(c: &rusqlite::Connection, id: &TaskId) -> rusqlite::Result<Vec<(Event, i64)>> {
-    events(c, id, true)
-}
-
-/// Keeps an event; `false` if it was known. Of two that have one id, which no honest writer makes, all PCs keep the same.
+/// Keeps an event; `false` if it was known. Of two that have one id, which no honest writer makes, all PCs keep the same. One
+/// that we were fenced off from counts if it was written: others count it.
 fn insert(
     tx: &Transaction,
     event: &Event,
@@ -293,8 +309,9 @@ fn insert(
     object.remove(sign::FIELD);
     let (instance, json) = (event.instance().fold(), Value::Object(object).to_string());
     let sql = "INSERT INTO task_event (task, instance, id, event, at, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-               ON CONFLICT (instance, id) DO UPDATE SET event = excluded.event
-               WHERE task = excluded.task AND excluded.event < event";
+               ON CONFLICT (instance, id) DO UPDATE SET event = min(event, excluded.event),
+               state = iif(state = 'fenced', excluded.state, state)
+               WHERE task = excluded.task AND (excluded.event < event OR state = 'fenced' AND excluded.state = 'written')";
     let row = params![event.task.as_str(), instance, event.id.as_str(), json, now, state];
     if tx.prepare_cached(sql)?.execute(row)? == 0 {
         return Ok(false);
@@ -346,7 +363,7 @@ fn refold(
     now: i64,
 ) -> rusqlite::Result<(Option<KeptTask>, Option<Task>)> {
     let before = one(tx, id)?;
-    let (after, _) = fold(events(tx, id, false)?.into_iter().map(|(event, _)| event).collect());
+    let (after, _) = fold(events(tx, id, Which::Counted)?.into_iter().map(|(event, _)| event).collect());
     let Some(after) = after else { return Ok((before, None)) };
     let ours = after.holder.as_ref().filter(|held| held.by.instance.same_as(&home.us));
     let token = |kept: &KeptTask| kept.task.holder.as_ref().map(|held| held.token);

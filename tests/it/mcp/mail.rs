@@ -46,8 +46,9 @@ fn a_message_is_sent_read_answered_and_acknowledged() {
         let words = theirs.running.peer().peer_info().unwrap().instructions.clone().unwrap();
         assert!(words.contains("You are lab/main.") && !words.contains("No daemon"), "{words}");
 
-        let given =
-            json!({"to": "lab/main", "text": "你好:\n\"grün\"? 🙂", "type": "question", "thread": "t"});
+        let given = json!({
+            "to": "lab/main", "text": "你好:\n\"grün\"? 🙂", "type": "question", "thread": "t", "wait": "sent"
+        });
         let sent = ours.ok("send", given).await;
         let id = text_of(&sent.data, "id");
         assert!(sent.text.starts_with("sent ") && sent.text.contains(&id), "{}", sent.text);
@@ -55,7 +56,9 @@ fn a_message_is_sent_read_answered_and_acknowledged() {
         let came = theirs.ok("wait", json!({"from": "office"})).await;
         assert_eq!(
             (&came.data["messages"][0]["id"], came.data["messages"].as_array().unwrap().len()),
-            (&json!(id), 1)
+            (&json!(id), 1),
+            "{}",
+            came.text
         );
         let listed = theirs.ok("inbox", json!({"thread": "t"})).await;
         assert!(

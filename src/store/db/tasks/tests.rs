@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::model::task::Void;
 use crate::store::db::Filter;
 
 fn home() -> TaskHome {
@@ -105,11 +106,38 @@ fn what_we_were_fenced_off_from_is_not_written_and_stays_to_be_seen() {
     db.add_task_events(&home(), &[event("lab", 1, 1, 3, json!({"deed": "done"}))], &[], 5).unwrap();
     assert_eq!(db.task(&id(1)).unwrap().unwrap().task.status, Status::Done);
     let queued = db.queued_task_events(10).unwrap();
-    db.fence_task_events(&home(), &queued.iter().collect::<Vec<_>>(), 6).unwrap();
+    db.fence_task_events(&home(), &queued.iter().collect::<Vec<_>>(), "tasks lab.", 6).unwrap();
     assert_eq!(db.task(&id(1)).unwrap().unwrap().task.status, Status::Claimed);
     assert!(db.queued_task_events(10).unwrap().is_empty());
     assert_eq!(notices(&db), ["lost"]);
+    let history = db.task_history(&id(1)).unwrap();
+    assert_eq!(history.last().unwrap().0.void, Some(Void::Fenced), "nobody else knows of it");
     take(&mut db, &[event("den", 1, 2, 3, json!({"deed": "claim", "term": 60}))]);
     let history = db.task_history(&id(1)).unwrap();
     assert_eq!(history.len(), 4, "what was refused to us is shown with the rest");
+}
+
+#[test]
+fn what_we_were_fenced_off_from_counts_if_it_stands_in_our_log_all_the_same() {
+    let mut db = Db::in_memory().unwrap();
+    take(
+        &mut db,
+        &[
+            event("den", 1, 0, 1, json!({"deed": "add", "title": "build"})),
+            event("lab", 1, 1, 2, json!({"deed": "claim", "term": 60})),
+        ],
+    );
+    let done = event("lab", 1, 1, 3, json!({"deed": "done"}));
+    db.add_task_events(&home(), std::slice::from_ref(&done), &[], 5).unwrap();
+    let log = TaskIntake { lane: "tasks lab.1-1".into(), ..TaskIntake::default() };
+    db.take_task_events(&home(), &log, 5).unwrap();
+    let queued = db.queued_task_events(10).unwrap();
+    db.fence_task_events(&home(), &queued.iter().collect::<Vec<_>>(), "tasks lab.", 6).unwrap();
+    assert_eq!(db.cursor("tasks lab.1-1").unwrap(), None, "it is read again");
+    take(&mut db, &[done]);
+    assert_eq!(db.task(&id(1)).unwrap().unwrap().task.status, Status::Done);
+    assert_eq!(
+        db.task_event_state("lab", &queued[0].event.id.to_string()).unwrap().as_deref(),
+        Some("written")
+    );
 }
