@@ -96,7 +96,7 @@ fn what_may_have_arrived_does_not_expire_here() {
     office.sees(&first, "delivered");
     lan.unmount();
     mute.store(true, Ordering::Relaxed);
-    let id = office.ok(&["send", "lab", "did it come?", "--ttl", "2s", "--json"]);
+    let id = office.ok(&["send", "lab", "did it come?", "--ttl", "12s", "--json"]);
     let id = serde_json::from_str::<serde_json::Value>(&id).unwrap()["id"].as_str().unwrap().to_owned();
     lab.receives("did it come?");
     let trace = || office.json(&["trace", &id]);
