@@ -21,7 +21,6 @@ use crate::error::{Error, Kind, Result};
 use crate::model::envelope::LEASE;
 use crate::model::json;
 use crate::model::layout::{self, LaneFile};
-use crate::model::name::Name;
 use crate::model::task::{Event, LINE};
 use crate::model::trust::{Cause, Policy, Verdict};
 use crate::store::db::{Cursor, Quarantined, Refusal, TaskIntake};
@@ -64,11 +63,6 @@ impl Logs {
     /// When a look is due for a line that may have been given up by now.
     pub fn due(&self) -> Option<Duration> {
         self.tails.due()
-    }
-
-    /// Has the files of an instance asked about in the next look, whatever their lengths say.
-    pub fn forget(&mut self, instance: &Name) {
-        self.read.retain(|file, _| !file.from.same_as(instance));
     }
 
     /// Reads what the logs gained; returns how many events are new. With `force` every log is read, because a listing may
@@ -184,12 +178,7 @@ fn nul_tail(rest: &[u8]) -> usize {
 
 /// Where a file's cursor is kept. Names hold no blank, so it is no lane's.
 pub(super) fn key(file: &LaneFile) -> String {
-    format!("{}{}-{}", kin(&file.from), file.lease, file.segment)
-}
-
-/// How the keys of an instance's files begin.
-pub(super) fn kin(from: &Name) -> String {
-    format!("tasks {from}.")
+    format!("tasks {}.{}-{}", file.from, file.lease, file.segment)
 }
 
 /// Takes one line.

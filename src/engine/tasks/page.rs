@@ -10,7 +10,7 @@
 //! Cost: 1 stat with each full look; a read, and a look at the logs, if the page changed; the swap's 3 operations and 2 stats
 //! if something is to be rendered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::home;
@@ -21,7 +21,7 @@ use crate::engine::ops;
 use crate::error::{Error, Kind, Result};
 use crate::model::layout;
 use crate::model::retry;
-use crate::model::task::page::{Change, changes, render};
+use crate::model::task::page::{Change, changes, is_of_line, render};
 use crate::model::task::{Board, Deed, Details, Edit, Event, Task, TaskId};
 use crate::model::text::{Encoding, decode_document, encode};
 use crate::store::page::{self, GONE, Swapped};
@@ -31,6 +31,9 @@ use crate::sys::share::{Meta, Share};
 const STILL: Duration = Duration::from_secs(2);
 /// For how long what is over stays in the page, in milliseconds.
 const SHOWN: i64 = 7 * 86_400_000;
+/// For how long a task that is over may still be the one of a line that bears no mark yet, in milliseconds: it was made of that
+/// line, and done before anybody rendered it. Later the same text is another task.
+const SETTLING: i64 = 3_600_000;
 /// Pauses after the page could not be rendered: somebody has it open, say.
 const TROUBLE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 /// What the page held that we put aside last, and that is in the next one; [`OPEN`] before that is known.
@@ -50,8 +53,10 @@ pub(super) struct Page {
     due: Option<Duration>,
     /// Tasks changed since it was rendered.
     stale: bool,
-    /// What was made of its lines and is not marked there yet.
+    /// What was made of its lines here and is not marked there yet.
     fresh: Vec<TaskId>,
+    /// Tasks, young ones, that were known when nothing was left to do with it: a line without a mark is none of them.
+    settled: BTreeSet<TaskId>,
     failures: u32,
     /// What failed last, until it goes well.
     trouble: Option<String>,
@@ -142,7 +147,14 @@ impl Page {
             return Err(error.next("save it in UTF-8"));
         };
         let (board, at) = known(node)?;
-        let events = events(node, &board, changes(&text, &board));
+        let wall = node.clock.wall_ms();
+        let age = |task: &Task| at.get(&task.id).map_or(i64::MAX, |at| wall.saturating_sub(*at));
+        let young = |task: &&Task| age(task) <= SETTLING;
+        let ended = board.tasks().filter(young).filter(|task| task.status.is_final() && is_of_line(task));
+        let mut fresh: Vec<_> =
+            ended.map(|task| task.id.clone()).filter(|id| !self.settled.contains(id)).collect();
+        fresh.append(&mut self.fresh.clone());
+        let events = events(node, &board, changes(&text, &board, &fresh));
         if !events.is_empty() {
             let added = |event: &Event| matches!(event.deed, Deed::Add(_));
             self.fresh = events.iter().filter(|event| added(event)).map(|event| event.task.clone()).collect();
@@ -150,20 +162,25 @@ impl Page {
             (self.stale, self.due) = (true, Some(now));
             return Ok(true);
         }
-        let wall = node.clock.wall_ms();
-        let old = |task: &Task| at.get(&task.id).is_some_and(|at| wall.saturating_sub(*at) > SHOWN);
-        let new = render(&text, &board, &self.fresh, &old);
-        if new == text {
-            (self.done, self.stale) = (Some(meta), false);
-            return Ok(false);
+        let new = render(&text, &board, &fresh, &|task| age(task) > SHOWN);
+        let shown = match new == text {
+            true => {
+                (self.done, self.stale) = (Some(meta), false);
+                true
+            }
+            false => self.swap(share, node, now, &bytes, &encode(&new, form.0, form.1))?,
+        };
+        if shown {
+            self.settled = board.tasks().filter(young).map(|task| task.id.clone()).collect();
         }
-        self.swap(share, node, now, &bytes, &encode(&new, form.0, form.1))?;
         Ok(false)
     }
 
     /// Makes the first page, or puts one back whose rendering was cut off.
     fn make(&mut self, share: &dyn Share, node: &mut Node, now: Duration) -> Result<()> {
         (self.seen, self.done) = (None, None);
+        // What comes back may be older than what was seen.
+        self.settled.clear();
         let (board, _) = known(node)?;
         let text = render("", &board, &[], &|_| false);
         if text.is_empty() {
@@ -183,6 +200,7 @@ impl Page {
         Ok(())
     }
 
+    /// Puts the rendered page in the place of the one that was read; whether it is there.
     fn swap(
         &mut self,
         share: &dyn Share,
@@ -190,11 +208,12 @@ impl Page {
         now: Duration,
         read: &[u8],
         new: &[u8],
-    ) -> Result<()> {
+    ) -> Result<bool> {
         gate::look(share, node)?;
         tidy(share, node)?;
         node.db.set_meta(ASIDE, OPEN)?;
-        match page::swap(share, node.instance(), read, new)? {
+        let swapped = page::swap(share, node.instance(), read, new)?;
+        match swapped {
             Swapped::Done => {
                 node.db.set_meta(ASIDE, blake3::hash(read).to_hex().as_str())?;
                 self.stale = false;
@@ -206,7 +225,7 @@ impl Page {
             }
             Swapped::Raced => self.due = Some(now + STILL),
         }
-        Ok(())
+        Ok(swapped == Swapped::Done)
     }
 }
 

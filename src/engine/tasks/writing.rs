@@ -57,8 +57,7 @@ impl Tasks {
         if !fenced.is_empty() {
             // Others of these events were made on the strength of them, and are numbered anew.
             let wall = node.clock.wall_ms();
-            node.db.fence_task_events(&home(node), &fenced, &logs::kin(node.instance()), wall)?;
-            self.logs.forget(node.instance());
+            node.db.fence_task_events(&home(node), &fenced, wall)?;
             self.writer = Some(writer);
             self.look = true;
             return Ok((true, false));
@@ -151,7 +150,7 @@ pub(super) fn written(node: &Node) -> Result<Option<(LaneFile, u64)>> {
     Ok(position(node)?.map(file))
 }
 
-/// The events that speak for a holder whose claim was passed. Cost: a stat for each task.
+/// The events that speak for a holder whose claim was passed, and that nobody can have read. Cost: a stat for each task.
 fn fenced<'a>(share: &dyn Share, node: &Node, queued: &'a [QueuedEvent]) -> Result<Vec<&'a QueuedEvent>> {
     let mut asked: Vec<(&Event, bool)> = vec![];
     let mut fenced = vec![];
@@ -159,7 +158,7 @@ fn fenced<'a>(share: &dyn Share, node: &Node, queued: &'a [QueuedEvent]) -> Resu
         let event = &waiting.event;
         let speaks = event.deed.is_holders()
             || matches!(event.deed, Deed::Claim { .. } | Deed::Done { by_hand: false, .. });
-        if !speaks || event.token == 0 {
+        if !speaks || event.token == 0 || waiting.again {
             continue;
         }
         let known = asked.iter().find(|(other, _)| (&other.task, other.token) == (&event.task, event.token));

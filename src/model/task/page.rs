@@ -28,6 +28,11 @@ pub const MOST: usize = 4 << 20;
 const NEW: usize = 200;
 const MANY: usize = 5_000;
 
+/// What the ids of tasks are derived from that people wrote there, with the text and a number.
+const PAGE: &str = "the page of tasks";
+/// How many tasks of one text are known by their ids as lines of the page.
+const SAME: u64 = 16;
+
 /// Something that a person did in the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -60,12 +65,19 @@ enum Role<'a> {
     Theirs,
 }
 
-/// What people did in the page since it was rendered, as far as the board does not say so yet.
-pub fn changes(text: &str, board: &Board) -> Vec<Change> {
+/// Whether the task was made of a line of the page, by what its id is derived from.
+pub fn is_of_line(task: &Task) -> bool {
+    let text = if task.body.is_empty() { &task.title } else { &task.body };
+    (1..=SAME).any(|n| MessageId::derived(PAGE, text, n).as_str() == task.id.as_str())
+}
+
+/// What people did in the page since it was rendered, as far as the board does not say so yet. `fresh` are tasks that were
+/// made of its lines and that it has not shown yet, though they may be over.
+pub fn changes(text: &str, board: &Board, fresh: &[TaskId]) -> Vec<Change> {
     let mut changes = vec![];
     let mut added = 0;
     let many = board.tasks().filter(|task| !task.status.is_final()).count() >= MANY;
-    for (_, role) in roles(text, board, &[]) {
+    for (_, role) in roles(text, board, fresh) {
         match role {
             Role::New(id, item) if added < NEW && !many => {
                 added += 1;
@@ -92,7 +104,7 @@ pub fn changes(text: &str, board: &Board) -> Vec<Change> {
     changes
 }
 
-/// The page as it should be. `fresh` are tasks that were just made of its lines, `old` those whose lines go.
+/// The page as it should be. `fresh` is as in [`changes`], `old` are those whose lines go.
 pub fn render(text: &str, board: &Board, fresh: &[TaskId], old: &dyn Fn(&Task) -> bool) -> String {
     let ending = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let mut lines: Vec<String> = vec![];
@@ -199,7 +211,7 @@ fn bearers(parsed: &[(&str, Option<Item>)], board: &Board) -> BTreeMap<usize, Ta
 
 /// The id of the task that a line becomes: the first of those for this text that is not given.
 fn new_id(text: &str, given: &dyn Fn(&TaskId) -> bool) -> TaskId {
-    let mut ids = (1..).map(|n| MessageId::derived("the page of tasks", text, n));
+    let mut ids = (1..).map(|n| MessageId::derived(PAGE, text, n));
     let fits = |id: MessageId| id.as_str().parse::<TaskId>().ok().filter(|id| !given(id));
     ids.find_map(fits).expect("there are more ids than tasks")
 }

@@ -50,12 +50,6 @@ pub(super) fn store(tx: &Transaction, lane: &str, cursor: &Cursor) -> rusqlite::
         .map(drop)
 }
 
-/// Drops what is kept under keys that begin with `kin`: those files are read from their beginning again.
-pub(super) fn forget(tx: &Transaction, kin: &str) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM cursor WHERE substr(lane, 1, length(?1)) = ?1";
-    tx.prepare_cached(sql)?.execute([kin]).map(drop)
-}
-
 impl Db {
     /// Where reading of `lane` stands; `None` if it never began.
     pub fn cursor(&self, lane: &str) -> Result<Option<Cursor>> {

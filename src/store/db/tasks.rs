@@ -75,6 +75,8 @@ pub struct QueuedEvent {
     pub event: Event,
     /// The object that is written.
     pub object: Map<String, Value>,
+    /// It stood in our log already, and others may have read it.
+    pub again: bool,
 }
 
 impl Db {
@@ -147,17 +149,17 @@ impl Db {
     /// Events of ours that wait to be written, the oldest first. Reads an index while there are none.
     pub fn queued_task_events(&self, limit: usize) -> Result<Vec<QueuedEvent>> {
         self.query("read", |c| {
-            let sql = "SELECT n, event FROM task_event INDEXED BY task_event_queue WHERE state = 'queued' ORDER BY n LIMIT ?1";
+            let sql = "SELECT n, event, state = 'again' FROM task_event INDEXED BY task_event_queue
+                       WHERE state IN ('queued', 'again') ORDER BY n LIMIT ?1";
             let mut statement = c.prepare_cached(sql)?;
             let rows = statement.query_map([limit as i64], |row| {
                 let object: Map<String, Value> =
                     serde_json::from_str(&row.get::<_, String>(1)?).unwrap_or_default();
                 let event = Event::from_value(Value::Object(object.clone()));
-                Ok(event.ok().map(|event| (row.get(0), event, object)))
+                let (n, again) = (row.get(0)?, row.get(2)?);
+                Ok(event.ok().map(|event| QueuedEvent { n, event, object, again }))
             })?;
-            rows.filter_map(rusqlite::Result::transpose)
-                .map(|row| row.and_then(|(n, event, object)| Ok(QueuedEvent { n: n?, event, object })))
-                .collect()
+            rows.filter_map(rusqlite::Result::transpose).collect()
         })
     }
 
@@ -183,16 +185,9 @@ impl Db {
         self.meta(POSITION)
     }
 
-    /// Another one has claimed the task: these events of ours, which said that we hold it, are never written. Some may stand
-    /// in our log all the same, by an append that was done though it failed; so its files, whose cursors begin with `log`,
-    /// are read from their beginning again, and what stands there counts.
-    pub fn fence_task_events(
-        &mut self,
-        home: &TaskHome,
-        fenced: &[&QueuedEvent],
-        log: &str,
-        now: i64,
-    ) -> Result<()> {
+    /// Another one has claimed the task: these events of ours, which said that we hold it, are never written. Should one stand
+    /// in our log all the same, by an append that was done though it failed, it counts as soon as that is read.
+    pub fn fence_task_events(&mut self, home: &TaskHome, fenced: &[&QueuedEvent], now: i64) -> Result<()> {
         self.write("note the tasks in", |tx| {
             let events: Vec<_> = fenced.iter().map(|queued| queued.event.clone()).collect();
             for queued in fenced {
@@ -207,7 +202,6 @@ impl Db {
                 wishes::lost(tx, queued.n)?;
                 notice::lost(tx, home, &queued.event, now)?;
             }
-            cursors::forget(tx, log)?;
             let tasks: BTreeSet<_> = events.iter().map(|event| &event.task).collect();
             tasks.into_iter().try_for_each(|task| refold(tx, home, task, now).map(drop))
         })
@@ -220,7 +214,7 @@ impl Db {
             .map(i64::unsigned_abs)
     }
 
-    /// How far an event of ours is: `queued`, `written` or `fenced`.
+    /// How far an event of ours is: `queued`, `written`, `again` (to be written again) or `fenced`.
     pub fn task_event_state(&self, us: &str, id: &str) -> Result<Option<String>> {
         let sql = "SELECT state FROM task_event WHERE instance = ?1 AND id = ?2";
         self.query("read", |c| c.prepare_cached(sql)?.query_row([us, id], |row| row.get(0)).optional())
@@ -236,7 +230,7 @@ impl Db {
     /// which are not over (`open`). Returns how many.
     pub fn rewrite_task_events(&mut self, us: &str, open: bool) -> Result<usize> {
         self.write("note the tasks in", |tx| {
-            let sql = "UPDATE task_event SET state = 'queued' WHERE instance = ?1 AND state = 'written'
+            let sql = "UPDATE task_event SET state = 'again' WHERE instance = ?1 AND state = 'written'
                        AND NOT (?2 AND EXISTS (SELECT 1 FROM task t WHERE t.id = task_event.task AND t.final))";
             tx.prepare_cached(sql)?.execute(params![us, open])
         })
@@ -295,8 +289,7 @@ fn events(c: &rusqlite::Connection, id: &TaskId, which: Which) -> rusqlite::Resu
     rows.filter_map(rusqlite::Result::transpose).collect()
 }
 
-/// Keeps an event; `false` if it was known. Of two that have one id, which no honest writer makes, all PCs keep the same. One
-/// that we were fenced off from counts if it was written: others count it.
+/// Keeps an event; `false` if it was known. Of two that have one id, which no honest writer makes, all PCs keep the same.
 fn insert(
     tx: &Transaction,
     event: &Event,
@@ -309,16 +302,27 @@ fn insert(
     object.remove(sign::FIELD);
     let (instance, json) = (event.instance().fold(), Value::Object(object).to_string());
     let sql = "INSERT INTO task_event (task, instance, id, event, at, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-               ON CONFLICT (instance, id) DO UPDATE SET event = min(event, excluded.event),
-               state = iif(state = 'fenced', excluded.state, state)
-               WHERE task = excluded.task AND (excluded.event < event OR state = 'fenced' AND excluded.state = 'written')";
+               ON CONFLICT (instance, id) DO UPDATE SET event = excluded.event
+               WHERE task = excluded.task AND excluded.event < event";
     let row = params![event.task.as_str(), instance, event.id.as_str(), json, now, state];
     if tx.prepare_cached(sql)?.execute(row)? == 0 {
-        return Ok(false);
+        return Ok(state == "written" && stands(tx, event, &instance)?);
     }
     let detail = format!("{} by {}: {}", event.task, event.from, event.deed.detail());
     record(tx, now, &format!("task-{}", event.deed.word()), &instance, Some(&detail))?;
     Ok(true)
+}
+
+/// An event of ours that was not known to be written stands in our log: others may have read it, so it counts whoever claimed
+/// the task since, and is written again, since the append that left it there failed. Whether it did not count before.
+fn stands(tx: &Transaction, event: &Event, instance: &str) -> rusqlite::Result<bool> {
+    let again = |state: &str| {
+        let sql = "UPDATE task_event SET state = 'again' WHERE instance = ?1 AND id = ?2 AND task = ?3 AND state = ?4";
+        let row = params![instance, event.id.as_str(), event.task.as_str(), state];
+        tx.prepare_cached(sql)?.execute(row)
+    };
+    again("queued")?;
+    again("fenced").map(|rows| rows > 0)
 }
 
 /// What follows from new events.

@@ -7,11 +7,11 @@ CREATE TABLE task_event (
     id       TEXT NOT NULL,
     event    TEXT NOT NULL,                     -- JSON as it came, without what makes it a line of a log
     at       INTEGER NOT NULL,
-    state    TEXT NOT NULL CHECK (state IN ('queued', 'written', 'fenced')),
+    state    TEXT NOT NULL CHECK (state IN ('queued', 'written', 'again', 'fenced')),
     UNIQUE (instance, id)
 ) STRICT;
 CREATE INDEX task_event_task ON task_event (task);
-CREATE INDEX task_event_queue ON task_event (n) WHERE state = 'queued';
+CREATE INDEX task_event_queue ON task_event (n) WHERE state IN ('queued', 'again');
 
 CREATE TABLE task (         -- what the events of each come to
     id    TEXT PRIMARY KEY,

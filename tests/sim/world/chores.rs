@@ -83,9 +83,10 @@ impl World {
             }
             // What nobody read before it was taken off the share, nobody has.
             for title in self.chores.added.iter().filter(|_| !self.restored && self.went_back.is_empty()) {
-                match tasks.iter().filter(|task| task.starts_with(&format!("{title} "))).count() {
-                    1 => {}
-                    times => return Some(format!("{} sees {title:?} {times} times", site.name)),
+                let of_it: Vec<_> =
+                    tasks.iter().filter(|task| task.starts_with(&format!("{title} "))).collect();
+                if of_it.len() != 1 {
+                    return Some(format!("{} sees {title:?} {} times: {of_it:?}", site.name, of_it.len()));
                 }
             }
         }

@@ -115,7 +115,7 @@ pub fn task_depend(
 pub fn task_word(node: &Node, event: &MessageId) -> Result<Word> {
     let state = node.db.task_event_state(&node.instance().fold(), event.as_str())?;
     Ok(match state.as_deref() {
-        Some("queued") => Word::Queued,
+        Some("queued" | "again") => Word::Queued,
         Some("fenced") => Word::Fenced,
         _ => Word::Written,
     })

@@ -25,7 +25,7 @@ fn show(text: &str, tasks: &[Task]) -> String {
 }
 
 fn seen(text: &str, tasks: &[Task]) -> Vec<Change> {
-    changes(text, &Board::new(tasks.to_vec()))
+    changes(text, &Board::new(tasks.to_vec()), &[])
 }
 
 /// What a page is after what stands in it was taken in.
@@ -49,6 +49,19 @@ fn taken_in(text: &str, tasks: &[Task]) -> (String, Vec<Task>) {
         }
     }
     (render(text, &Board::new(tasks.clone()), &fresh, &|_| false), tasks)
+}
+
+#[test]
+fn a_line_is_its_task_though_that_was_done_before_the_page_showed_it() {
+    let line = "- [ ] water the plants\n";
+    let Change::Add { id, title, .. } = &seen(line, &[])[0] else { panic!("no task") };
+    let done = with(Status::Done, Task { id: id.clone(), ..task(0, title) });
+    assert!(is_of_line(&done) && !is_of_line(&with(Status::Done, task(0, title))));
+    let board = Board::new(vec![done.clone()]);
+    assert!(matches!(&changes(line, &board, &[])[..], [Change::Add { .. }]), "next week's");
+    assert_eq!(changes(line, &board, std::slice::from_ref(id)), []);
+    let page = render(line, &board, std::slice::from_ref(id), &|_| false);
+    assert!(page.starts_with("- [x] water the plants"), "{page}");
 }
 
 #[test]
