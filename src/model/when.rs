@@ -77,7 +77,9 @@ where
 {
     match zone.from_local_datetime(&day.and_time(time)) {
         LocalResult::Single(at) => Ok(When { at: at.to_utc(), note: None }),
-        LocalResult::Ambiguous(first, second) => {
+        LocalResult::Ambiguous(one, other) => {
+            // Which of them chrono names first depends on where the zone comes from.
+            let (first, second) = if other < one { (other, one) } else { (one, other) };
             let note = format!(
                 "clocks are set back then, and show {time} twice on {day}: the first is meant, {}; the second is {}",
                 first.to_rfc3339(),

@@ -71,7 +71,7 @@ impl Engine {
         }
         let beat = (self.role == Role::Daemon).then_some(self.next_beat);
         let timers = [Some(self.next_look), Some(self.next_full), beat, self.mailbox.due()];
-        let tasks = self.tasks.due(&self.node, now);
+        let tasks = self.tasks.due(&self.node, self.role, now);
         let scan = self.last_scan.filter(|_| self.status_hinted).map(|at| at + SCANS);
         let first = timers.into_iter().flatten().chain(scan).chain(tasks).chain(self.outbox.due()).min();
         first.map_or(IDLE, |at| at.saturating_sub(now))

@@ -132,9 +132,10 @@ impl Tasks {
     }
 
     /// When there is something to do that nobody hints at.
-    pub fn due(&self, node: &Node, now: Duration) -> Option<Duration> {
+    pub fn due(&self, node: &Node, role: Role, now: Duration) -> Option<Duration> {
         let wall = node.clock.wall_ms();
-        let over = node.db.task_claims_until().ok().flatten();
+        // A pass says nothing of claims that ran out, so it must not wait for them.
+        let over = (role == Role::Daemon).then(|| node.db.task_claims_until().ok().flatten()).flatten();
         let over = over.map(|at| now + Duration::from_millis(at.saturating_sub(wall).max(0).unsigned_abs()));
         let soon = self.look.then_some(now);
         let due = [soon, over, self.logs.due(), self.page.due()].into_iter().flatten().min();

@@ -80,11 +80,17 @@ impl Tasks {
     }
 
     /// Looks whether what we wrote last is there, whatever lease that was under; if not, a backup of the share was restored,
-    /// or somebody deleted it, and all of it is written again. Returns how much that is. Cost: 1 stat.
+    /// or somebody deleted it, and all of it is written again. Returns how much that is. Cost: 1 stat; a read and a stat more if
+    /// it seems to be gone.
     pub(super) fn verify(&mut self, share: &dyn Share, node: &mut Node) -> Result<usize> {
         let Some((file, size)) = written(node)? else { return Ok(0) };
-        let there = share.stat(&layout::task_log(&file))?;
-        if there.is_some_and(|meta| meta.len >= size) {
+        let is_there = || Ok(share.stat(&layout::task_log(&file))?.is_some_and(|meta| meta.len >= size));
+        if is_there()? {
+            return Ok(0);
+        }
+        // It is away with the whole share, perhaps.
+        gate::look(share, node)?;
+        if is_there()? {
             return Ok(0);
         }
         self.writer = None;
@@ -156,8 +162,14 @@ fn fenced<'a>(share: &dyn Share, node: &Node, queued: &'a [QueuedEvent]) -> Resu
     let mut fenced = vec![];
     for waiting in queued {
         let event = &waiting.event;
-        let speaks = event.deed.is_holders()
-            || matches!(event.deed, Deed::Claim { .. } | Deed::Done { by_hand: false, .. });
+        // To give something up is never too late: the claim that passed this one may be nobody's, left by a crash.
+        let speaks = matches!(
+            event.deed,
+            Deed::Claim { .. }
+                | Deed::Progress { .. }
+                | Deed::Fail { .. }
+                | Deed::Done { by_hand: false, .. }
+        );
         if !speaks || event.token == 0 || waiting.again {
             continue;
         }

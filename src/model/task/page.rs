@@ -81,8 +81,8 @@ pub fn changes(text: &str, board: &Board, fresh: &[TaskId]) -> Vec<Change> {
         match role {
             Role::New(id, item) if added < NEW && !many => {
                 added += 1;
-                let title = title_of(item.text);
-                let body = if title == item.text { String::new() } else { item.text.to_owned() };
+                let title = title_of(&item.text);
+                let body = if title == item.text { String::new() } else { item.text.into_owned() };
                 changes.push(Change::Add { id, title, body });
             }
             Role::Of(task, item) if !item.is_intact() => {
@@ -175,15 +175,16 @@ fn roles<'a>(text: &'a str, board: &'a Board, fresh: &[TaskId]) -> Vec<(&'a str,
                 None if item.ticked || item.title().is_empty() || item.is_copy(board) => Role::Theirs,
                 None => {
                     let item = item.unmarked();
-                    let known =
-                        free.get_mut(title_of(item.text).as_str()).and_then(|tasks| match tasks.is_empty() {
+                    let known = free.get_mut(title_of(&item.text).as_str()).and_then(|tasks| {
+                        match tasks.is_empty() {
                             true => None,
                             false => Some(tasks.remove(0)),
-                        });
+                        }
+                    });
                     match known {
                         Some(task) => Role::Adopted(task, item),
                         None => {
-                            let id = new_id(item.text, &|id| taken.contains(id) || board.get(id).is_some());
+                            let id = new_id(&item.text, &|id| taken.contains(id) || board.get(id).is_some());
                             taken.insert(id.clone());
                             Role::New(id, item)
                         }

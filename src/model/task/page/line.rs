@@ -1,5 +1,7 @@
 //! One line of the page: a box, words, and perhaps a mark.
 
+use std::borrow::Cow;
+
 use super::{Board, Task, TaskId, note, shown};
 
 /// How a mark begins and ends.
@@ -30,7 +32,7 @@ pub(super) struct Item<'a> {
     /// Whether the box is ticked.
     pub(super) ticked: bool,
     /// What stands behind it, without mark.
-    pub(super) text: &'a str,
+    pub(super) text: Cow<'a, str>,
     /// The mark.
     pub(super) mark: Option<Mark>,
 }
@@ -77,7 +79,8 @@ impl Fence {
 
 impl<'a> Item<'a> {
     /// A line that is yet to be written.
-    pub(super) const FRESH: Item<'static> = Item { before: "- ", ticked: false, text: "", mark: None };
+    pub(super) const FRESH: Item<'static> =
+        Item { before: "- ", ticked: false, text: Cow::Borrowed(""), mark: None };
 
     fn parse(line: &'a str) -> Option<Item<'a>> {
         let words = line.trim_start();
@@ -96,16 +99,8 @@ impl<'a> Item<'a> {
     }
 
     /// The title, without the note that lanpost wrote behind it.
-    pub(super) fn title(&self) -> &'a str {
-        let Some(mark) = &self.mark else { return self.text };
-        let mut at = self.text.len();
-        while let Some(found) = self.text[..at].rfind(NOTE.0) {
-            if hash(&self.text[found..]) == mark.noted {
-                return self.text[..found].trim_end();
-            }
-            at = found;
-        }
-        self.text
+    pub(super) fn title(&self) -> &str {
+        self.mark.as_ref().map_or(&self.text, |mark| without_note(&self.text, mark))
     }
 
     /// Whether it stands as lanpost wrote it.
@@ -129,7 +124,7 @@ impl<'a> Item<'a> {
 
     /// The same as a line of its own, which bears no mark.
     pub(super) fn unmarked(self) -> Item<'a> {
-        Item { text: self.title(), mark: None, ..self }
+        Item { text: Cow::Owned(self.title().to_owned()), mark: None, ..self }
     }
 
     /// The line of a task in its place, with the ending of the line that it had.
@@ -144,20 +139,42 @@ impl<'a> Item<'a> {
     }
 }
 
-/// A text and the mark that stands in it; what a person wrote behind the mark is kept with what stands before it only if
-/// nothing stands before it, so a mark is looked for at the end.
-fn split_mark(text: &str) -> (&str, Option<Mark>) {
-    let mark = || {
-        let (before, inside) = text.strip_suffix(MARK.1)?.rsplit_once(MARK.0)?;
-        let mut words = inside.split_whitespace();
-        let (id, turned, said, noted) = (words.next()?, words.next()?, words.next()?, words.next()?);
-        let hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let whole = words.next().is_none() && hex(said) && hex(noted);
-        let (id, turned) = (id.parse().ok().filter(|_| whole)?, turned.parse().ok()?);
-        let mark = Mark { id, turned, said: said.to_owned(), noted: noted.to_owned() };
-        Some((before.trim_end(), Some(mark)))
+/// A text and the mark that stands in it. What a person wrote behind the mark belongs to the text, and what is left of a mark
+/// that was cut short does not.
+fn split_mark(text: &str) -> (Cow<'_, str>, Option<Mark>) {
+    let Some((before, rest)) = text.rsplit_once(MARK.0) else { return (text.into(), None) };
+    let before = before.trim_end();
+    let Some((mark, behind)) =
+        rest.split_once(MARK.1).and_then(|(inside, behind)| Some((mark(inside)?, behind.trim())))
+    else {
+        let is_rest = rest.bytes().all(|byte| byte.is_ascii_hexdigit() || b" ->".contains(&byte));
+        return (if is_rest { before } else { text }.into(), None);
     };
-    mark().unwrap_or((text, None))
+    match behind.is_empty() {
+        true => (before.into(), Some(mark)),
+        false => (format!("{} {behind}", without_note(before, &mark)).into(), Some(mark)),
+    }
+}
+
+fn mark(inside: &str) -> Option<Mark> {
+    let mut words = inside.split_whitespace();
+    let (id, turned, said, noted) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let whole = words.next().is_none() && hex(said) && hex(noted);
+    let (id, turned) = (id.parse().ok().filter(|_| whole)?, turned.parse().ok()?);
+    Some(Mark { id, turned, said: said.to_owned(), noted: noted.to_owned() })
+}
+
+/// A text without the note that lanpost wrote behind it, which is known by its hash: a person may write such a thing, too.
+fn without_note<'a>(text: &'a str, mark: &Mark) -> &'a str {
+    let mut at = text.len();
+    while let Some(found) = text[..at].rfind(NOTE.0) {
+        if hash(&text[found..]) == mark.noted {
+            return text[..found].trim_end();
+        }
+        at = found;
+    }
+    text
 }
 
 fn said(ticked: bool, title: &str) -> String {

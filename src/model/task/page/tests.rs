@@ -65,6 +65,24 @@ fn a_line_is_its_task_though_that_was_done_before_the_page_showed_it() {
 }
 
 #[test]
+fn words_behind_a_mark_are_the_tasks_and_a_mark_that_was_cut_short_is_written_again() {
+    let tasks = [task(1, "build"), task(2, "test")];
+    let page = show("", &tasks);
+    let (one, two) = (tasks[0].id.clone(), tasks[1].id.clone());
+    let line = |of: &str| page.lines().find(|line| line.contains(of)).unwrap().to_owned();
+    let (build, test) = (line("build"), line("test"));
+    let longer = format!("{} says den\n", build.replace("[ ]", "[x]"));
+    assert_eq!(
+        seen(&page.replace(&format!("{build}\n"), &longer), &tasks),
+        [Change::Retitle(one.clone(), "build says den".into()), Change::Tick(one)]
+    );
+    let cut = page.replace(&test, &test[..test.len() - 20]);
+    assert_eq!(seen(&cut, &tasks), []);
+    assert_eq!(show(&cut, &tasks), page);
+    assert!(page.contains(two.as_str()));
+}
+
+#[test]
 fn a_page_is_made_and_made_the_same_again() {
     let tasks = [task(1, "build"), task(2, "test")];
     let page = show("", &tasks);
