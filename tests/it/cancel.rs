@@ -119,6 +119,8 @@ fn what_was_read_is_not_recalled_and_who_works_on_a_request_is_told_that_it_is_c
 
     let withdrawal = take_back(&mut pair.a, &message, Order::Cancel);
     assert!(matches!(taken(&mut pair, &withdrawal), Taken::Cancelled(how) if how.contains("is told")));
+    let again = take_back(&mut pair.a, &message, Order::Cancel);
+    assert!(matches!(taken(&mut pair, &again), Taken::Cancelled(_)), "the same again is the same order");
     ops::wake_resume(pair.b.node_mut()).unwrap();
     pair.until("the agent to be told", |pair| !pair.b.wakes.is_empty());
     let told = &pair.b.wakes[0].messages;

@@ -464,6 +464,12 @@ fn what_several_answered_is_a_table_and_the_worst_of_it_the_exit_code() {
     den.ok(&["ack", &still, "--failed", "no power"]);
     let again = office.run(&["ask", "--wait", &id]).exits(5);
     assert!(again.out.contains("den  failed    no power\nlab  answered  yes\n"), "{}", again.out);
+    let done = asks(&["third?", "--timeout", "5s", "--json"], &|| drop(reply(&lab, "third?", "yes")));
+    let id = text_of(&done.exits(4).json()["broadcast"], "id");
+    for _ in 0..2 {
+        assert!(office.ok(&["cancel", &id, "--wait", "60s"]).contains("cancelled"), "the same again, too");
+    }
+    until_true("it to be gone", || den.inbox().iter().all(|message| message["content"] != "third?"));
     office.run(&["ask", "all", "x"]).exits(2).says(&["--all"]);
     office.run(&["ask", "--all", "lab", "x"]).exits(2).says(&["it is one"]);
 }

@@ -104,17 +104,17 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         None => ask(&args, cx, &mut node, &mut asking)?,
     };
     let mut waiting = Waiting::new(&node, since, args.timeout, told, several.is_some())?;
-    let (code, shown) = match several {
+    let code = match several {
         // Who is open yet is mail when it comes; the others were shown.
-        Some(sent) => (gather::run(cx, &mut node, &mut asking, &mut waiting, &sent)?, true),
+        Some(sent) => gather::run(cx, &mut node, &mut asking, &mut waiting, &sent)?,
         None => match waiting.next(cx, &mut node, &mut asking)?.pop() {
-            Some(last) => (tell(cx, &last)?, true),
-            None => (tell_open(cx, &asking, args.timeout)?, false),
+            Some(last) => tell(cx, &last)?,
+            None => tell_open(cx, &asking, args.timeout)?,
         },
     };
     cx.out.flush();
     // Whoever could not be shown it gets it as mail.
-    asking.end(&mut node, shown && !cx.out.is_shut())?;
+    asking.end(&mut node, !cx.out.is_shut())?;
     refresh(cx, &mut node, "ask");
     Ok(code)
 }

@@ -14,6 +14,7 @@ use crate::engine::ops::{self, Taken, Withdrawal};
 use crate::error::Result;
 use crate::model::cancel::Order;
 use crate::model::config::parse_duration;
+use crate::model::state::State;
 use crate::store::db::Message;
 
 /// The time between two glances at the local store.
@@ -37,7 +38,7 @@ pub struct Recall {
 
 #[derive(clap::Args, Debug)]
 struct What {
-    /// Its id, or a prefix that only it has
+    /// Its id, or a prefix that only it has; of one to several, each copy
     id: String,
     /// How long to wait for the word of the other side; it goes on by itself after that
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "5s")]
@@ -65,14 +66,31 @@ pub fn recall(args: &Recall, cx: &mut Cx) -> Result<u8> {
 fn run(what: &What, order: Order, role: &'static str, cx: &mut Cx) -> Result<u8> {
     let mut node = cx.open()?;
     let author = Speaker::default().author(&node);
-    let since = node.clock.now();
-    let mut withdrawal = ops::take_back(&mut node, &what.id, order, author)?;
-    let told = withdrawal.order.is_some().then(|| refresh(cx, &mut node, role)).flatten();
-    let watch =
-        Watch::new(&node, role, STEP)?.told(told).until(since.saturating_add(what.wait), Duration::ZERO);
-    let taken = wait(cx, &mut node, &withdrawal, watch, since.saturating_add(what.wait))?;
-    withdrawal.message = ops::state_of(&node, &withdrawal.message)?;
-    tell(cx, &withdrawal, &taken)
+    let until = node.clock.now().saturating_add(what.wait);
+    // Of one to several, each copy; those that came to their end are left out.
+    let mut withdrawals = match ops::find_broadcast(&node, &what.id)? {
+        None => vec![ops::take_back(&mut node, &what.id, order, author)?],
+        Some(sent) => {
+            let open = sent.members.iter();
+            let open = open.filter(|copy| !copy.state.is_final() || copy.state == State::Cancelled);
+            open.map(|copy| ops::take_back(&mut node, &format!("{}:{}", copy.peer, copy.id), order, author))
+                .collect::<Result<Vec<_>>>()?
+        }
+    };
+    let orders = withdrawals.iter().any(|withdrawal| withdrawal.order.is_some());
+    let told = orders.then(|| refresh(cx, &mut node, role)).flatten();
+    let mut code = exit::DONE;
+    if withdrawals.is_empty() {
+        out::complain(cx.json, "ended", &format!("too late for {}: all of it has come to an end", what.id));
+        return Ok(exit::ENDED);
+    }
+    for withdrawal in &mut withdrawals {
+        let watch = Watch::new(&node, role, STEP)?.told(told.clone()).until(until, Duration::ZERO);
+        let taken = wait(cx, &mut node, withdrawal, watch, until)?;
+        withdrawal.message = ops::state_of(&node, &withdrawal.message)?;
+        code = code.max(tell(cx, withdrawal, &taken)?);
+    }
+    Ok(code)
 }
 
 fn wait(

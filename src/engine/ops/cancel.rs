@@ -51,6 +51,10 @@ pub fn take_back(node: &mut Node, prefix: &str, order: Order, author: Author) ->
         return Err(Error::usage("take back", &message.id, "it takes another one back itself"));
     }
     let now = node.clock.wall_ms();
+    if message.state == State::Cancelled {
+        // The same again is the same order.
+        return Ok(Withdrawal { message, order: None, late: None });
+    }
     let late = match message.state.is_final() {
         true => Some(format!("it is {}", message.state)),
         false if node.db.withdraw(&message, "taken back before it left", now)? => {

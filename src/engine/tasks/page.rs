@@ -47,6 +47,8 @@ pub(super) struct Page {
     seen: Option<(Meta, Duration)>,
     /// As it was when nothing was left to do with it.
     done: Option<Meta>,
+    /// As it was when it could not be read as one text.
+    unfit: Option<Meta>,
     /// Since when there is none.
     missing: Option<Duration>,
     /// When it is to be looked at.
@@ -108,8 +110,10 @@ impl Page {
                 self.trouble = Some(error.to_string());
                 Err(error)
             }
+            // What can't be rendered as it stands can't until somebody saved it otherwise.
+            other if self.unfit.is_some() && self.unfit == self.done => other,
             other => {
-                (self.failures, self.trouble) = (0, None);
+                (self.failures, self.trouble, self.unfit) = (0, None, None);
                 other
             }
         }
@@ -141,7 +145,7 @@ impl Page {
             logs.look(share, node, now, true)?;
         }
         let Some((text, form)) = decode(&bytes) else {
-            (self.done, self.stale) = (Some(meta), false);
+            (self.done, self.stale, self.unfit) = (Some(meta), false, Some(meta));
             let cause = "its lines are in several encodings, or in none: it is left as it is";
             let error = Error::new(Kind::Corrupt, "render", layout::task_page(), cause);
             return Err(error.next("save it in UTF-8"));

@@ -51,6 +51,21 @@ fn without_daemons_each_command_goes_to_the_share_itself() {
 }
 
 #[test]
+fn a_claim_that_ran_out_holds_up_no_command_while_no_daemon_runs() {
+    let lan = Lan::new();
+    let office = lan.join("office");
+    let id = add(&office, &["Build"]);
+    office.ok(&["task", "claim", &id, "--for", "1s"]);
+    let claimed = std::time::Instant::now();
+    until("its time to be over", || {
+        office.ok(&["inbox"]);
+        (claimed.elapsed() > std::time::Duration::from_millis(1_500)).then_some(())
+    });
+    office.ok(&["task", "list"]);
+    office.ok(&["task", "done", &id]);
+}
+
+#[test]
 fn a_claim_is_not_made_while_the_share_is_away() {
     let lan = Lan::new();
     let office = lan.join("office");
