@@ -208,7 +208,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 
 /// Removes a file; one that is not there is removed already.
 pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+    match platform::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done.at("remove", path),
     }

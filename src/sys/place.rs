@@ -136,11 +136,16 @@ impl Placing {
             // Renaming replaces no folder but an empty one.
             return match path.symlink_metadata() {
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                Err(_) => fs::rename(&aside, &path),
+                // A scanner may have a file in it open, which it soon lets go.
+                Err(_) => platform::rename(&aside, &path),
             };
         }
         match fs::hard_link(&aside, &path) {
-            Ok(()) => fs::remove_file(&aside),
+            // It has its name. If a scanner keeps the other one open, that stays, and no second name is given.
+            Ok(()) => {
+                let _ = platform::remove(&aside);
+                Ok(())
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             // No links here: the name is ours once the empty file is.
             Err(_) => {

@@ -347,6 +347,11 @@ fn patiently<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::At;
+    use crate::model::blob::Blob;
+    use crate::sys::place::Placing;
+
+    const FILE_SHARE_READ: u32 = 1; // winnt.h
 
     /// A file that somebody has open, letting others do no more than `share` says.
     fn held(path: &Path, share: u32) -> Option<File> {
@@ -398,6 +403,21 @@ mod tests {
             assert!((PATIENCE..PATIENCE * 5).contains(&since.elapsed()), "{:?}", since.elapsed());
         }
         touch(&path).unwrap();
+    }
+
+    #[test]
+    fn a_fetched_file_that_a_scanner_holds_is_put_in_place_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut fill = |to: &mut dyn io::Write| to.write_all(b"new").at("write", Path::new("x"));
+        let placing = Placing::file(folder.path(), &Blob::of(b"new"), &mut fill).unwrap();
+        let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let aside = folder.path().join(names().next().unwrap());
+        let scanner = OpenOptions::new().read(true).share_mode(FILE_SHARE_READ).open(&aside).unwrap();
+        let path = placing.finish(&|n| format!("x{n}")).unwrap();
+        assert!(path.ends_with("x1") && std::fs::read(&path).unwrap() == b"new");
+        drop(scanner);
+        let given: Vec<_> = names().filter(|name| Some(name.as_os_str()) != aside.file_name()).collect();
+        assert_eq!(given, ["x1"]);
     }
 
     #[test]
