@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::process::{Lan, Pc, Settings, text_of, until_true};
+use crate::common::process::{Done, Lan, Pc, Settings, finish, text_of, until_true};
 
 /// The runs with other code pages would prove nothing if Wine did not heed them.
 #[test]
@@ -62,6 +62,23 @@ fn mail_goes_over_unc_paths_of_more_than_260_characters() {
     assert!(doctor.contains(share.to_str().unwrap()) && !doctor.contains(r"\\?\"), "{doctor}");
     for log in [one.stop(), two.stop()] {
         assert!(log.contains(share.to_str().unwrap()) && !log.contains(r"\\?\"), "{log}");
+    }
+}
+
+/// PowerShell 5.1 and Python read a pipe in the code page, and would make rubbish of Chinese in UTF-8.
+#[test]
+fn into_a_pipe_goes_english_whatever_the_language() {
+    let lan = Lan::new();
+    let office = lan.join("office");
+    for args in [&["--help"][..], &["peers"], &["task", "list"], &["read", "019c5b6e"], &["inbocks"]] {
+        let [english, chinese] = ["", "zh"].map(|language| {
+            let mut command = office.command(args);
+            command.env("LANPOST_LANG", language);
+            finish(command, b"")
+        });
+        assert!(!english.out.is_empty() || !english.err.is_empty(), "{args:?}");
+        let said = |done: &Done| (done.code, done.out.clone(), done.err.clone());
+        assert_eq!(said(&chinese), said(&english), "{args:?}");
     }
 }
 
