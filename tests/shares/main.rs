@@ -15,6 +15,7 @@ mod guest;
 mod pair;
 mod slot;
 mod suite;
+mod tasks;
 mod watcher;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn cases() -> Vec<Case> {
     cases.push(Case { name: "slot", run: slot::run });
     cases.push(Case { name: "slot-script", run: slot::with_script });
     cases.push(Case { name: "slot-dotlockfile", run: slot::with_dotlockfile });
+    cases.push(Case { name: "tasks", run: tasks::run });
     cases.push(Case { name: "watcher", run: watcher::run });
     cases.push(Case { name: "figures", run: figures::run });
     cases

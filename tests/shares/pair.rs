@@ -90,7 +90,8 @@ impl Pair<'_> {
         format!("{}/config.toml", self.home(instance))
     }
 
-    fn logs(&self) -> PathBuf {
+    /// A folder on the host's disk that all machines see.
+    pub fn logs(&self) -> PathBuf {
         std::env::temp_dir().join("lanpost-shares-logs").join(&self.case)
     }
 
@@ -104,8 +105,30 @@ impl Pair<'_> {
 
     /// Runs a command of lanpost for `instance`, on its machine.
     pub fn lanpost(&self, instance: &Instance, words: &str) -> Outcome<String> {
-        let program = env!("CARGO_BIN_EXE_lanpost");
-        self.bench.on(instance.machine, &format!("{program} --config {} {words}", self.config(instance)))
+        self.bench.on(instance.machine, &self.command(instance, words))
+    }
+
+    /// A command of lanpost for `instance`, as its shell takes it.
+    pub fn command(&self, instance: &Instance, words: &str) -> String {
+        format!("{} --config {} {words}", env!("CARGO_BIN_EXE_lanpost"), self.config(instance))
+    }
+
+    /// Plays a part of `guest.rs` for `instance`, on its machine; what it prints.
+    pub fn part(&self, instance: &Instance, part: &str, words: &str) -> Outcome<String> {
+        self.bench.on(instance.machine, &self.play(instance, part, words)?)
+    }
+
+    /// The same, returning at once; what goes wrong is in [`Pair::logs`].
+    pub fn part_beside(&self, instance: &Instance, part: &str, words: &str) -> Outcome<()> {
+        let (play, errors) =
+            (self.play(instance, part, words)?, self.logs().join(format!("{}.errors", instance.name)));
+        let beside = format!("setsid {play} </dev/null >/dev/null 2>>{} &", errors.display());
+        self.bench.on(instance.machine, &beside).map(drop)
+    }
+
+    fn play(&self, instance: &Instance, part: &str, words: &str) -> Outcome<String> {
+        let program = std::env::current_exe()?;
+        Ok(format!("{} {} {part} {} {words}", program.display(), crate::guest::PART, self.config(instance)))
     }
 
     /// Puts a table `[look]` into the config in place of the one that is there.
@@ -146,21 +169,8 @@ impl Pair<'_> {
 
     /// Has `from` send `count` messages to `to`, `pause` apart. Returns at once.
     pub fn send_to(&self, from: &Instance, to: &str, count: usize, pause: Duration) -> Outcome<()> {
-        let program = std::env::current_exe()?;
-        let errors = self.logs().join(format!("{}.errors", from.name));
-        self.bench.on(
-            from.machine,
-            &format!(
-                "setsid {} {} send {} {to} {count} {} {} </dev/null 2>{} &",
-                program.display(),
-                crate::guest::PART,
-                self.config(from),
-                pause.as_millis(),
-                self.sent(from).display(),
-                errors.display()
-            ),
-        )?;
-        Ok(())
+        let log = self.sent(from);
+        self.part_beside(from, "send", &format!("{to} {count} {} {}", pause.as_millis(), log.display()))
     }
 
     /// How many messages `send` accepted so far.
