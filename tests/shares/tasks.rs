@@ -26,7 +26,7 @@ const LINES: usize = 4;
 const HELD: usize = 6;
 
 pub fn run(run: &Run) -> Outcome<()> {
-    let count = if run.quick { 200 } else { 1_000 };
+    let count = if run.quick { 40 } else { 1_000 };
     let pairs = Pair::on_each_kind(run, "tasks")?;
     for pair in &pairs {
         for at in BOTH {
