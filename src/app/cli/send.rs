@@ -35,8 +35,8 @@ pub const STEP: Duration = Duration::from_millis(20);
 const SCAN: Duration = Duration::from_secs(2);
 /// How long --wait waits if nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The shortest lease.
-const MOMENT: Duration = Duration::from_secs(1);
+/// The shortest lease: an agent is woken, and looks at the work, within it; shorter ones only go from hand to hand.
+const SHORTEST: Duration = Duration::from_secs(10);
 /// After this it is said what a message waits for.
 pub const SAID_AFTER: Duration = Duration::from_secs(2);
 
@@ -153,8 +153,8 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let to = match ops::meant(&node, &args.to) {
         Meant::Several(group) => {
             let any = args.any.then(|| args.lease.unwrap_or(ops::TERM));
-            if let Some(term) = any.filter(|term| *term < MOMENT || *term > MOST) {
-                let cause = "nobody may be silent for less than a second, or for more than seven days";
+            if let Some(term) = any.filter(|term| *term < SHORTEST || *term > MOST) {
+                let cause = "nobody may be silent for less than 10 seconds, or for more than seven days";
                 return Err(Error::usage("send to", group, cause).next(format!("--lease is {term:?}")));
             }
             let call = Call { group, id: args.id.clone(), own: args.own, any };
