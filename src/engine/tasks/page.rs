@@ -7,7 +7,7 @@
 //! Every daemon may render, and all write the same. The one whose own events changed something does so at once, the others
 //! see at their next full look whether something is left to do.
 //!
-//! Cost: 1 stat with each full look; a read, and a look at the logs, if the page changed; the swap's 3 operations and 2 stats
+//! Cost: 1 stat with each full look; a read, and a look at the logs, if the page changed; the swap's 3 operations and 3 stats
 //! if something is to be rendered.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -214,7 +214,9 @@ impl Page {
         new: &[u8],
     ) -> Result<bool> {
         gate::look(share, node)?;
-        tidy(share, node)?;
+        // Whatever lies aside would be written over, and a store that came from a backup does not know of it.
+        let known = node.db.meta(ASIDE)?.and_then(|read| blake3::Hash::from_hex(read).ok());
+        tidy_after(share, node, known)?;
         node.db.set_meta(ASIDE, OPEN)?;
         let swapped = page::swap(share, node.instance(), read, new)?;
         match swapped {
@@ -233,13 +235,19 @@ impl Page {
     }
 }
 
-/// Ends what our last rendering left; there is a page.
+/// Ends what our last rendering left, if the store knows of one; there is a page.
 fn tidy(share: &dyn Share, node: &mut Node) -> Result<()> {
-    let Some(read) = node.db.meta(ASIDE)?.filter(|read| !read.is_empty()) else { return Ok(()) };
+    match node.db.meta(ASIDE)?.filter(|read| !read.is_empty()) {
+        Some(read) => tidy_after(share, node, blake3::Hash::from_hex(read).ok()),
+        None => Ok(()),
+    }
+}
+
+/// The same, of one that had read `read`. What it put aside may be the only copy of what people wrote.
+fn tidy_after(share: &dyn Share, node: &mut Node, read: Option<blake3::Hash>) -> Result<()> {
     if page::look(share)?.is_none() {
         return Ok(());
     }
-    let read = blake3::Hash::from_hex(read).ok();
     let wall = node.clock.wall_ms();
     let kept = page::tidy(share, node.instance(), read.as_ref().map(blake3::Hash::as_bytes), wall)?;
     node.db.set_meta(ASIDE, "")?;
