@@ -252,8 +252,10 @@ impl Outbox {
             self.keep(fold, writer);
             let wall = node.clock.wall_ms();
             let detour = node.db.route(fold)?.and_then(|route| route.detour(wall));
-            let detour = detour.map(|why| format!(" ({why})")).unwrap_or_default();
-            let route = format!("to the lane under lease {lease}{detour}");
+            let route = match detour {
+                Some(why) => format!("to the lane under lease {lease} ({why})"),
+                None => format!("to the lane under lease {lease}"),
+            };
             node.db.sent(fold, &batch, Some(position), &route, wall)?;
             // The bell only shortens a wait: the mail is there without it.
             share.touch(&layout::bell(to))?;

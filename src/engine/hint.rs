@@ -30,7 +30,7 @@ impl Mounted {
     /// In words, for `status`.
     pub fn words(&self) -> String {
         let mut words = format!("{}; events: {}", self.mount.sentence(), self.announcer.words());
-        self.deaf.iter().for_each(|why| words.extend([", but ", why]));
+        self.deaf.iter().for_each(|why| words.extend(["; ", why]));
         words
     }
 }

@@ -122,7 +122,7 @@ pub fn judge(config: &WakeConfig, letter: &Letter, now: i64) -> Verdict {
 fn circles(config: &WakeConfig, letter: &Letter) -> Option<String> {
     let hops = letter.hops;
     if letter.broadcast && hops > BROADCASTS {
-        return Some(format!("{NOT_WOKEN}{hops} automatic answers led to it, and it went to several"));
+        return Some(format!("not woken: {hops} automatic answers led to it, and it went to several"));
     }
     // A round is there and back.
     if hops >= config.rounds.saturating_mul(2) {
@@ -130,7 +130,7 @@ fn circles(config: &WakeConfig, letter: &Letter) -> Option<String> {
         let rounds = hops / 2;
         return Some(format!("{NOT_WOKEN}agents answered each other for {rounds} rounds; {advice}"));
     }
-    (hops > config.hops).then(|| format!("{NOT_WOKEN}{hops} automatic answers led to it"))
+    (hops > config.hops).then(|| format!("not woken: {hops} automatic answers led to it"))
 }
 
 /// Why a wake waits.

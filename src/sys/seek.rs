@@ -60,7 +60,7 @@ impl Missing {
     pub fn cause(&self) -> String {
         match (self.folder.as_os_str().is_empty(), self.rest.components().next()) {
             (false, Some(name)) => {
-                format!("{} holds no {}{}", shown(&self.folder), quoted(name.as_os_str()), self.near)
+                format!("{} holds no {}", shown(&self.folder), quoted(name.as_os_str())) + &self.near
             }
             _ => "nothing of it is there".into(),
         }

@@ -98,7 +98,17 @@ fn what_commands_print_is_in_chinese_and_its_columns_stand_below_each_other() {
     };
     let begins: Vec<usize> = peers.lines().map(second).collect();
     assert!(begins.iter().all(|column| *column == begins[0]), "{peers}");
-    says(&office, &["trace", &id], &["office -> lab"]);
+    office.ok(&["peers"]);
+    let trace = says(&office, &["trace", &id], &["office -> lab", "写入租约 1 的通道"]);
+    assert!(!trace.contains("  的") && !trace.contains("lease"), "{trace}");
+    let trace = says(&lab, &["trace", &id], &["来自租约 1 的通道，已验证"]);
+    assert!(!trace.contains("verified"), "{trace}");
+    let task = office.json(&["task", "add", "Test"])["id"].as_str().unwrap().to_owned();
+    office.ok(&["task", "claim", &task]);
+    let task =
+        says(&office, &["task", "show", &task], &["已认领", "（认领 1），到 ", " 为止，除非续期", "30 分钟"]);
+    assert!(!task.contains("unless") && !task.contains("claimed") && !task.contains("for 30"), "{task}");
+    said(&office, "zh", &["wait", "--timeout", "5"]).exits(2).says(&["缺少时间单位"]);
     let doctor = said(&office, "zh", &["doctor", "--wait", "0s"]);
     assert!(doctor.out.contains("正常") && doctor.out.contains("共享"), "{}", doctor.out);
 }

@@ -93,7 +93,7 @@ fn options_that_harm_mail_stand_in_status_until_they_are_gone() {
     let words = pair.b.status().share.mount;
     assert_eq!(
         words,
-        "SMB of src; events: asked of the server, if they prove true, but no notifications of x: y"
+        "SMB of src; events: asked of the server, if they prove true; no notifications of x: y"
     );
 }
 

@@ -5,6 +5,9 @@
 //! and `{1}` for the second, as they are; `{+}` and `{1+}` for the same when it is a text of ours, which is looked up,
 //! too. `= ` instead of `> ` marks a deed, as in `could not DEED SUBJECT: CAUSE; NEXT`: `{}` is then where the subject goes.
 //!
+//! An English text that begins with a comma is what may follow a sentence: `, held`. Where two `{}` stand side by side the
+//! first is one word, or a name in quotes.
+//!
 //! A text matches whole or not at all; of several patterns the one with the most fixed letters counts. What `{}` holds
 //! is never looked up, so that no word of a message, name or path is changed, and nothing of it is lost: a translation
 //! may leave out the ending of a plural alone.
@@ -17,6 +20,8 @@ pub struct Catalogue {
     whole: HashMap<&'static str, &'static str>,
     /// Those with parts that vary, the most fixed letters first.
     patterns: Vec<Entry>,
+    /// Those that follow a sentence.
+    tails: Vec<Entry>,
     /// As they begin an error, the longest first.
     deeds: Vec<Entry>,
 }
@@ -34,6 +39,8 @@ const FAILED: &str = "could not ";
 const STOP: &str = "; ";
 /// What stands behind a name, or before a cause.
 const COLON: &str = ": ";
+/// How what follows a sentence begins.
+const COMMA: &str = ", ";
 /// Patterns with fewer fixed letters would fit much: what varies in them must be a word.
 const FEW: usize = 8;
 /// What Chinese has no word for: the endings of an English plural.
@@ -44,6 +51,9 @@ impl Catalogue {
     pub fn read(files: &[&'static str]) -> Catalogue {
         let mut catalogue = Catalogue::default();
         for (mark, english, other) in files.iter().flat_map(|file| entries(file)) {
+            if english.starts_with(COMMA) {
+                catalogue.tails.push(Entry { english, other });
+            }
             match (mark, english.contains("{}")) {
                 ('=', _) => catalogue.deeds.push(Entry { english, other }),
                 (_, true) => catalogue.patterns.push(Entry { english, other }),
@@ -75,7 +85,8 @@ impl Catalogue {
             return Some(said);
         }
         // What holds a stop or a colon is hardly one part; only when nothing else fits it may be.
-        let strict = self.phrase(text, true).or_else(|| self.sentences(text));
+        let whole = self.word(text).map(str::to_owned).or_else(|| self.tailed(text));
+        let strict = whole.or_else(|| self.phrase(text, true)).or_else(|| self.sentences(text));
         strict.or_else(|| self.phrase(text, false)).or_else(|| self.named(text))
     }
 
@@ -96,6 +107,27 @@ impl Catalogue {
             };
             self.filled(entry.other, &parts, banned)
         })
+    }
+
+    /// A sentence and what follows it, as in `from the lane under lease 3, verified, held`. This comes before the patterns,
+    /// whose last part would take it for its own.
+    fn tailed(&self, text: &str) -> Option<String> {
+        text.match_indices(COMMA).find_map(|(at, _)| {
+            let tails = self.tails(&text[at..])?;
+            Some(self.phrase(&text[..at], true)? + &tails)
+        })
+    }
+
+    /// One or more of what may follow a sentence.
+    fn tails(&self, text: &str) -> Option<String> {
+        let tail = |text: &str| {
+            self.tails
+                .iter()
+                .find_map(|entry| self.filled(entry.other, &matched(entry.english, text)?, &[STOP, COLON]))
+        };
+        let mut cuts = text.match_indices(COMMA).map(|(at, _)| at).skip(1);
+        let several = cuts.find_map(|at| Some(tail(&text[..at])? + &self.tails(&text[at..])?));
+        several.or_else(|| tail(text))
     }
 
     /// Several sentences, each of which has an entry.
@@ -172,7 +204,7 @@ impl Catalogue {
             };
             let at = if number.is_empty() { next } else { number.parse().unwrap_or(usize::MAX) };
             let part = parts.get(at)?;
-            if !ours && banned.iter().any(|word| part.contains(word)) {
+            if !ours && !is_quoted(part) && banned.iter().any(|word| part.contains(word)) {
                 return None;
             }
             lost[at] = "";
@@ -209,7 +241,8 @@ fn fixed(english: &str) -> usize {
     english.len() - 2 * english.matches("{}").count()
 }
 
-/// What stands in `text` for each `{}` of a pattern; each takes as little as it can, the last one the rest.
+/// What stands in `text` for each `{}` of a pattern; each takes as little as it can, the last one the rest. One that
+/// another follows at once is a word.
 fn matched<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
     let mut fixed = pattern.split("{}");
     let mut rest = text.strip_prefix(fixed.next()?)?;
@@ -217,6 +250,7 @@ fn matched<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
     let mut fixed = fixed.peekable();
     while let Some(word) = fixed.next() {
         let at = match fixed.peek() {
+            Some(_) if word.is_empty() => word_of(rest)?,
             Some(_) => rest.find(word)?,
             None => rest.strip_suffix(word)?.len(),
         };
@@ -226,6 +260,21 @@ fn matched<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
     rest.is_empty().then_some(parts)
 }
 
+/// Whether it is a name in quotes, and nothing else.
+fn is_quoted(part: &str) -> bool {
+    let inside = part.strip_prefix('"').and_then(|part| part.strip_suffix('"'));
+    inside.is_some_and(|name| !name.contains('"'))
+}
+
+/// How long the word is that a text begins with, or the name in quotes; `None` if it begins with neither.
+fn word_of(text: &str) -> Option<usize> {
+    let end = match text.strip_prefix('"') {
+        Some(inside) => inside.find('"')? + 2,
+        None => text.find([' ', ',', ';', ':', '(', ')']).unwrap_or(text.len()),
+    };
+    (end > 0).then_some(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,7 +282,8 @@ mod tests {
     const SOME: &str = "# a comment\n> no such instance\n没有这个实例\n> did you mean {}?\n您是指 {} 吗？\n\
         = send to\n发送给 {}\n= write the heartbeat to\n把心跳写入 {}\n= the {} of\n办 {1} 的 {0}\n> the log\n日志\n\
         > {} waits in the spool; {}\n{} 在队列里等候；{+}\n> {} has it\n{} 已占有它\n> from {} to {}\n到 {1}，从 {0}\n\
-        > {} message{}\n{} 条消息\n";
+        > {} message{}\n{} 条消息\n> from the lane {}\n从通道 {}\n> , held\n，扣下\n> , until {} or so\n，到 {}\n\
+        > it holds {}{} there\n那里有 {}（{}）\n";
 
     fn said(text: &str) -> String {
         Catalogue::read(&[SOME]).text(text).unwrap_or_default()
@@ -271,6 +321,25 @@ mod tests {
         assert_eq!(said("some words: no such instance"), "");
         assert_eq!(said("the log: no such instance"), "日志：没有这个实例");
         assert_eq!(said(""), "");
+    }
+
+    #[test]
+    fn what_follows_a_sentence_is_no_part_of_it() {
+        assert_eq!(said("from the lane 3"), "从通道 3");
+        assert_eq!(said("from the lane 3, held"), "从通道 3，扣下");
+        assert_eq!(said("from the lane 3, until 12:00 or so, held"), "从通道 3，到 12:00，扣下");
+        assert_eq!(said("from the lane 3, or so"), "从通道 3, or so", "that is no such thing");
+        assert_eq!(said("who knows, held"), "");
+    }
+
+    #[test]
+    fn of_two_parts_side_by_side_the_first_is_a_word_or_a_name_in_quotes() {
+        assert_eq!(said("it holds mail, too there"), "那里有 mail（, too）");
+        assert_eq!(said("it holds \"a b\": x there"), "那里有 \"a b\"（: x）");
+        assert_eq!(matched("{}{}", "3 (a)"), Some(vec!["3", " (a)"]));
+        assert_eq!(matched("{}{}", "3"), Some(vec!["3", ""]));
+        assert_eq!(matched("{}{}", " (a)"), None, "a word is never empty");
+        assert_eq!(matched("{}{}", "\"a"), None);
     }
 
     #[test]

@@ -143,6 +143,19 @@ fn all_entries() -> Vec<(char, &'static str, &'static str)> {
     CHINESE.iter().flat_map(|file| entries(file)).collect()
 }
 
+/// Which parts of the English a translation shows.
+fn shown_parts(other: &str) -> BTreeSet<usize> {
+    let mut next = 0;
+    let inside = other.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(inside, _)| inside);
+    let at = inside.map(|part| {
+        let number = part.trim_end_matches('+');
+        let at = if number.is_empty() { next } else { number.parse().unwrap_or(usize::MAX) };
+        next = at.saturating_add(1);
+        at
+    });
+    at.collect()
+}
+
 #[test]
 fn every_text_of_help_has_a_chinese_one() {
     let known: BTreeSet<_> = all_entries().into_iter().map(|(_, english, _)| english).collect();
@@ -198,14 +211,7 @@ fn every_entry_is_sound() {
         assert!(!other.starts_with("> ") && !other.starts_with("= ") && !other.is_empty(), "{english}");
         assert!(other.chars().all(|c| !c.is_control()) && english.trim() == english, "{english}");
         let parts = english.matches("{}").count() + usize::from(mark == '=');
-        let mut next = 0;
-        for part in other.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(inside, _)| inside)
-        {
-            let number = part.trim_end_matches('+');
-            let at = if number.is_empty() { next } else { number.parse().unwrap_or(usize::MAX) };
-            assert!(at < parts, "{english}: it has no part {at}");
-            next = at + 1;
-        }
+        assert!(shown_parts(other).iter().all(|at| *at < parts), "{english}: it has fewer parts");
         let fixed = english.replace("{}", "");
         let is_said = mark == '=' || fixed.chars().filter(|c| c.is_ascii_alphabetic()).count() >= 2;
         assert!(is_said || fixed.contains(['!', '[']), "{english}: it would match anything");
@@ -213,6 +219,39 @@ fn every_entry_is_sound() {
     let files = CHINESE.iter().flat_map(|file| file.lines());
     let lines = files.filter(|line| !line.is_empty() && !line.starts_with('#')).count();
     assert_eq!(lines, 2 * all_entries().len(), "a line that belongs to no entry");
+}
+
+/// An entry that another one stands in for, or which does not find its own parts again, says something else than it should:
+/// each text is made up from its pattern, with parts that are told apart, and comes back with all of them.
+#[test]
+fn every_entry_finds_its_own_parts() {
+    let chinese = chinese();
+    let mut torn = vec![];
+    for (mark, english, other) in all_entries() {
+        // A deed, and what begins as one, is taken apart in another way.
+        if mark == '=' || !english.contains("{}") || english.starts_with("could not ") {
+            continue;
+        }
+        let shown = shown_parts(other);
+        let (mut text, mut parts) = (String::new(), vec![]);
+        for (at, fixed) in english.split("{}").enumerate() {
+            if at > 0 {
+                // What follows a word at once begins with something else, and an ending that is left out is none.
+                let beside = english.split("{}").nth(at - 1).is_some_and(|it| it.is_empty()) && at > 1;
+                let part = if beside { format!(" (k{at})") } else { format!("k{at}") };
+                let part = if shown.contains(&parts.len()) { part } else { String::new() };
+                text += &part;
+                parts.push(part);
+            }
+            text += fixed;
+        }
+        let said = chinese.text(&text).unwrap_or_default();
+        let pieces = other.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, it)| it));
+        if !pieces.chain(parts.iter().map(String::as_str)).all(|piece| said.contains(piece)) {
+            torn.push(format!("{english}\n  {text}\n  {said}"));
+        }
+    }
+    assert!(torn.is_empty(), "{} entries:\n{}", torn.len(), torn.join("\n"));
 }
 
 #[test]
@@ -264,6 +303,28 @@ fn errors_and_findings_are_said_whole() {
             "无法写入 /x：Permission denied (os error 13)",
         ),
         ("what nobody says", "what nobody says"),
+        ("to the lane under lease 3", "写入租约 3 的通道"),
+        ("to the lane under lease 3 (direct: refused)", "写入租约 3 的通道（direct: refused）"),
+        ("from the lane under lease 3, verified", "来自租约 3 的通道，已验证"),
+        ("directly, under lease 3, unverified, held", "直接来的，租约 3，未验证，已扣下"),
+        (
+            "mount     this PC's own disk (ext4); events: by the system, if they prove true",
+            "挂载        这台电脑自己的磁盘（ext4）；事件：由系统通知，如果证明可靠",
+        ),
+        ("watching  by polling, 0 changes came unannounced", "监视        通过 轮询，0 个变化没有通知"),
+        (
+            "/mnt holds no \"共享 a\"; the nearest there: \"共享\"",
+            "/mnt 里没有 \"共享 a\"；那里最接近的：\"共享\"",
+        ),
+        ("lab/main (claim 1), until 12:00 unless renewed", "lab/main（认领 1），到 12:00 为止，除非续期"),
+        (
+            "\"5\" is not a duration like \"2s\" or \"1h 30m\": time unit needed, for example 5sec or 5ms",
+            "\"5\" 不是像 \"2s\" 或 \"1h 30m\" 这样的时长：缺少时间单位，比如 5sec 或 5ms",
+        ),
+        (
+            "they are 7 bytes; 3 are kept here already, and at most 1MiB are",
+            "它们有 7 字节；这里已经保留 3 字节，最多保留 1MiB",
+        ),
     ] {
         assert_eq!(said(english), other);
     }

@@ -179,7 +179,7 @@ pub fn waits_for(node: &Node, message: &Message) -> Result<Option<String>> {
     let unseen =
         node.knows_by_gateway_alone(&message.peer)? && node.config.takes(&message.peer, Route::Share);
     let unseen = if unseen { format!("; {name} was never seen on the share") } else { String::new() };
-    let a2a = route.a2a.map(|why| format!("the gateway of {name}: {why}{unseen}"));
+    let a2a = route.a2a.map(|why| format!("the gateway of {name}: {why}") + &unseen);
     let direct = route.why.map(|why| format!("the direct route: {name} {why}"));
     let share = match message.state {
         State::Queued if is_unannounced(node)? => Some(

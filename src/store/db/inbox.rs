@@ -387,7 +387,11 @@ fn deliver(
     };
     let told_before = if told.is_some() { ", as its sender was told before" } else { "" };
     let on_hold = if held { ", held" } else { "" };
-    let route = format!("{route}, {}{on_hold}{told_before}", arrival.verdict.as_str());
+    let verdict = match arrival.verdict {
+        Verdict::Verified => ", verified",
+        Verdict::Unverified => ", unverified",
+    };
+    let route = format!("{route}{verdict}{on_hold}{told_before}");
     log(tx, now, Way::In, &arrival.peer, id.as_str(), state.as_str(), Some(&route))?;
     // A lane's deliveries are acknowledged all at once by seq, if they are counted; the open slot has no seq.
     // Whose files are of a form that nobody knows here has no files, and its sender waits for a word of them.

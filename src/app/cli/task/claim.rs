@@ -151,7 +151,8 @@ pub fn renew(args: RenewArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
         cx.out.json(&task)?;
     } else {
         let until = task.until.as_deref().map(print::local_time).unwrap_or_default();
-        cx.out.say(format!("{} is held until {until} ({})", task.task.id.short(), list::standing(&task)));
+        let standing = list::standing(&task, &cx.out);
+        cx.out.say(format!("{} is held until {until} ({standing})", task.task.id.short()));
     }
     Ok(exit::DONE)
 }

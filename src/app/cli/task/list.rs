@@ -58,15 +58,16 @@ pub fn table(cx: &mut Cx, tasks: &[TaskView]) {
     }
 }
 
-/// How a task stands, in a word or two.
-pub fn standing(task: &TaskView) -> String {
+/// How a task stands, in a word or two of the person's language.
+pub fn standing(task: &TaskView, out: &Out) -> String {
+    let word = || out.word(task.standing.as_str());
     match (&task.task.progress, task.left) {
-        (_, true) => "claimed, left".to_owned(),
+        (_, true) => out.word("claimed, left"),
         (Some(progress), _) if !task.task.status.is_final() => match progress.percent {
-            Some(percent) => format!("{} {percent}%", task.standing),
-            None => task.standing.to_string(),
+            Some(percent) => format!("{} {percent}%", word()),
+            None => word(),
         },
-        _ => task.standing.to_string(),
+        _ => word(),
     }
 }
 
@@ -79,7 +80,7 @@ fn row(view: &TaskView, out: &Out) -> [String; 5] {
         (None, None, None) => String::new(),
     };
     let due = task.due.as_deref().map(|due| print::line(due).into_owned()).unwrap_or_default();
-    [task.id.short().to_owned(), out.word(&standing(view)), whose, due, print::line(&task.title).into_owned()]
+    [task.id.short().to_owned(), standing(view, out), whose, due, print::line(&task.title).into_owned()]
 }
 
 /// Show one task with its history
@@ -107,21 +108,30 @@ pub fn tell(cx: &mut Cx, shown: &Shown) {
     let task = &view.task;
     cx.out.line(format!("{}  {}", task.id, print::line(&task.title)));
     let out = &mut cx.out;
-    let mut say = |what: &str, text: &str| {
+    // What is ours alone is looked up: the rest is what somebody wrote.
+    let say_as_is = |out: &mut Out, what: &str, text: &str| {
         let what = print::padded(&out.word(what), 9);
-        out.line(format!("  {what} {}", print::line(text)));
+        out.line(format!("  {what} {text}"));
     };
-    say("standing", &standing(view));
-    let role = task.role.as_ref().map(|role| format!("any {role}"));
-    task.to.iter().map(ToString::to_string).chain(role).for_each(|whom| say("for", &whom));
+    let standing = standing(view, out);
+    say_as_is(out, "standing", &standing);
+    let role = task.role.as_ref().map(|role| out.word(&print::line(&format!("any {role}"))));
+    for whom in task.to.iter().map(ToString::to_string).chain(role) {
+        say_as_is(out, "for", &print::line(&whom));
+    }
     if let Some(held) = &task.holder {
         let until =
             view.until.as_ref().map(|until| format!(", until {} unless renewed", print::local_time(until)));
-        say("held by", &format!("{} (claim {}){}", held.by, held.token, until.unwrap_or_default()));
+        let held = format!("{} (claim {}){}", held.by, held.token, until.unwrap_or_default());
+        let held = out.word(&print::line(&held));
+        say_as_is(out, "held by", &held);
     }
     if view.left {
-        say("", "its instance has been silent for longer than it was claimed for: it may be claimed anew");
+        let left = out
+            .word("its instance has been silent for longer than it was claimed for: it may be claimed anew");
+        say_as_is(out, "", &left);
     }
+    let mut say = |what: &str, text: &str| say_as_is(out, what, &print::line(text));
     for id in &view.waits_for {
         say("waits for", id.as_str());
     }
@@ -129,14 +139,19 @@ pub fn tell(cx: &mut Cx, shown: &Shown) {
     texts.into_iter().for_each(|(what, text)| text.iter().for_each(|text| say(what, text)));
     task.progress.iter().for_each(|progress| say("progress", &progress.text));
     if !task.body.is_empty() {
-        cx.out.line(String::new());
-        cx.out.line(print::visible(&task.body));
+        out.line(String::new());
+        out.line(print::visible(&task.body));
     }
-    cx.out.line(String::new());
+    out.line(String::new());
     for step in &shown.history {
         let (time, detail) = (print::local_time(&step.timestamp), print::line(&step.detail));
-        let void = step.void.map(|void| format!("  [{void}]")).unwrap_or_default();
+        let detail = match step.deed {
+            // Of all others somebody wrote it.
+            "claim" | "lapse" => out.word(&detail).into(),
+            _ => detail,
+        };
+        let void = step.void.map(|void| format!("  [{}]", out.word(void))).unwrap_or_default();
         let line = format!("  {time}  {:<9} {}  {detail}", step.deed, step.by);
-        cx.out.line(format!("{}{void}", line.trim_end()));
+        out.line(format!("{}{void}", line.trim_end()));
     }
 }

@@ -150,8 +150,10 @@ fn detours(node: &Node) -> Result<Vec<String>> {
             continue;
         }
         if route.why.is_some() || route.a2a.is_some() {
-            let goes = if route.waits { "" } else { "goes by " };
-            detours.push(format!("mail for {name} {goes}{}", route.words));
+            detours.push(match route.waits {
+                true => format!("mail for {name} {}", route.words),
+                false => format!("mail for {name} goes by {}", route.words),
+            });
         }
     }
     Ok(detours)
