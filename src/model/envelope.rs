@@ -55,6 +55,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// All of them, the least first.
+    pub const ALL: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Urgent];
+
     /// The word used in the store, on the wire and on screen.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,8 +73,7 @@ impl FromStr for Priority {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Priority, String> {
-        let all = [Priority::Low, Priority::Normal, Priority::High, Priority::Urgent];
-        let found = all.into_iter().find(|priority| priority.as_str() == text);
+        let found = Priority::ALL.into_iter().find(|priority| priority.as_str() == text);
         found.ok_or_else(|| format!("{text:?} is no priority; it is one of low, normal, high, urgent"))
     }
 }

@@ -26,6 +26,12 @@ fn bash_completes_commands_and_options() {
     assert_eq!(completed("lanpost sen", 1), ["send"]);
     assert_eq!(completed("lanpost task cl", 2), ["claim"]);
     assert_eq!(completed("lanpost send --prio", 2), ["--priority"]);
+    // Options with fixed values offer these, and no file names.
+    assert_eq!(completed("lanpost send --priority ''", 3), ["low", "normal", "high", "urgent"]);
+    assert_eq!(completed("lanpost task edit --priority u", 4), ["urgent"]);
+    assert_eq!(completed("lanpost send --wait pro", 3), ["processed"]);
+    assert!(completed("lanpost service s", 2).contains(&"start".to_owned()));
+    assert!(completed("lanpost service h", 2).iter().all(|word| word != "host"), "hidden");
     assert!(!completed("lanpost demo", 1).contains(&lanpost::app::demo::AGENT.to_owned()), "hidden");
 }
 
@@ -57,14 +63,32 @@ fn each_command_has_a_man_page() {
     for name in ["lanpost.1", "lanpost-send.1", "lanpost-task-claim.1"] {
         assert!(named(name), "{name} of {pages:?}");
     }
-    assert!(!named("lanpost-demo-agent.1"));
+    assert!(!named("lanpost-demo-agent.1") && !named("lanpost-service-host.1"));
 }
 
 #[test]
 fn the_man_pages_format_without_a_warning() {
     let lan = Lan::new();
     let pages = man_pages(&lan.pc("office"));
-    assert!(!pages.is_empty());
+    // As `man -l` shows it: lines stay lines, and each section says what it is.
+    let mut groff = Command::new("groff");
+    groff.args(["-man", "-Tutf8", "-Kutf8", "-P-c"]);
+    let main = pages.iter().find(|page| page.ends_with("lanpost.1")).unwrap();
+    let main = finish(groff, &fs::read(main).unwrap()).exits(0).out;
+    // Bold and underlined letters are overstruck.
+    let shown: String = main.split('\u{8}').fold(String::new(), |mut shown, piece| {
+        if !shown.is_empty() {
+            shown.pop();
+        }
+        shown + piece
+    });
+    let has = |words: &str| shown.lines().any(|line| line.trim() == words);
+    for line in
+        ["EXIT CODES", "0  done", "1  failed", "lanpost inbox                                       # on lab"]
+    {
+        assert!(has(line), "{line} is not in\n{shown}");
+    }
+    assert!(!shown.contains("EXTRA"), "{shown}");
     for page in pages {
         let mut groff = Command::new("groff");
         groff.args(["-man", "-Tutf8", "-Kutf8", "-ww", "-z"]);

@@ -1,10 +1,12 @@
 //! Arguments that several commands share: a duration, who speaks, and what is said.
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Local, TimeDelta, Utc};
+use clap::builder::{PossibleValue, TypedValueParser};
 use serde_json::Value;
 
 use super::Cx;
@@ -12,8 +14,10 @@ use super::bar::Bar;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, Attached, Author, Call, Draft};
 use crate::error::{Error, Result};
+use crate::model::envelope::Priority;
 use crate::model::json;
 use crate::model::name::Name;
+use crate::model::state::{self, State};
 use crate::model::text::{Document, decode_document};
 use crate::model::when;
 use crate::sys::dirs;
@@ -34,6 +38,40 @@ const NOBODY: [&str; 8] = [
     "OPENCODE",
     "CI",
 ];
+
+/// A parser that names the words it takes, for the shells that complete them; it judges as `parse` does, in its words.
+#[derive(Clone)]
+pub struct Fixed<T> {
+    parse: fn(&str) -> Result<T, String>,
+    words: Vec<&'static str>,
+}
+
+/// How urgent it is.
+pub fn priority() -> Fixed<Priority> {
+    Fixed { parse: str::parse, words: Priority::ALL.map(Priority::as_str).into() }
+}
+
+/// How far a message is.
+pub fn state() -> Fixed<State> {
+    Fixed { parse: str::parse, words: state::ALL.map(State::as_str).into() }
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Fixed<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        self.parse.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.words.iter().map(PossibleValue::new)))
+    }
+}
 
 /// Who speaks.
 #[derive(clap::Args, Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Body, Speaker};
+use super::args::{self, Body, Speaker};
 use super::look::{Watch, refresh};
 use super::send::{SAID_AFTER, accept, dispatch, doubt_recipient, say_what_for};
 use super::{Cx, exit, out};
@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long)]
     thread: Option<String>,
     /// How soon it wants attention: low, normal, high or urgent
-    #[arg(long, default_value = "normal")]
+    #[arg(long, default_value = "normal", value_parser = args::priority(), hide_possible_values = true)]
     priority: Priority,
     /// Not worth delivering after this long, as in 2h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]

@@ -52,15 +52,28 @@ pub fn ordered(command: Command, tongue: Option<&Catalogue>) -> Command {
 
 /// All commands but the hidden ones, for what is made of them.
 pub fn shown() -> Command {
-    let all = Cli::command();
-    let mut shown = Command::new("lanpost")
+    without_hidden(&Cli::command())
         .version(env!("CARGO_PKG_VERSION"))
-        .args(all.get_arguments().cloned())
-        .subcommands(all.get_subcommands().filter(|one| !one.is_hide_set()).cloned())
-        .subcommand_required(true)
-        .after_help(format!("{START}\n\n{WORDS}\n\n{}", exit::HELP));
-    if let Some(about) = all.get_about() {
+        .after_help(format!("{START}\n\n{WORDS}\n\n{}", exit::HELP))
+}
+
+/// The command with those alone below it that are not hidden, however deep: clap can't take one away.
+fn without_hidden(command: &Command) -> Command {
+    if command.get_subcommands().next().is_none() {
+        return command.clone();
+    }
+    let below = command.get_subcommands().filter(|one| !one.is_hide_set()).map(without_hidden);
+    // clap wants names that stay for ever; these few do, in a program that prints them and ends.
+    let name: &'static str = command.get_name().to_owned().leak();
+    let mut shown = Command::new(name)
+        .args(command.get_arguments().cloned())
+        .subcommands(below)
+        .subcommand_required(command.is_subcommand_required_set());
+    if let Some(about) = command.get_about() {
         shown = shown.about(about.clone());
+    }
+    if let Some(after) = command.get_after_help() {
+        shown = shown.after_help(after.clone());
     }
     shown
 }

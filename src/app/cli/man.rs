@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Command;
+use clap::builder::Resettable;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 use super::{Cx, exit, help};
 use crate::error::{Error, Kind, Result};
@@ -37,7 +39,42 @@ pub fn run(args: &Args, cx: &mut Cx) -> Result<u8> {
 
 /// A page: its file's name, and its text.
 fn page(command: &Command) -> Result<(String, Vec<u8>)> {
-    let (man, mut text) = (Man::new(command.clone()), vec![]);
-    man.render(&mut text).map_err(|error| Error::new(Kind::Io, "make the page of", command, error))?;
+    let failed = |error| Error::new(Kind::Io, "make the page of", command, error);
+    // What stands below the options is examples and tables: clap would fill its lines, in a section called EXTRA.
+    let man = Man::new(command.clone().after_help(Resettable::Reset));
+    let mut text = vec![];
+    man.render(&mut text).map_err(failed)?;
+    if let Some(after) = command.get_after_help() {
+        text.extend(sections(&after.to_string()).to_roff().into_bytes());
+    }
     Ok((man.get_filename(), text))
+}
+
+/// What stands below the options, line by line as it is: a line that ends with a colon begins a section of that name.
+fn sections(text: &str) -> Roff {
+    let mut page = Roff::new();
+    let mut begins = true;
+    for line in text.lines() {
+        let title = line.strip_suffix(':').filter(|_| begins && !line.starts_with(' '));
+        match title {
+            Some(title) => {
+                page.control("SH", [title.to_uppercase().as_str()]);
+                page.control("nf", []);
+            }
+            None if line.is_empty() => {
+                page.control("fi", []);
+            }
+            None if begins => {
+                page.control("SH", ["NOTES"]);
+                page.control("nf", []);
+                page.text([roman(line)]);
+            }
+            None => {
+                page.text([roman(line)]);
+            }
+        }
+        begins = line.is_empty();
+    }
+    page.control("fi", []);
+    page
 }

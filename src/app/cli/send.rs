@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Body, Files, Later, Speaker};
+use super::args::{self, Body, Files, Later, Speaker};
 use super::bar::Bar;
 use super::look::Watch;
 use super::{Cx, exit, out};
@@ -73,7 +73,7 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     reply_to: Option<String>,
     /// How soon it wants attention: low, normal, high or urgent
-    #[arg(long, default_value = "normal")]
+    #[arg(long, default_value = "normal", value_parser = args::priority(), hide_possible_values = true)]
     priority: Priority,
     /// Keep it here until then: "9:00", "tomorrow 9:00", "2026-12-01 09:00" here, or RFC 3339
     #[arg(long, value_name = "TIME", conflicts_with = "after")]
@@ -88,7 +88,7 @@ pub struct Args {
     #[arg(long)]
     id: Option<MessageId>,
     /// Wait until it is scheduled, queued, sent, delivered, read, processed, failed or expired
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, value_name = "STATE", value_parser = args::state(), hide_possible_values = true)]
     wait: Option<State>,
     /// How long to wait [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "wait")]

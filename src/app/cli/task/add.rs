@@ -1,7 +1,7 @@
 //! `lanpost task add` and `edit`.
 
 use super::{Cx, exit, known, tell};
-use crate::app::cli::args::Speaker;
+use crate::app::cli::args::{self, Speaker};
 use crate::app::cli::look::refresh;
 use crate::engine::node::Node;
 use crate::engine::ops::{self, NewTask, TaskEdit};
@@ -31,7 +31,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "ID", num_args = 1..)]
     depends: Vec<String>,
     /// How soon it is wanted: low, normal, high or urgent
-    #[arg(long, default_value = "normal", value_parser = str::parse::<Priority>)]
+    #[arg(long, default_value = "normal", value_parser = args::priority(), hide_possible_values = true)]
     priority: Priority,
     /// When it should be done: 2026-02-14, or 2026-02-14T18:00:00+08:00
     #[arg(long, value_name = "TIME")]
@@ -83,7 +83,7 @@ pub struct EditArgs {
     #[arg(long = "for", value_name = "ROLE")]
     role: Option<String>,
     /// How soon it is wanted: low, normal, high or urgent
-    #[arg(long, value_parser = str::parse::<Priority>)]
+    #[arg(long, value_parser = args::priority(), hide_possible_values = true)]
     priority: Option<Priority>,
     /// When it should be done, as in 2026-02-14
     #[arg(long, value_name = "TIME")]
