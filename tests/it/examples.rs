@@ -1,6 +1,6 @@
-//! The examples for Python, run for real: by the command line, and by the plain protocol, both ways, in Chinese.
+//! The examples for the shell and for Python, run for real: by the command line, and by the plain protocol, both ways, in Chinese.
 //!
-//! A machine without `python3` fails them: none is skipped. Those for PowerShell are not run here.
+//! A machine without `python3` fails those: none is skipped. Those for PowerShell are not run here.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,6 +30,20 @@ fn plain(pc: &Pc, args: &[&str]) -> Done {
 fn received(pc: &Pc) -> Vec<Value> {
     let done = plain(pc, &["receive", "cursor"]).exits(0);
     done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_script_reads_how_far_its_message_is() {
+    let lan = Lan::new();
+    let pc = lan.pc("office");
+    let mut script = Command::new("sh");
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_lanpost"));
+    let path = std::env::var_os("PATH").unwrap();
+    let folders = [program.parent().unwrap().to_owned()].into_iter().chain(std::env::split_paths(&path));
+    script.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/by_script.sh")).current_dir(&pc.home);
+    script.env("PATH", std::env::join_paths(folders).unwrap()).env_remove("LANPOST_LANG");
+    let done = finish(script, b"").exits(0).out;
+    assert_eq!(done.lines().last(), Some("done: build-42 is processed"), "{done}");
 }
 
 #[test]
