@@ -61,15 +61,27 @@ pub mod model;
 pub mod store;
 pub mod sys;
 
-pub use app::node::{Asked, Daemon, Node};
+pub use app::node::{Asked, Daemon, Executed, Node};
 pub use engine::ops::{
-    Author, Draft, Fetched, FetchedFile, Found, Hit, NewTask, News, PeerView, Said, Say, Shown, Status,
-    TaskStep, TaskView, Trace, Which,
+    Attached, Author, Broadcasted, Call, Conversation, DeadLetter, Draft, Exported, Fetched, FetchedFile,
+    Found, Hit, Imported, LeftOut, NewTask, News, PeerView, Post, RouteView, Said, Say, ShareView, Shown,
+    Status, Taken, TaskEdit, TaskStep, TaskView, Trace, TrustView, Which,
 };
 pub use error::{Error, Kind, Result};
+pub use model::attachment::Attachment;
 pub use model::config::Config;
 pub use model::envelope::Priority;
+pub use model::exec::{Answer as ExecAnswer, Status as ExecStatus};
+pub use model::group::{Broadcast, Group, Meant, Recipient};
 pub use model::id::MessageId;
 pub use model::name::{Address, Name};
+pub use model::presence::Presence;
+pub use model::role::Role;
+pub use model::route::Route;
 pub use model::state::State;
-pub use store::db::{Filter, Message, Scope, Way};
+pub use model::task::{
+    Edit as TaskChange, Holder as TaskHolder, Progress as TaskProgress, Standing as TaskStanding,
+    Status as TaskStatus, Task, TaskId,
+};
+pub use model::trust::{Standing as KeyStanding, Verdict};
+pub use store::db::{Filter, Message, PinView, RefusedCount, Scope, Transition, Way};

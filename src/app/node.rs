@@ -1,10 +1,14 @@
 //! A node as other programs hold it: [`lanpost::Node`](crate::Node).
 //!
-//! Invariants: each method calls one operation of the engine and adds nothing but waiting; none but [`Node::look`],
-//! [`Node::ask`], [`Node::wait`] and the claims of tasks touches the share, and these only while no daemon runs.
+//! Invariants: each method calls one operation of the engine and adds nothing but waiting; none but [`Node::look`] and those
+//! that have patience touches the share, and these only while no daemon runs.
 
+mod exec;
 mod files;
+mod groups;
 mod inside;
+mod keys;
+mod sent;
 mod tasks;
 mod waiting;
 
@@ -26,6 +30,7 @@ use crate::model::name::Name;
 use crate::store::db::{Filter, Message, Scope};
 use crate::sys::clock::{Clock, SystemClock};
 
+pub use exec::Executed;
 pub use inside::Daemon;
 use waiting::{Glance, LOOK};
 
@@ -51,6 +56,7 @@ const ROLE: &str = "library";
 /// let mut office = Node::create(Config::new("office".parse()?, place("share"), place("office")))?;
 /// let mut lab = Node::create(Config::new("lab".parse()?, place("share"), place("lab")))?;
 ///
+/// office.look()?; // sees that there is a lab
 /// office.send(Draft::new("lab".parse()?, "Is the build green?"))?;
 /// office.look()?; // puts it on the share
 /// lab.look()?; // takes it in
@@ -241,16 +247,11 @@ impl Node {
     /// # Errors
     /// The local store's. A share that is away is none: nothing comes then.
     pub fn wait(&mut self, filter: &Filter, patience: Duration) -> Result<Vec<Message>> {
-        let until = self.core.clock.now().saturating_add(patience);
-        let mut glance = Glance::new(&self.core)?;
-        loop {
-            let now = self.core.clock.now();
-            let (unread, _) = ops::unread(&self.core, filter)?;
-            if !unread.is_empty() || now >= until {
-                return Ok(unread);
-            }
-            self.glance(&mut glance, now.saturating_add(LOOK).min(until))?;
-        }
+        let some = |core: &mut core::Node| {
+            let (unread, _) = ops::unread(core, filter)?;
+            Ok(Some(unread).filter(|unread| !unread.is_empty()))
+        };
+        Ok(self.until(patience, some)?.unwrap_or_default())
     }
 
     /// Shows a message that came, without a trace. All ids may be shortened to a beginning that no other message has.
@@ -275,6 +276,38 @@ impl Node {
     /// As of [`peek`](Node::peek) and [`send`](Node::send); its writer's name is no instance's.
     pub fn reply(&mut self, id: &str, content: impl Into<Value>) -> Result<Message> {
         ops::reply(&mut self.core, id, content.into(), None, Author::Program, false)
+    }
+
+    /// The answer to a message, not sent yet: another agent may speak in it, it may be sealed, and files may be
+    /// [attached](Node::attach). [`send`](Node::send) sends it.
+    ///
+    /// ```
+    /// # use lanpost::{Config, Draft, Filter, Node};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let place = |name: &str| folder.path().join(name);
+    /// # std::fs::create_dir(place("share"))?;
+    /// # let mut office = Node::create(Config::new("office".parse()?, place("share"), place("office")))?;
+    /// # let mut lab = Node::create(Config::new("lab".parse()?, place("share"), place("lab")))?;
+    /// # office.look()?;
+    /// # lab.look()?;
+    /// # office.send(Draft::new("lab".parse()?, "Is the build green?"))?;
+    /// # office.look()?;
+    /// # lab.look()?;
+    /// let mail = lab.inbox(&Filter::default())?.remove(0);
+    /// let mut answer = lab.reply_draft(mail.id.as_str(), "Since noon.")?;
+    /// answer.agent = Some("builder".parse()?);
+    /// answer.seal = true;
+    /// lab.send(answer)?;
+    /// lab.ack(&[mail.id.to_string()])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`peek`](Node::peek); its writer's name is no instance's.
+    pub fn reply_draft(&self, id: &str, content: impl Into<Value>) -> Result<Draft> {
+        ops::reply_draft(&self.core, id, content.into(), None, Author::Program, false)
     }
 
     /// Says that messages are processed, all or none; their senders are told.
@@ -325,7 +358,8 @@ impl Node {
         ops::status(&self.core)
     }
 
-    /// What [`engine::ops`](crate::engine::ops) takes, for all that has no method here: groups, schedules, keys, tasks in full.
+    /// What [`engine::ops`](crate::engine::ops) takes, for all that has no method here: the log, wakes,
+    /// backups.
     pub fn core(&self) -> &core::Node {
         &self.core
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use lanpost::{Config, Draft, Filter, Kind, NewTask, Node, Say};
+use lanpost::{Call, Config, Draft, Filter, Kind, Meant, NewTask, Node, Say, State, Taken};
 
 use crate::common::process::{PATIENCE, until, until_true};
 
@@ -70,6 +70,57 @@ fn a_task_has_one_holder() {
     assert_eq!(error.kind(), Kind::LeaseLost, "{error}");
     office.say_of_task(task.id.as_str(), None, Say::Done(None)).unwrap();
     until_true("the task to be over", || office.task(task.id.as_str()).unwrap().task.task.status.is_final());
+}
+
+#[test]
+fn mail_goes_to_several_and_is_followed_and_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut office, mut lab) = (node(folder.path(), "office"), node(folder.path(), "lab"));
+    office.look().unwrap();
+    let Meant::Several(group) = office.meant(&"all".parse().unwrap()) else { panic!("all are several") };
+    let sent = office.broadcast(&Call::new(group), |to| Draft::new(to, "to all")).unwrap().members.remove(0);
+    let sent = office.wait_for(sent.id.as_str(), State::Sent, PATIENCE).unwrap();
+    assert!(sent.state.reached(State::Sent), "{:?}", sent.state);
+    let id = sent.broadcast.unwrap().id.unwrap();
+    assert_eq!(office.broadcasted(id.as_str()).unwrap().unwrap().members.len(), 1);
+
+    let mail = lab.wait(&Filter::default(), PATIENCE).unwrap().remove(0);
+    let tomorrow = chrono::Utc::now() + chrono::TimeDelta::days(1);
+    lab.snooze(mail.id.as_str(), tomorrow).unwrap();
+    assert!(lab.inbox(&Filter::default()).unwrap().is_empty());
+    assert_eq!(lab.inbox(&Filter { snoozed: true, ..Filter::default() }).unwrap().len(), 1);
+    let answer = lab.reply_draft(mail.id.as_str(), "seen").unwrap();
+    lab.send(Draft { agent: Some("builder".parse().unwrap()), seal: true, ..answer }).unwrap();
+    lab.look().unwrap();
+    let answer = office.wait(&Filter::default(), PATIENCE).unwrap().remove(0);
+    assert_eq!((answer.from.as_str(), answer.sealed), ("lab/builder", true));
+    assert_eq!(office.thread(answer.id.as_str(), 10).unwrap().messages.len(), 2);
+
+    let waits = office.send(Draft { not_before: Some(tomorrow), ..draft("lab", "later") }).unwrap();
+    let taken = office.recall(waits.id.as_str(), Duration::ZERO).unwrap();
+    assert!(matches!(taken, Taken::Cancelled(_)), "{taken:?}");
+    let request = Draft { kind: Some("request".into()), ..draft("lab", "do it") };
+    let request = office.send(request).unwrap();
+    office.look().unwrap();
+    assert_eq!(office.cancel(request.id.as_str(), Duration::ZERO).unwrap(), Taken::UnderWay);
+    assert_eq!(office.release("nothing").unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn a_dead_letter_is_sent_again_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut office, mut lab) = (node(folder.path(), "office"), node(folder.path(), "lab"));
+    let sent = office.send(draft("lab", "in vain")).unwrap();
+    office.look().unwrap();
+    let mail = lab.wait(&Filter::default(), PATIENCE).unwrap().remove(0);
+    lab.fail(&[mail.id.to_string()], "no time").unwrap();
+    lab.look().unwrap();
+    office.wait_for(sent.id.as_str(), State::Processed, PATIENCE).unwrap();
+    assert_eq!(office.dead().unwrap().len(), 1);
+    let ids = [sent.id.to_string()];
+    let again = office.redrive(&ids, None).unwrap().remove(0);
+    assert_eq!(office.redrive(&ids, None).unwrap()[0].id, again.id);
+    assert!(office.dead().unwrap().is_empty());
 }
 
 #[test]

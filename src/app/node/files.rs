@@ -22,6 +22,7 @@ impl Node {
     /// let mut office = Node::create(Config::new("office".parse()?, place("share"), place("office")))?;
     /// let mut lab = Node::create(Config::new("lab".parse()?, place("share"), place("lab")))?;
     ///
+    /// office.look()?; // sees that there is a lab
     /// let mut draft = Draft::new("lab".parse()?, "The report.");
     /// office.attach(&mut draft, &[place("report.txt")], |_, _| ())?;
     /// office.send(draft)?;

@@ -28,6 +28,25 @@ impl Glance {
 }
 
 impl Node {
+    /// Asks until there is an answer, whenever the store may have changed; `None`: there was none within `patience`.
+    pub(super) fn until<T>(
+        &mut self,
+        patience: Duration,
+        mut ask: impl FnMut(&mut core::Node) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let until = self.core.clock.now().saturating_add(patience);
+        let mut glance = Glance::new(&self.core)?;
+        loop {
+            // The time first: what comes while it runs out counts.
+            let now = self.core.clock.now();
+            let answer = ask(&mut self.core)?;
+            if answer.is_some() || now >= until {
+                return Ok(answer);
+            }
+            self.glance(&mut glance, now.saturating_add(LOOK).min(until))?;
+        }
+    }
+
     /// Returns when the store may have changed, or at `until`. Trouble with the share is no error here: mail that waits is
     /// still stored, and `status` tells.
     pub(super) fn glance(&mut self, glance: &mut Glance, until: Duration) -> Result<()> {

@@ -40,6 +40,13 @@ pub struct Call {
     pub any: Option<Duration>,
 }
 
+impl Call {
+    /// To all of them, without the one who speaks.
+    pub fn new(group: Group) -> Call {
+        Call { group, id: None, own: false, any: None }
+    }
+}
+
 /// A broadcast, and what became of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Broadcasted {
