@@ -7,7 +7,7 @@ mod ack;
 pub(super) mod args;
 pub(super) mod ask;
 mod backup;
-mod bar;
+pub(super) mod bar;
 mod cancel;
 mod completions;
 mod dead;

@@ -147,12 +147,14 @@ fn told_of(ends: &[News], open: &[Message]) -> Answer {
     }
     for request in open {
         let id = request.handle();
+        let next =
+            format!("it stays open, and its answer comes as mail; to wait on: {{\"again\": \"{id}\"}}");
         texts.push(format!(
-            "{id} {} has no answer yet (it is {}). It stays open, and its answer comes as mail; to wait on: {{\"again\": \"{id}\"}}",
+            "{id} {} has no answer yet (it is {}): {next}",
             shown::who(request),
             request.state
         ));
-        all.push(json!({"outcome": "open", "request": shown::sent(request)}));
+        all.push(json!({"outcome": "open", "request": shown::sent(request), "next": next}));
     }
     Answer { text: texts.join("\n\n"), data: json!({"requests": all}) }
 }

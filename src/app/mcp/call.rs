@@ -73,7 +73,7 @@ impl Desk {
         let hear = move |told: Told| match told {
             Told::Note(text) => {
                 tell(text.to_owned());
-                heard.borrow_mut().push(shown::theirs(&format!("note: {text}")));
+                heard.borrow_mut().push(print::line(text).into_owned());
             }
             Told::Progress(note) => {
                 tell(format!("{}: {}", print::sender(&note.from), print::summary(&note.content)));
@@ -86,12 +86,12 @@ impl Desk {
         let done = self.open(ear).and_then(|mut call| work(&mut call));
         let notes = notes.take();
         let with_notes = |first: String| {
-            let lines: Vec<String> = std::iter::once(first).chain(notes).collect();
-            lines.join("\n")
+            let notes = notes.iter().map(|note| format!("note: {note}"));
+            std::iter::once(first).chain(notes).collect::<Vec<_>>().join("\n")
         };
         match done {
             Ok(Answer { text, mut data }) => {
-                without_nulls(&mut data);
+                shown::seal(&mut data, &notes);
                 Ok(Answer { text: with_notes(text), data })
             }
             Err(error) => Err(with_notes(print::line(&error.to_string()).into_owned())),
@@ -112,18 +112,6 @@ impl Call {
     pub fn shown(&mut self, data: Value, show: impl FnOnce(&mut Cx) -> Result<()>) -> Result<Answer> {
         show(&mut self.cx)?;
         Ok(Answer { text: self.text.take().trim_end().to_owned(), data })
-    }
-}
-
-/// What is not known need not be said.
-fn without_nulls(data: &mut Value) {
-    match data {
-        Value::Array(all) => all.iter_mut().for_each(without_nulls),
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(without_nulls);
-        }
-        _ => {}
     }
 }
 

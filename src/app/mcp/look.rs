@@ -8,14 +8,12 @@ use super::call::{Answer, Call, word};
 use super::shown;
 use crate::app::cli::listing::{self, Which};
 use crate::app::cli::look::refresh;
-use crate::app::cli::peers as list;
 use crate::app::cli::search::{self, find};
-use crate::app::cli::send::several;
 use crate::app::print;
 use crate::engine::ops;
 use crate::error::{Error, Result};
 use crate::model::name::Name;
-use crate::store::db::{Filter, Message, Way};
+use crate::store::db::{Filter, Message, Transition, Way};
 
 /// Messages that are listed unless more are asked for.
 const LISTED: usize = 20;
@@ -95,13 +93,17 @@ pub fn peers(call: &mut Call, _: Peers) -> Result<Answer> {
     let each = peers.iter().map(|peer| {
         let agents: Vec<&str> = peer.agents.iter().map(Name::as_str).collect();
         let roles: Vec<String> = peer.roles.iter().map(ToString::to_string).collect();
-        json!({"name": peer.name, "presence": peer.presence, "agents": agents, "roles": roles, "trust": peer.trust})
+        json!({
+            "name": peer.name, "presence": peer.presence, "agents": agents, "roles": roles, "trust": peer.trust,
+            "silent": peer.silent, "route": peer.route.words, "host": peer.host, "version": peer.version,
+        })
     });
     let data = json!({"you": node.instance(), "peers": each.collect::<Vec<_>>()});
-    call.shown(data, |cx| {
-        list::tell(cx, &peers);
-        Ok(())
-    })
+    let text = match peers.is_empty() {
+        true => "nobody else was seen on the share".to_owned(),
+        false => peers.iter().map(shown::peer).collect::<Vec<_>>().join("\n"),
+    };
+    Ok(Answer { text, data })
 }
 
 /// What `search` takes.
@@ -162,24 +164,20 @@ pub fn trace(call: &mut Call, given: Trace) -> Result<Answer> {
     if let Some(found) = ops::find_broadcast(node, &given.id)? {
         let data = json!({
             "id": found.broadcast.id,
+            "group": found.broadcast.group,
             "members": found.members.iter().map(shown::sent).collect::<Vec<_>>(),
         });
-        return call.shown(data, |cx| {
-            several::tell(cx, &found, "broadcast");
-            Ok(())
-        });
+        return Ok(Answer { text: shown::copies(&found, "broadcast"), data });
     }
     let trace = ops::trace(node, &given.id)?;
     let message = &trace.message;
-    // Details may be words of whoever gave a reason.
-    let step = |at: &str, what: &str, detail: &Option<String>| {
-        let detail = detail.as_ref().map(|detail| format!("\n{}", shown::theirs(detail))).unwrap_or_default();
-        format!("\n{} {}{detail}", print::local_time(at), print::line(what))
-    };
     let mut text = format!("{} {}: {}", message.handle(), shown::who(message), shown::state(message));
-    text.extend(trace.transitions.iter().map(|it| step(&it.at, &it.what, &it.detail)));
-    for words in [&trace.note, &message.outcome].into_iter().flatten() {
-        text += &format!("\n{}", shown::theirs(words));
+    text.extend(trace.transitions.iter().map(step));
+    if let Some(note) = &trace.note {
+        text += &format!("\nnote: {}", print::line(note));
+    }
+    if let Some(outcome) = &message.outcome {
+        text += &format!("\noutcome:\n{}", shown::theirs(outcome));
     }
     if !trace.replies.is_empty() {
         let replies = trace.replies.iter().map(shown::brief).collect::<Vec<_>>();
@@ -187,21 +185,46 @@ pub fn trace(call: &mut Call, given: Trace) -> Result<Answer> {
     }
     let steps =
         trace.transitions.iter().map(|step| json!({"at": step.at, "what": step.what, "detail": step.detail}));
-    let mut data = json!({
-        "id": message.handle(),
-        "way": message.way,
-        "state": message.state,
-        "steps": steps.collect::<Vec<_>>(),
-    });
-    let mut put = |key: &str, value: &Option<String>| {
-        if let Some(value) = value {
-            data[key] = Value::from(value.as_str());
-        }
-    };
-    put("note", &trace.note);
-    put("outcome", &message.outcome);
+    let mut data = shown::about(message);
+    let mut put = |key: &str, value: Value| drop(data.insert(key.into(), value));
+    put("way", json!(message.way));
+    put("state", json!(message.state));
+    put("steps", steps.collect());
+    put("note", json!(trace.note));
     if message.way == Way::Out && !trace.replies.is_empty() {
-        data["replies"] = trace.replies.iter().map(|reply| Value::from(reply.handle())).collect();
+        put("replies", trace.replies.iter().map(|reply| Value::from(reply.handle())).collect());
+        data.extend(shown::list_json("answers", &trace.replies));
     }
-    Ok(Answer { text, data })
+    Ok(Answer { text, data: data.into() })
+}
+
+/// A step of a message's journey. What is said of it are words of ours where we alone have a say in it; else they may be those
+/// of whoever gave a reason.
+fn step(step: &Transition) -> String {
+    const OURS: [&str; 14] = [
+        "queued",
+        "scheduled",
+        "sent",
+        "posted",
+        "resend",
+        "missing-file",
+        "attaching",
+        "released",
+        "snoozed",
+        "unsnoozed",
+        "wake-later",
+        "wake-due",
+        "wake-not-needed",
+        "dropped",
+    ];
+    let head = format!("\n{} {}", print::local_time(&step.at), print::line(&step.what));
+    let Some(detail) = &step.detail else { return head };
+    let when = detail.strip_prefix("at ").and_then(|rest| rest.strip_suffix(" there"));
+    let ours = OURS.contains(&step.what.as_str())
+        || (step.way == Way::In.as_str() && matches!(step.what.as_str(), "delivered" | "fetching"))
+        || when.is_some_and(|at| at.bytes().all(|c| c.is_ascii_digit() || b"-:.TZ+".contains(&c)));
+    match ours {
+        true => format!("{head} {}", print::line(detail)),
+        false => format!("{head}\n{}", shown::theirs(detail)),
+    }
 }

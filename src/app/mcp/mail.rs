@@ -13,6 +13,7 @@ use crate::app::cli::args::Files;
 use crate::app::cli::look::{Watch, refresh};
 use crate::app::cli::reply::to_finish;
 use crate::app::cli::send::{self, accept, dispatch, doubt_recipient, several};
+use crate::app::print;
 use crate::engine::ops::{self, Call as Several, Draft};
 use crate::error::{Error, Result};
 use crate::model::envelope::Priority;
@@ -135,11 +136,16 @@ pub fn send(call: &mut Call, given: Send) -> Result<Answer> {
                 several::send(cx, node, &several_of, (&draft, &Files::default()), (wanted, Some(timeout)))?;
             let data = json!({
                 "id": sent.sent.broadcast.id,
+                "group": sent.sent.broadcast.group,
                 "members": sent.sent.members.iter().map(shown::sent).collect::<Vec<_>>(),
                 "left_out": sent.sent.left_out,
                 "spooled": sent.spooled,
             });
-            return call.shown(data, |cx| several::show(cx, &sent));
+            let mut text = shown::copies(&sent.sent, "sent");
+            if let Some(cause) = &sent.spooled {
+                text += &format!("\nwhat is queued waits in the spool; {}", print::line(cause));
+            }
+            return Ok(Answer { text, data });
         }
         Meant::One(to) if given.any => {
             return Err(Error::usage("send to", to, "it is one, and `any` is for several"));
@@ -162,11 +168,20 @@ pub fn send(call: &mut Call, given: Send) -> Result<Answer> {
             cx.note(&format!("it is not {wanted} yet, and goes on by itself"));
         }
     }
+    told(call, &sent)
+}
+
+/// What became of a message of ours, and what keeps it or carries it all the same.
+fn told(call: &mut Call, sent: &send::Sent) -> Result<Answer> {
     let mut data = shown::sent(&sent.message);
-    if let Some(cause) = &sent.spooled {
-        data["spooled"] = cause.as_str().into();
+    data["spooled"] = json!(sent.spooled);
+    data["route"] = json!(sent.route);
+    data["not_before"] = json!(sent.message.not_before);
+    let mut answer = call.shown(data, |cx| send::show(cx, sent))?;
+    if let Some(outcome) = &sent.message.outcome {
+        answer.text += &format!("\n{}", shown::theirs(outcome));
     }
-    call.shown(data, |cx| send::show(cx, &sent))
+    Ok(answer)
 }
 
 /// What `reply` takes.
@@ -208,8 +223,7 @@ pub fn reply(call: &mut Call, given: Reply) -> Result<Answer> {
         }
     };
     let sent = dispatch(cx, node, reply, "reply")?;
-    let data = shown::sent(&sent.message);
-    call.shown(data, |cx| send::show(cx, &sent))
+    told(call, &sent)
 }
 
 /// What `ack` takes.

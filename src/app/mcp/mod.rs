@@ -5,8 +5,7 @@
 //! config and a restored store; what takes time runs on a thread of its own, and ends when its caller gives up.
 //!
 //! Architecture invariant: standard output is the protocol's alone. Architecture invariant: words of others reach the agent
-//! behind `|`, or as fields of JSON, and in nothing that is ours: no description, no id ([`shown`]). Titles of tasks
-//! stand in their one line, as they do for people.
+//! behind `|`, or as fields of JSON, and in nothing that is ours: no description, no id ([`shown`]).
 //!
 //! A crash, or a kill, leaves what a killed command leaves: what was stored goes out by itself, and what was waited for is mail.
 

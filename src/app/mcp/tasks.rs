@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, duration, word};
 use super::mail::Urgency;
+use super::shown;
 use crate::app::cli::look::refresh;
 use crate::app::cli::task::claim::{self, Wanted};
-use crate::app::cli::task::{fresh, known, list, say, tell};
-use crate::engine::ops::{self, NewTask, Say, TaskView, Which};
+use crate::app::cli::task::{fresh, known, list, say};
+use crate::app::print;
+use crate::engine::ops::{self, NewTask, Say, Shown, TaskView, Which};
 use crate::error::{Error, Result};
 use crate::model::envelope::Priority;
-use crate::model::name::Address;
+use crate::model::name::{Address, quoted};
+use crate::model::notice;
 
 /// How long a claim waits for the share.
 const CLAIMED: Duration = Duration::from_secs(30);
@@ -52,10 +55,7 @@ pub fn tasks(call: &mut Call, given: Tasks) -> Result<Answer> {
         let mut data = brief(&shown.task);
         data["body"] = shown.task.task.body.as_str().into();
         data["history"] = json!(shown.history);
-        return call.shown(data, |cx| {
-            list::tell(cx, &shown);
-            Ok(())
-        });
+        return Ok(Answer { text: full(&shown), data });
     }
     let kind = given.which.unwrap_or_default();
     let which = Which {
@@ -66,10 +66,77 @@ pub fn tasks(call: &mut Call, given: Tasks) -> Result<Answer> {
     };
     let tasks = ops::task_list(node, &which)?;
     let data = json!({"tasks": tasks.iter().map(brief).collect::<Vec<_>>()});
-    call.shown(data, |cx| {
-        list::table(cx, &tasks);
-        Ok(())
-    })
+    let text = match tasks.is_empty() {
+        true => "no tasks".to_owned(),
+        false => format!("{}\n{}", notice::frame(), tasks.iter().map(line).collect::<Vec<_>>().join("\n")),
+    };
+    Ok(Answer { text, data })
+}
+
+/// A task in two lines: how it stands, and its title.
+fn line(view: &TaskView) -> String {
+    let mut text = format!("{} {}", view.task.id.short(), list::standing(view));
+    for about in abouts(view) {
+        text += &format!(", {about}");
+    }
+    format!("{text}\n{}", shown::theirs(&view.task.title))
+}
+
+/// For whom it is, who has it, how soon it is wanted: words of others in quotes.
+fn abouts(view: &TaskView) -> Vec<String> {
+    let task = &view.task;
+    let priority = Some(task.priority).filter(|it| *it != Priority::Normal);
+    let all = [
+        priority.map(|priority| priority.as_str().to_owned()),
+        task.to.as_ref().map(|to| format!("for {}", quoted(&to.to_string()))),
+        task.role.as_ref().map(|role| format!("for any {}", quoted(role))),
+        task.holder
+            .as_ref()
+            .map(|held| format!("held by {} (claim {})", quoted(&held.by.to_string()), held.token)),
+        view.until.as_ref().map(|until| format!("until {} unless renewed", print::local_time(until))),
+        task.due.as_ref().map(|due| format!("due {}", quoted(due))),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// A task with its history.
+fn full(shown: &Shown) -> String {
+    let (view, task) = (&shown.task, &shown.task.task);
+    let mut text = format!("{}\nid {}\nstanding {}", notice::frame(), task.id, list::standing(view));
+    for about in abouts(view) {
+        text += &format!("\n{about}");
+    }
+    if view.left {
+        text += "\nits instance has been silent for longer than it was claimed for: it may be claimed anew";
+    }
+    for id in &view.waits_for {
+        text += &format!("\nwaits for {id}");
+    }
+    let mut say = |what: &str, words: &str| {
+        if !words.is_empty() {
+            text += &format!("\n{what}:\n{}", shown::lines(words));
+        }
+    };
+    say("title", &task.title);
+    say("body", &task.body);
+    say("blocked", task.blocked.as_deref().unwrap_or_default());
+    say("progress", task.progress.as_ref().map_or("", |progress| progress.text.as_str()));
+    say("outcome", task.outcome.as_deref().unwrap_or_default());
+    text += "\nhistory:";
+    for step in &shown.history {
+        let void = step.void.map(|void| format!(" [{void}]")).unwrap_or_default();
+        // Of these the details are ours.
+        let (ours, theirs) = match step.deed {
+            "claim" | "depend" | "undepend" | "lapse" => {
+                (format!(" {}", print::line(&step.detail)), String::new())
+            }
+            _ if step.detail.is_empty() => (String::new(), String::new()),
+            _ => (String::new(), format!("\n{}", shown::theirs(&step.detail))),
+        };
+        let (at, by) = (print::local_time(&step.at), quoted(&step.by.to_string()));
+        text += &format!("\n{at} {} by {by}{ours}{void}{theirs}", step.deed);
+    }
+    text
 }
 
 /// What to do about a task.
@@ -134,7 +201,7 @@ pub fn task(call: &mut Call, given: Task) -> Result<Answer> {
     let (what, step) = match given.action {
         Action::Renew => {
             let task = ops::task_renew(&mut call.node, &id, agent, term)?;
-            return said(call, "renewed", &task);
+            return Ok(said("renewed", &task));
         }
         Action::Progress if given.percent.is_some_and(|percent| percent > 100) => {
             return Err(Error::usage("tell the progress of", &id, "there are 100 percent"));
@@ -151,7 +218,7 @@ pub fn task(call: &mut Call, given: Task) -> Result<Answer> {
     let Call { cx, node, .. } = call;
     let word = known(cx, node, |node| ops::task_say(node, &id, agent.clone(), step.clone()))?;
     let task = say::settled(cx, node, &word)?;
-    said(call, what, &task)
+    Ok(said(what, &task))
 }
 
 fn add(call: &mut Call, given: Task) -> Result<Answer> {
@@ -173,7 +240,7 @@ fn add(call: &mut Call, given: Task) -> Result<Answer> {
     let Call { cx, node, .. } = call;
     let task = known(cx, node, |node| ops::task_add(node, new.clone()))?;
     refresh(cx, node, "task");
-    said(call, "added", &task)
+    Ok(said("added", &task))
 }
 
 fn claim(call: &mut Call, given: &Task, term: Duration) -> Result<Answer> {
@@ -183,11 +250,13 @@ fn claim(call: &mut Call, given: &Task, term: Duration) -> Result<Answer> {
         Some(id) => claim::one(cx, node, id, &wanted)?,
         None => claim::next(cx, node, &wanted)?,
     };
-    said(call, "claimed", &task)
+    Ok(said("claimed", &task))
 }
 
-fn said(call: &mut Call, what: &str, task: &TaskView) -> Result<Answer> {
-    call.shown(brief(task), |cx| tell(cx, what, task))
+fn said(what: &str, task: &TaskView) -> Answer {
+    let (id, standing) = (task.task.id.short(), list::standing(task));
+    let text = format!("{what} {id} ({standing})\n{}", shown::theirs(&task.task.title));
+    Answer { text, data: brief(task) }
 }
 
 /// A task for a program, without its text.
@@ -208,6 +277,7 @@ fn brief(view: &TaskView) -> Value {
     put("left", view.left.then_some(Value::from(true)));
     put("waits_for", Some(&view.waits_for).filter(|ids| !ids.is_empty()).map(|ids| json!(ids)));
     put("progress", task.progress.as_ref().map(|progress| json!(progress)));
+    put("blocked", task.blocked.as_ref().map(|why| json!(why)));
     put("outcome", task.outcome.as_ref().map(|outcome| json!(outcome)));
     data
 }

@@ -123,7 +123,7 @@ fn without_a_daemon_each_tool_looks_by_itself_and_with_the_share_away_it_says_so
         );
         assert_eq!(sent.data["state"], "queued");
         let listed = theirs.ok("inbox", json!({})).await;
-        assert!(listed.text.contains("\n| note: could not "), "{}", listed.text);
+        assert!(listed.text.contains("\nnote: could not "), "{}", listed.text);
         lan.mount();
         ours.close().await;
         theirs.close().await;

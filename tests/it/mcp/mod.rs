@@ -4,6 +4,7 @@ mod client;
 mod ends;
 mod hostile;
 mod mail;
+mod promise;
 mod resources;
 mod tasks;
 mod waiting;
