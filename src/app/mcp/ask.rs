@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, duration, word};
+use super::look::{LISTED, listed};
 use super::mail::{TIMEOUT, Urgency};
 use super::shown;
 use crate::app::cli::ask::{Waiting, ask_one, report};
@@ -169,17 +170,22 @@ pub struct Wait {
     thread: Option<String>,
     /// How long to wait [50s]
     timeout: Option<String>,
+    /// At most so many, the newest [20]
+    limit: Option<usize>,
 }
 
 /// Waits for unread mail.
 pub fn wait(call: &mut Call, given: Wait) -> Result<Answer> {
     let timeout = duration("timeout", given.timeout.as_deref())?.unwrap_or(TIMEOUT);
     let which = Which { from: given.from, thread: given.thread };
-    let unread = wait::wait(&mut call.cx, &mut call.node, &which, Some(timeout))?;
-    let data = shown::list_json("messages", &unread);
-    let text = match unread.is_empty() {
-        true => format!("no unread mail came within {}", humantime::format_duration(timeout)),
-        false => shown::list(&unread),
-    };
-    Ok(Answer { text, data: data.into() })
+    let mut unread = wait::wait(&mut call.cx, &mut call.node, &which, Some(timeout))?;
+    if unread.is_empty() {
+        let text = format!("no unread mail came within {}", humantime::format_duration(timeout));
+        return Ok(Answer { text, data: json!({"messages": []}) });
+    }
+    // A model pays for each word of it, and what is left out is listed once the others are dealt with.
+    let limit = given.limit.unwrap_or(LISTED);
+    let older = unread.len().saturating_sub(limit);
+    unread.drain(..older);
+    Ok(listed(&unread, limit, older > 0))
 }

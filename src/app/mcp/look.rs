@@ -16,7 +16,7 @@ use crate::model::name::Name;
 use crate::store::db::{Filter, Message, Transition, Way};
 
 /// Messages that are listed unless more are asked for.
-const LISTED: usize = 20;
+pub const LISTED: usize = 20;
 /// Characters of a message that are shown at once.
 const SHOWN: usize = 20_000;
 
@@ -44,13 +44,18 @@ pub fn inbox(call: &mut Call, given: Inbox) -> Result<Answer> {
         Filter { all: given.all, from: which.peer(), thread: which.thread.clone(), ..Filter::default() };
     let limit = given.limit.unwrap_or(LISTED);
     let (messages, older) = listing::newest(node, filter, which.agent().as_ref(), Some(limit))?;
-    let mut text = if messages.is_empty() { "no mail".to_owned() } else { shown::list(&messages) };
-    let mut data = shown::list_json("messages", &messages);
+    Ok(listed(&messages, limit, older))
+}
+
+/// The newest messages, at most `limit`, and a word if there are older ones.
+pub fn listed(messages: &[Message], limit: usize, older: bool) -> Answer {
+    let mut text = if messages.is_empty() { "no mail".to_owned() } else { shown::list(messages) };
+    let mut data = shown::list_json("messages", messages);
     if older {
         text += &format!("\n[older ones are not shown: \"limit\" shows more than {limit}]");
         data.insert("older".into(), true.into());
     }
-    Ok(Answer { text, data: data.into() })
+    Answer { text, data: data.into() }
 }
 
 /// What `read` takes.

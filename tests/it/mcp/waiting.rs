@@ -112,12 +112,33 @@ fn a_wait_in_which_nothing_comes_says_so() {
         let client = Client::start(&lan.join("lab"), &[]).await;
         let said = client.ok("wait", json!({"timeout": "20ms"})).await;
         assert_eq!(
-            (said.text.as_str(), &said.data),
-            ("no unread mail came within 20ms", &json!({"messages": []}))
+            (said.text.as_str(), &said.data["messages"]),
+            ("no unread mail came within 20ms", &json!([]))
         );
         // A server that is gone answers nothing.
         let waits = client.begin("wait", json!({"timeout": "1h"})).await;
         crate::common::process::kill(client.pid);
         assert!(answer(waits).await.is_err());
+    });
+}
+
+#[test]
+fn of_much_mail_the_newest_is_listed_with_a_word_that_there_is_more() {
+    run(async {
+        let lan = Lan::new();
+        let lab = lan.join("lab");
+        let line = |n: usize| json!({"from": "pen", "to": "lab", "timestamp": "2026-02-14T10:40:00Z", "type": "message", "content": format!("no. {n}")});
+        let lines: String = (1..=25).map(|n| format!("{}\n", line(n))).collect();
+        std::fs::write(lan.share().join("messages/to-lab.jsonl"), lines).unwrap();
+        crate::common::process::until_true("all", || lab.inbox().len() == 25);
+        let client = Client::start(&lab, &[]).await;
+        for (given, wanted) in [(json!({}), 20), (json!({"limit": 3}), 3), (json!({"limit": 25}), 25)] {
+            let said = client.ok("wait", given).await;
+            let listed = said.data["messages"].as_array().unwrap();
+            assert_eq!((listed.len(), &listed[wanted - 1]["begins"]), (wanted, &json!("no. 25")));
+            assert_eq!(said.data["older"] == true, wanted < 25);
+            assert_eq!(said.text.contains("\"limit\" shows more"), wanted < 25, "{}", said.text);
+        }
+        client.close().await;
     });
 }
