@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::shown;
+use super::steps::with_tools;
 use crate::app::cli::args::Speaker;
 use crate::app::cli::{Cx, Ear, Kept, Told};
 use crate::app::pass::Passes;
@@ -73,7 +74,7 @@ impl Desk {
         let hear = move |told: Told| match told {
             Told::Note(text) => {
                 tell(text.to_owned());
-                heard.borrow_mut().push(print::line(text).into_owned());
+                heard.borrow_mut().push(with_tools(&print::line(text)));
             }
             Told::Progress(note) => {
                 tell(format!("{}: {}", print::sender(&note.from), print::summary(&note.content)));
@@ -94,7 +95,7 @@ impl Desk {
                 shown::seal(&mut data, &notes);
                 Ok(Answer { text: with_notes(text), data })
             }
-            Err(error) => Err(with_notes(print::line(&error.to_string()).into_owned())),
+            Err(error) => Err(with_notes(with_tools(&print::line(&error.to_string())))),
         }
     }
 

@@ -18,6 +18,7 @@ mod resources;
 mod schema;
 mod server;
 mod shown;
+mod steps;
 mod tasks;
 mod tools;
 

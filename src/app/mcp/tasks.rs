@@ -166,6 +166,7 @@ pub struct Task {
     /// What to say: the progress, the result (done), why (fail, release, block, cancel)
     text: Option<String>,
     /// progress: of a hundred
+    #[schemars(range(max = 100))]
     percent: Option<u8>,
     /// claim, renew: without a word from you for so long it is open again [30m]
     term: Option<String>,

@@ -117,5 +117,8 @@ mod tests {
             assert!(!text.contains("null") && !text.contains("$ref"), "{}: {text}", tool.name);
             assert!(tool.annotations.is_some());
         }
+        let task = tools.iter().find(|tool| tool.name == "task").unwrap().schema_as_json_value();
+        let percent = &task["properties"]["percent"];
+        assert_eq!((&percent["minimum"], &percent["maximum"]), (&0.into(), &100.into()));
     }
 }

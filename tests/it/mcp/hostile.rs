@@ -31,6 +31,10 @@ fn wrong_arguments_are_answered_with_what_is_wrong() {
             ("send", json!({"to": "office", "text": "x".repeat(2_000_000)}), "1048576"),
             ("read", json!({"id": ""}), "the id is empty"),
             ("read", json!({"id": "019c"}), "lanpost inbox"),
+            // Who has the tools alone is told which one does the same.
+            ("read", json!({"id": "019c"}), "`inbox` with {\"all\": true}"),
+            ("send", json!({"to": "nobody", "text": "x"}), "\"create\": true"),
+            ("task", json!({"action": "done", "id": "zzz"}), "`tasks` with {\"which\": \"all\"}"),
             ("read", json!({"id": "--help"}), "--help"),
             ("ack", json!({"ids": []}), "no id is given"),
             ("ack", json!({"ids": "x"}), "invalid type"),
