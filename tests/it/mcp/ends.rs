@@ -16,15 +16,25 @@ struct Raw {
 }
 
 impl Raw {
-    fn start(mut command: Command) -> Raw {
+    fn start(command: Command) -> Raw {
+        Raw::start_with(command, "2025-06-18", "2025-06-18")
+    }
+
+    /// Asks for a version of the protocol, and must be answered with one.
+    fn start_with(mut command: Command, asked: &str, spoken: &str) -> Raw {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = Guard(command.spawn().unwrap());
         let (to, from) = (child.0.stdin.take(), BufReader::new(child.0.stdout.take().unwrap()));
         let mut raw = Raw { child, to, from };
-        raw.say(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "hand", "version": "1"}
-        }}).to_string());
-        assert_eq!(raw.hear()["result"]["serverInfo"]["name"], "lanpost");
+        raw.say(
+            &json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+                "protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "hand", "version": "1"}
+            }})
+            .to_string(),
+        );
+        let answer = raw.hear();
+        assert_eq!(answer["result"]["serverInfo"]["name"], "lanpost");
+        assert_eq!(answer["result"]["protocolVersion"], spoken, "{asked}");
         raw.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         raw
     }
@@ -111,6 +121,47 @@ fn lines_of_every_kind_are_read_and_answered_in_utf_8() {
     raw.call(8, "search", json!({"words": "你好 🙂"}));
     let found = until("the answer", || Some(raw.hear()).filter(|line| line["id"] == 8));
     assert_eq!(found["result"]["structuredContent"]["hits"][0]["begins"], "你好 🙂", "{found}");
+    assert_eq!(raw.end(), Some(0));
+}
+
+#[test]
+fn the_versions_that_are_spoken_have_no_batches() {
+    let lan = Lan::new();
+    let lab = lan.join("lab");
+    for (asked, spoken) in [
+        ("2024-11-05", "2024-11-05"),
+        ("2025-03-26", "2024-11-05"),
+        ("2025-06-18", "2025-06-18"),
+        ("2025-11-25", "2025-11-25"),
+        ("2031-01-01", "2025-11-25"),
+    ] {
+        let mut raw = Raw::start_with(command(&lab), asked, spoken);
+        raw.call(1, "peers", json!({}));
+        assert_eq!(raw.hear()["result"]["structuredContent"]["you"], "lab");
+        assert_eq!(raw.end(), Some(0));
+    }
+}
+
+#[test]
+fn wrong_params_are_called_so_and_an_unknown_method_too() {
+    let lan = Lan::new();
+    let mut raw = Raw::start(command(&lan.join("lab")));
+    for (method, params, code) in [
+        ("tools/call", json!({}), -32_602),
+        ("tools/call", json!({"name": 7}), -32_602),
+        ("tools/call", json!({"name": "inbox", "arguments": []}), -32_602),
+        ("tools/call", json!({"name": "dance"}), -32_602),
+        ("resources/read", json!({"uri": []}), -32_602),
+        ("dance", json!({}), -32_601),
+    ] {
+        raw.say(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string());
+        let answer = raw.hear();
+        assert_eq!(
+            (&answer["id"], &answer["error"]["code"]),
+            (&json!(1), &json!(code)),
+            "{method} {params}: {answer}"
+        );
+    }
     assert_eq!(raw.end(), Some(0));
 }
 
