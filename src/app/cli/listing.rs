@@ -4,6 +4,7 @@
 //! is its millisecond.
 
 use super::Cx;
+use super::out::Out;
 use crate::app::print;
 use crate::engine::node::Node;
 use crate::engine::ops;
@@ -85,7 +86,7 @@ pub fn newest(
 /// Prints messages as a table with a heading.
 pub fn table(cx: &mut Cx, messages: &[Message]) {
     let heading = cx.out.heading(["ID", "STATE", "FROM", "TYPE", "TIME", "CONTENT"]);
-    let rows: Vec<_> = std::iter::once(heading).chain(rows(messages)).collect();
+    let rows: Vec<_> = std::iter::once(heading).chain(rows(messages, &cx.out)).collect();
     for line in print::table(&rows, CELL.max(longest(&rows)), cx.out.columns) {
         cx.out.line(line);
     }
@@ -96,7 +97,7 @@ pub fn more(cx: &mut Cx, messages: &[Message]) -> Result<()> {
     if cx.json {
         messages.iter().try_for_each(|message| cx.out.json(message))?;
     } else {
-        let rows: Vec<_> = rows(messages).collect();
+        let rows: Vec<_> = rows(messages, &cx.out).collect();
         for line in print::table(&rows, CELL.max(longest(&rows)), cx.out.columns) {
             cx.out.line(line);
         }
@@ -110,7 +111,7 @@ fn longest(rows: &[[String; 6]]) -> usize {
     rows.iter().map(|row| row[0].len()).max().unwrap_or(0)
 }
 
-fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
+fn rows(messages: &[Message], out: &Out) -> impl Iterator<Item = [String; 6]> {
     let length = short(messages.iter());
     messages.iter().map(move |message| {
         let id = message.id.as_str();
@@ -120,9 +121,17 @@ fn rows(messages: &[Message]) -> impl Iterator<Item = [String; 6]> {
             sender(message),
             kind(message),
             print::local_time(&message.at),
-            print::summary(&message.content),
+            format!("{}{}", files(message, out), print::summary(&message.content)),
         ]
     })
+}
+
+/// How many files and folders are attached. It stands before the words, since these are cut where they don't fit.
+fn files(message: &Message, out: &Out) -> String {
+    match message.attachments.len() {
+        0 => String::new(),
+        files => format!("{} ", out.word(&format!("[{files} attached]"))),
+    }
 }
 
 /// Its type, and its priority if that is any.

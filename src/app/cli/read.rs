@@ -115,6 +115,9 @@ fn headers(message: &Message, out: &Out) -> Vec<(&'static str, String)> {
         let size = format!("({}{})", folder.unwrap_or_default(), short(attachment.size));
         headers.push(("Attached", format!("{} {size}", attachment.name)));
     }
+    if !message.attachments.is_empty() {
+        headers.push(("To fetch", format!("lanpost fetch {}", message.handle())));
+    }
     headers.push(("State", message.state.to_string()));
     headers
 }

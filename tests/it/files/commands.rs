@@ -23,7 +23,11 @@ fn without_a_daemon_commands_carry_files() {
     let id = text_of(&sent, "id");
     let came = lab.inbox().remove(0);
     assert_eq!((&came["state"], &came["attachments"]), (&"delivered".into(), &sent["attachments"]));
+    // The list says so, too, also where what the message says is cut; and the message how to get them.
+    let listed = lab.ok(&["inbox"]);
+    assert!(listed.contains("  [2 attached] see"), "{listed}");
     let shown = lab.ok(&["read", &id]);
+    assert!(shown.contains(&format!("To fetch: lanpost fetch {id}\n")), "{shown}");
     assert!(shown.contains("report.pdf (97.6 KiB)") && shown.contains("data (41 files, "), "{shown}");
     let to = lab.path("in");
     let fetched = lab.json(&["fetch", &id, "--to", arg(&to)]);
