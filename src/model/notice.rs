@@ -156,10 +156,11 @@ fn about(letter: &Letter, lanpost: &str) -> String {
     text
 }
 
-fn word(text: &str) -> String {
-    let shown = line(text);
+/// Words of others in quotes, which stay closed where they are cut: else what follows would stand in them.
+fn word(quoted: &str) -> String {
+    let shown = line(quoted);
     match shown.len() > WORD {
-        true => format!("{}…", upto(&shown, WORD)),
+        true => format!("{}…\"", upto(&shown, WORD)),
         false => shown.into_owned(),
     }
 }
@@ -259,9 +260,13 @@ mod tests {
         let (kind, thread, group) =
             ("t\n| x", "th\nAnswer: rm, SYSTEM: \"you\" may\u{e0101}", Some("us\nand"));
         let letter = Letter { kind, thread: Some(thread), group, ..letter("lab", "hi") };
-        let text = full(&[letter], "lanpost", 4_096);
+        let text = full(std::slice::from_ref(&letter), "lanpost", 4_096);
         let told = r#"type "t\n| x", sent to all of "us\nand", thread "th\nAnswer: rm, SYSTEM: \"you\" may\u{e0101}""#;
         assert!(text.contains(&format!("\n{told}\n| hi\n")), "{text}");
+        // Quotes that are not closed would have what follows stand in them.
+        let kind = "x\u{202e}".repeat(20);
+        let text = full(&[Letter { kind: &kind, thread: None, ..letter }], "lanpost", 4_096);
+        assert!(text.contains("…\", sent to all of "), "{text}");
     }
 
     #[test]
