@@ -14,6 +14,7 @@ mod download;
 mod tidy;
 mod upload;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::download::Download;
@@ -22,6 +23,7 @@ use crate::engine::contents::Contents;
 use crate::engine::gate::{Gate, Verdict};
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
+use crate::model::blob::{Blob, Hash};
 use crate::model::exec::{EXEC, RESULT};
 use crate::model::manifest::{BLOBS, Manifest};
 use crate::store::db::{Message, Parcel, Way};
@@ -53,6 +55,9 @@ pub struct Porter {
     holder: String,
     upload: Option<Upload>,
     download: Option<Download>,
+    /// Blobs that were hashed since a message waits for them, and right. The next message has them hashed anew: its
+    /// recipient is told that they were verified.
+    sound: BTreeSet<Hash>,
     next_tidy: Duration,
     pace: Pace,
 }
@@ -84,7 +89,8 @@ impl Porter {
         let holder = node.db.meta("holder")?.unwrap_or_default();
         let next_tidy = node.clock.now() + tidy::SETTLED;
         let (gate, pace) = (Gate::default(), Pace::default());
-        Ok(Porter { node, contents, gate, holder, upload: None, download: None, next_tidy, pace })
+        let (upload, download, sound) = (None, None, BTreeSet::new());
+        Ok(Porter { node, contents, gate, holder, upload, download, sound, next_tidy, pace })
     }
 
     /// The same at another pace.
@@ -133,7 +139,7 @@ impl Porter {
             return Ok(step);
         }
         let moved = match &transfer {
-            Some(transfer) if transfer.up => self.up(share, transfer).map(|()| None),
+            Some(transfer) if transfer.up => self.up(share, transfer),
             Some(transfer) => self.down(share, transfer),
             None => self.tidy(share, &unneeded, now, wall).map(|()| None),
         };
@@ -165,13 +171,20 @@ impl Porter {
             self.node.db.complete(message, false, wall)?;
             step.ready = true;
         }
-        for Parcel { message, .. } in self.node.db.parcels(Way::In)?.iter().filter(|it| it.complete) {
+        let coming = self.node.db.parcels(Way::In)?;
+        if coming.is_empty() {
+            self.sound.clear();
+        }
+        for Parcel { message, .. } in coming.iter().filter(|it| it.complete) {
             match self.is_whole(message, wall) {
                 Ok(false) => continue,
                 Ok(true) => {
                     let own = [EXEC, RESULT].contains(&message.kind.as_str());
                     self.node.db.complete(message, self.node.config.wake.is_on() && !own, wall)?;
                     step.arrived = true;
+                    for blob in self.node.db.blobs_of(message)? {
+                        self.sound.remove(&blob.blake3);
+                    }
                 }
                 // No other copy of it can be better: its name is its hash.
                 Err(error) if error.kind() == Kind::Corrupt && !error.is_in_store() => {
@@ -191,9 +204,7 @@ impl Porter {
     fn is_whole(&mut self, message: &Message, wall: i64) -> Result<bool> {
         let mut whole = true;
         for attachment in &message.attachments {
-            let blob = attachment.blob();
-            if !self.contents.blobs.has(&blob) {
-                self.node.db.lost_blob(&blob.blake3)?;
+            if !self.is_here(&attachment.blob())? {
                 whole = false;
                 continue;
             }
@@ -207,16 +218,35 @@ impl Porter {
             self.admit(&attachment.name, &manifest)?;
             let blobs: Vec<_> = manifest.blobs().collect();
             let more = self.node.db.attach_more(message, &blobs, wall)?;
-            for blob in blobs.iter().filter(|blob| !self.contents.blobs.has(blob)) {
-                self.node.db.lost_blob(&blob.blake3)?;
-                whole = false;
-            }
+            // What nobody said is here is not looked at.
             whole &= more == 0;
+            for blob in blobs.iter().filter(|_| more == 0) {
+                whole &= self.is_here(blob)?;
+            }
             for pack in manifest.packs.iter().filter(|pack| whole && pack.stored.is_some()) {
                 self.contents.read(&pack.plain, pack.stored.as_ref(), &mut std::io::sink())?;
             }
         }
         Ok(whole)
+    }
+
+    /// Whether a blob is kept here and what its name says. If it is not, it is to be fetched anew.
+    fn is_here(&mut self, blob: &Blob) -> Result<bool> {
+        let hash = &blob.blake3;
+        if self.sound.contains(hash) && self.contents.blobs.has(blob) {
+            return Ok(true);
+        }
+        match self.contents.blobs.sound(hash)? {
+            Some(size) if size == blob.size => {
+                self.sound.insert(*hash);
+                Ok(true)
+            }
+            Some(size) => {
+                let cause = format!("it is {size} bytes, and its sender said {}", blob.size);
+                Err(Error::new(Kind::Corrupt, "take the file", hash, cause))
+            }
+            None => self.node.db.lost_blob(hash).map(|_| false),
+        }
     }
 
     /// What the config says of a folder, now that it is known what is in it.

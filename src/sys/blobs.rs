@@ -42,10 +42,36 @@ impl Blobs {
         self.folder.join(&hash[..2]).join(hash)
     }
 
-    /// Whether a blob is kept, by its name and size: it was verified before it got that name.
+    /// Whether a blob is kept, by its name and size: it was verified before it got that name. Disks rot, so what is to be
+    /// promised to somebody takes [`Blobs::sound`].
     pub fn has(&self, blob: &Blob) -> bool {
         let path = self.path(&blob.blake3);
         fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == blob.size)
+    }
+
+    /// The size of a blob that is kept and is what its name says: it is read and hashed. A rotten one is removed, so that it
+    /// can be had anew; `None` then, and if there is none.
+    ///
+    /// # Errors
+    /// It can't be opened, or is rotten and can't be removed.
+    pub fn sound(&self, hash: &Hash) -> Result<Option<u64>> {
+        let path = self.path(hash);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.at("open", &path)?,
+        };
+        let mut hasher = blake3::Hasher::new();
+        let read = pour(&mut file, &mut |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        });
+        // Windows removes nothing that is open.
+        drop(file);
+        // What can't be read any more is as bad as what reads otherwise.
+        match read.ok().filter(|_| Hash::finish(&hasher) == *hash) {
+            Some(size) => Ok(Some(size)),
+            None => files::remove(&path).map(|()| None),
+        }
     }
 
     /// Opens a blob.
@@ -187,12 +213,12 @@ impl NewBlob {
         Blob { size: self.len, blake3: Hash::finish(&self.hasher) }
     }
 
-    /// Keeps it under its hash, on stable storage when this returns. One that is kept already stays.
+    /// Keeps it under its hash, on stable storage when this returns. One that is kept already stays, unless it is rotten.
     pub fn finish(mut self) -> Result<Blob> {
         let blob = self.blob();
         // Windows renames and removes nothing that is open.
         let file = self.file.take();
-        if self.blobs.has(&blob) {
+        if self.blobs.sound(&blob.blake3)?.is_some() {
             drop(file);
             files::remove(&self.path)?;
         } else {
@@ -268,6 +294,26 @@ mod tests {
         blobs.remove(&blob.blake3).unwrap();
         blobs.remove(&blob.blake3).unwrap();
         assert!(!blobs.has(&blob));
+    }
+
+    #[test]
+    fn a_rotten_blob_makes_way_for_a_good_one() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::of(state.path());
+        let keep = || {
+            let mut new = blobs.begin().unwrap();
+            new.write_all(b"some bytes").unwrap();
+            new.finish().unwrap()
+        };
+        let blob = keep();
+        let rot = || fs::write(blobs.path(&blob.blake3), b"same bytes").unwrap();
+        assert_eq!(blobs.sound(&blob.blake3).unwrap(), Some(10));
+        rot();
+        assert_eq!(keep(), blob);
+        assert_eq!(blobs.sound(&blob.blake3).unwrap(), Some(10), "it was written anew");
+        rot();
+        assert_eq!((blobs.sound(&blob.blake3).unwrap(), blobs.has(&blob)), (None, false));
+        assert_eq!(blobs.sound(&blob.blake3).unwrap(), None);
     }
 
     #[test]

@@ -51,7 +51,8 @@ impl Node {
     /// done.
     ///
     /// # Errors
-    /// Nothing is attached; the files are on their way ([`Kind::Busy`](crate::Kind::Busy)) or not kept any more
+    /// Nothing is attached; the files are on their way, or were damaged here and are had anew
+    /// ([`Kind::Busy`](crate::Kind::Busy)), or not kept any more
     /// ([`Kind::NotFound`](crate::Kind::NotFound)); the folder can't be written to.
     pub fn fetch(&self, id: &str, to: &Path, mut told: impl FnMut(u64, u64)) -> Result<Fetched> {
         ops::fetch(&self.core, id, to, &mut told)

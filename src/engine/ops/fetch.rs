@@ -10,11 +10,12 @@ use super::attach::Told;
 use crate::engine::contents::Contents;
 use crate::engine::node::Node;
 use crate::error::{Error, Kind, Result};
-use crate::model::attachment::Attachment;
+use crate::model::attachment::{self, Attachment};
 use crate::model::blob::Blob;
 use crate::model::file_name::{self, Tree};
 use crate::model::id::MessageId;
 use crate::model::manifest::{self, Manifest};
+use crate::model::state::State;
 use crate::store::db::{Message, Way};
 use crate::sys::files;
 use crate::sys::place::{self, Placing};
@@ -68,17 +69,93 @@ pub fn fetch(node: &Node, prefix: &str, to: &Path, told: &mut Told) -> Result<Fe
     let mut fetch = Fetch { contents, to, done: 0, total, told };
     let mut done = vec![];
     for attachment in &message.attachments {
-        if !fetch.contents.blobs.has(&attachment.blob()) {
-            let cause = format!("{:?} is not kept here any more", attachment.name);
-            return Err(Error::new(Kind::NotFound, deed, &message.id, cause)
-                .next("its sender may send it again; backups of lanpost hold no files"));
+        // Before a folder is made for it.
+        let fetched = match fetch.contents.blobs.has(&attachment.blob()) {
+            false => {
+                let cause = format!("{:?} is not of the size that its sender said", attachment.name);
+                Err(Error::new(Kind::Corrupt, deed, &message.id, cause))
+            }
+            true if attachment.folder.is_some() => fetch.folder(attachment),
+            true => fetch.file(attachment),
+        };
+        match fetched {
+            Ok(fetched) => done.push(fetched),
+            Err(error) => {
+                return Err(match throw_away(node, &fetch.contents, attachment)? {
+                    Loss::None => error,
+                    Loss::Found => is_rotten(deed, &message, attachment),
+                    Loss::Known => not_kept(node, deed, &message, attachment)?,
+                });
+            }
         }
-        done.push(match &attachment.folder {
-            None => fetch.file(attachment)?,
-            Some(_) => fetch.folder(attachment)?,
-        });
     }
     Ok(Fetched { id: message.id, files: done })
+}
+
+/// What is missing of an attachment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    None,
+    Known,
+    /// Nobody knew of it before.
+    Found,
+}
+
+/// Whether the porter fetches anew what a message lacks.
+fn is_wanted(message: &Message) -> bool {
+    matches!(message.state, State::Delivered | State::Read)
+}
+
+fn not_kept(node: &Node, deed: &str, message: &Message, attachment: &Attachment) -> Result<Error> {
+    let why = match is_wanted(message) {
+        true => node.db.progress(message)?.2.map(|why| format!("; {why}")).unwrap_or_default(),
+        false => String::new(),
+    };
+    let cause = format!("{:?} is not kept here any more{why}", attachment.name);
+    Ok(Error::new(Kind::NotFound, deed, &message.id, cause)
+        .next("its sender may send it again; backups of lanpost hold no files"))
+}
+
+/// Throws away what is kept of an attachment and is not what its name says, so that it is fetched from the share anew, or
+/// asked for.
+fn throw_away(node: &Node, contents: &Contents, attachment: &Attachment) -> Result<Loss> {
+    let mut rotten = vec![];
+    let mut look = |blob: &Blob| -> Result<()> {
+        if contents.blobs.sound(&blob.blake3)?.is_none() {
+            rotten.push(blob.blake3);
+        }
+        Ok(())
+    };
+    look(&attachment.blob())?;
+    // What a manifest holds is not believed before its hash is right.
+    if attachment.folder.is_some()
+        && let Ok(manifest) = contents.manifest(attachment)
+    {
+        manifest.blobs().try_for_each(|blob| look(&blob))?;
+    }
+    let mut loss = Loss::None;
+    if !rotten.is_empty() {
+        // Whoever fetches only reads, but for this.
+        let mut own = Node::open(node.config.clone(), node.clock.clone())?;
+        for hash in rotten {
+            loss = loss.max(if own.db.lost_blob(&hash)? { Loss::Found } else { Loss::Known });
+        }
+    }
+    Ok(loss)
+}
+
+fn is_rotten(deed: &str, message: &Message, attachment: &Attachment) -> Error {
+    let cause = format!(
+        "what was kept here of {:?} was damaged or removed, and what was left of it is thrown away",
+        attachment.name
+    );
+    match is_wanted(message) {
+        true => Error::new(Kind::Busy, deed, &message.id, cause).next(
+            "it is fetched anew from the share, or from its sender while that still has it: try again in a minute (without a \
+             daemon, after `lanpost inbox`)",
+        ),
+        false => Error::new(Kind::NotFound, deed, &message.id, cause).next("its sender may send it again"),
+    }
 }
 
 /// How far the files of a message are, in words.

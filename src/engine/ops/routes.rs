@@ -151,7 +151,11 @@ pub fn waits_for(node: &Node, message: &Message) -> Result<Option<String>> {
     let addressed = || Some(message.to.parse::<Address>().ok()?.instance);
     let Some(name) = peer.as_ref().map(|peer| peer.name.clone()).or_else(addressed) else { return Ok(None) };
     if message.state == State::Fetching {
-        return Ok(Some(format!("{name} has it, and fetches its files")));
+        let lost = node.db.lost_names(message)?;
+        return Ok(Some(match lost.is_empty() {
+            true => format!("{name} has it, and fetches its files"),
+            false => super::trace::bereft(&lost),
+        }));
     }
     let route = route(node, &name, node.daemon_runs())?;
     if message.state == State::Sent

@@ -32,7 +32,10 @@ pub fn trace(node: &Node, prefix: &str) -> Result<Trace> {
         (State::Attaching, _) | (State::Fetching, Way::In) => {
             Some(super::fetch::on_their_way(node, &message)?)
         }
-        (State::Fetching, Way::Out) => Some("its recipient has it, and fetches its files".to_owned()),
+        (State::Fetching, Way::Out) => Some(match node.db.lost_names(&message)? {
+            lost if lost.is_empty() => "its recipient has it, and fetches its files".to_owned(),
+            lost => bereft(&lost),
+        }),
         _ => match overdue(node, &message)? {
             Some(note) => Some(note),
             None => unanswered(node, &message)?,
@@ -43,6 +46,14 @@ pub fn trace(node: &Node, prefix: &str) -> Result<Trace> {
         Way::In => vec![],
     };
     Ok(Trace { message, transitions, replies, note })
+}
+
+/// That the recipient waits for a file that can't be given to it any more, and what to do.
+pub(super) fn bereft(lost: &str) -> String {
+    format!(
+        "its recipient waits for {lost}, which is not on the share, and what was kept here is gone or was damaged; send it again \
+         with `--attach`"
+    )
 }
 
 /// Of mail that lies on the share past its time: who will say, if anybody, whether it was delivered before. The

@@ -59,14 +59,16 @@ impl Porter {
             return Ok(Some(Error::new(Kind::Corrupt, "take from the share", &path, why).next(next)));
         }
         download.part.finish()?;
+        self.sound.insert(hash);
         self.node.db.blob_here(&hash).map(|()| None)
     }
 
     /// Looks at a blob, and goes on with what is here of it; `None` if it is to be tried again later.
     fn find(&mut self, share: &dyn Share, transfer: &Transfer) -> Result<Option<Download>> {
         let Transfer { blob, .. } = transfer;
-        if self.contents.blobs.has(blob) {
+        if self.contents.blobs.sound(&blob.blake3)?.is_some() {
             // A crash came before this was noted.
+            self.sound.insert(blob.blake3);
             return self.node.db.blob_here(&blob.blake3).map(|()| None);
         }
         let path = layout::blob(&blob.blake3);

@@ -11,7 +11,7 @@
 use rusqlite::{Row, Transaction, params};
 
 use super::audit::log;
-use super::blobs::{TELLS, blob, put_off, want};
+use super::blobs::{TELLS, blob, hash, put_off, want};
 use super::due::NEXT_ROW;
 use super::message::{COLUMNS, Message, NewMessage, Way};
 use super::reports::{self, End};
@@ -122,29 +122,90 @@ impl Db {
 
     /// Ends mail whose time ran out, or whose files were lost here, before they were on the share; returns how much.
     pub fn fail_attaching(&mut self, now: i64) -> Result<usize> {
-        let ended: Vec<(String, String, bool)> = self.query("read", |c| {
-            let sql = "SELECT peer, id, expires IS NOT NULL AND expires <= ?1 FROM message m INDEXED BY message_parcels
-                       WHERE state IN ('attaching', 'fetching') AND state = 'attaching' AND (expires <= ?1 OR EXISTS
-                        (SELECT 1 FROM attached a JOIN blob b ON b.hash = a.hash
-                         WHERE a.way = m.way AND a.peer = m.peer AND a.id = m.id AND NOT here AND put IS NULL))";
-            let row = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-            c.prepare_cached(sql)?.query_map([now], row)?.collect()
+        let ended: Vec<(Message, bool)> = self.query("read", |c| {
+            let sql = format!(
+                "SELECT {COLUMNS}, expires IS NOT NULL AND expires <= ?1 AS expired FROM message m INDEXED BY message_parcels
+                 WHERE state IN ('attaching', 'fetching') AND state = 'attaching' AND (expires <= ?1 OR EXISTS
+                    (SELECT 1 FROM attached a JOIN blob b ON b.hash = a.hash
+                     WHERE a.way = m.way AND a.peer = m.peer AND a.id = m.id AND NOT here AND put IS NULL))"
+            );
+            let row = |row: &Row| Ok((Message::from_row(row)?, row.get("expired")?));
+            c.prepare_cached(&sql)?.query_map([now], row)?.collect()
         })?;
+        let ended: Vec<(Message, Cause, String)> = ended
+            .into_iter()
+            .map(|(message, expired)| match expired {
+                true => {
+                    let reason = "its time ran out before its files were on the share";
+                    Ok((message, Cause::Expired, reason.to_owned()))
+                }
+                false => {
+                    let lost = self.lost_names(&message)?;
+                    let reason = format!(
+                        "what was kept here of {lost} is gone or was damaged, and was not on the share yet; send it again with \
+                         `--attach`"
+                    );
+                    Ok((message, Cause::Failed, reason))
+                }
+            })
+            .collect::<Result<_>>()?;
         if ended.is_empty() {
             return Ok(0);
         }
         self.write("end mail in", |tx| {
-            for (peer, id, expired) in &ended {
-                let (cause, reason) = match expired {
-                    true => (Cause::Expired, "its time ran out before its files were on the share"),
-                    false => {
-                        (Cause::Failed, "its files are not kept here any more, and were not on the share yet")
-                    }
-                };
-                reports::end(tx, peer, id, &End { cause, reason, detail: reason }, now)?;
+            for (message, cause, reason) in &ended {
+                let end = End { cause: *cause, reason, detail: reason };
+                reports::end(tx, &message.peer, message.id.as_str(), &end, now)?;
             }
             Ok(ended.len())
         })
+    }
+
+    /// Something else stood on the share in the place of a blob: those whose messages wait for it see that in their journey.
+    pub fn found_instead(&mut self, hash: &Hash, what: &str, now: i64) -> Result<()> {
+        self.write("note a file in", |tx| {
+            let sql = "SELECT m.peer, m.id FROM attached a JOIN message m ON m.id = a.id AND m.peer = a.peer AND m.way = a.way
+                       WHERE a.hash = ?1 AND m.way = 'out' AND m.state = 'fetching'";
+            let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
+            let waiting: Vec<(String, String)> =
+                tx.prepare_cached(sql)?.query_map([hash.to_string()], row)?.collect::<rusqlite::Result<_>>()?;
+            for (peer, id) in waiting {
+                log(tx, now, Way::Out, &peer, &id, "wrong-file", Some(what))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Mail whose recipients wait for files that are neither on the share, as far as is known, nor kept here.
+    pub fn bereft(&self) -> Result<Vec<Message>> {
+        self.query("read", |c| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM message m INDEXED BY message_parcels
+                 WHERE state IN ('attaching', 'fetching') AND state = 'fetching' AND way = 'out' AND EXISTS
+                    (SELECT 1 FROM attached a JOIN blob b ON b.hash = a.hash
+                     WHERE a.way = m.way AND a.peer = m.peer AND a.id = m.id AND NOT here AND put IS NULL)
+                 ORDER BY n LIMIT ?1"
+            );
+            c.prepare_cached(&sql)?.query_map([BATCH], Message::from_row)?.collect()
+        })
+    }
+
+    /// Which attachments of a message of ours these are, in quotes; "" if none is lost. What a folder was in says nothing
+    /// of which file it was.
+    pub fn lost_names(&self, message: &Message) -> Result<String> {
+        let lost: Vec<Hash> = self.query("read", |c| {
+            let sql = "SELECT b.hash FROM attached a JOIN blob b ON b.hash = a.hash
+                       WHERE a.way = ?1 AND a.peer = ?2 AND a.id = ?3 AND NOT here AND put IS NULL";
+            let key = [message.way.as_str(), &message.peer, message.id.as_str()];
+            c.prepare_cached(sql)?.query_map(key, hash)?.collect()
+        })?;
+        let named = |hash: &Hash| message.attachments.iter().any(|it| it.blob().blake3 == *hash);
+        let inside = lost.iter().any(|hash| !named(hash));
+        let names = message
+            .attachments
+            .iter()
+            .filter(|it| lost.contains(&it.blob().blake3) || inside && it.folder.is_some());
+        Ok(names.map(|it| format!("{:?}", it.name)).collect::<Vec<_>>().join(", "))
     }
 
     /// Mail that came before `before` and whose files did not: it ends, and its senders are told.
@@ -245,8 +306,19 @@ pub(super) fn doubt(tx: &Transaction, peer: &str, id: &str, hash: &Hash, now: i6
     let sql = "UPDATE blob SET put = NULL, doubted = 1 WHERE hash = ?1 AND here AND NOT doubted
                AND EXISTS (SELECT 1 FROM attached WHERE way = 'out' AND peer = ?2 AND id = ?3 AND hash = ?1)";
     if tx.prepare_cached(sql)?.execute(params![hash.to_string(), peer, id])? > 0 {
-        put_off(tx, hash, "its recipient did not find it on the share", now)?;
-        let detail = format!("the file {hash} was not there; it is put there again");
+        put_off(tx, hash, "its recipient did not find it on the share, or another one in its place", now)?;
+        let detail = format!(
+            "the recipient did not find the file {hash}, or another one in its place; it is put there again"
+        );
+        log(tx, now, Way::Out, peer, id, "missing-file", Some(&detail))?;
+        return Ok(());
+    }
+    let sql = "UPDATE blob SET put = NULL, doubted = 1 WHERE hash = ?1 AND NOT here AND put IS NOT NULL
+               AND EXISTS (SELECT 1 FROM attached WHERE way = 'out' AND peer = ?2 AND id = ?3 AND hash = ?1)";
+    if tx.prepare_cached(sql)?.execute(params![hash.to_string(), peer, id])? > 0 {
+        let detail = format!(
+            "the recipient did not find the file {hash}, or another one in its place, and it is not kept here any more"
+        );
         log(tx, now, Way::Out, peer, id, "missing-file", Some(&detail))?;
     }
     Ok(())

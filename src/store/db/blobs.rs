@@ -73,17 +73,24 @@ impl Db {
         })
     }
 
-    /// A blob that was here is gone: a restored backup holds none, and disks lose some.
-    pub fn lost_blob(&mut self, hash: &Hash) -> Result<()> {
+    /// A blob that was here is gone: a restored backup holds none, and disks lose some, or spoil them. Returns
+    /// whether that is news.
+    pub fn lost_blob(&mut self, hash: &Hash) -> Result<bool> {
         self.write("note a file in", |tx| {
+            let hash = hash.to_string();
+            let sql = "SELECT EXISTS (SELECT 1 FROM blob WHERE hash = ?1 AND here)";
+            let news = tx.prepare_cached(sql)?.query_row([&hash], |row| row.get(0))?;
             let sql = "UPDATE blob SET here = 0, done = 0, retry_at = 0 WHERE hash = ?1";
-            tx.prepare_cached(sql)?.execute([hash.to_string()]).map(drop)
+            tx.prepare_cached(sql)?.execute([hash])?;
+            Ok(news)
         })
     }
 
     /// The smallest blob that is to be moved and may be tried at `now`, so that a large one holds up no small one.
     pub fn next_transfer(&self, now: i64) -> Result<Option<Transfer>> {
         self.query("read", |c| {
+            // What a recipient asks for anew, whose own copy rotted, is needed though its message has arrived.
+            let asked = format!("({GOING} OR b.doubted AND m.way = 'out')");
             let first = |up: bool, index: &str, which: &str, needs: &str| {
                 let sql = format!(
                     "SELECT hash, size, doubted, done FROM blob b INDEXED BY {index}
@@ -101,7 +108,7 @@ impl Db {
                 };
                 c.prepare_cached(&sql)?.query_row([now], transfer).optional()
             };
-            let up = first(true, "blob_unput", "here AND put IS NULL", GOING)?;
+            let up = first(true, "blob_unput", "here AND put IS NULL", &asked)?;
             let down = first(false, "blob_away", "NOT here", COMING)?;
             Ok(up.into_iter().chain(down).min_by_key(|transfer| transfer.blob.size))
         })
@@ -159,7 +166,7 @@ impl Db {
             }
             let sql = format!(
                 "SELECT m.peer, m.id FROM attached a JOIN message m ON m.id = a.id AND m.peer = a.peer AND m.way = a.way
-                 WHERE a.hash = ?1 AND {COMING} AND m.state = 'fetching'"
+                 WHERE a.hash = ?1 AND {COMING}"
             );
             let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
             let waiting: Vec<(String, String)> =

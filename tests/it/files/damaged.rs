@@ -1,5 +1,6 @@
 //! A share that loses files, or has others in their place.
 
+use lanpost::engine::ops;
 use lanpost::model::blob::{Blob, Hash};
 use lanpost::model::layout;
 use lanpost::model::state::State;
@@ -23,6 +24,12 @@ fn a_wrong_file_under_a_right_name_poisons_nothing() {
         // The sender saw at once what has another size.
         let named = pair.b.problems.iter().any(|problem| problem.contains(path.as_str()));
         assert_eq!(named, wrong.len() == 100, "{:?}", pair.b.problems);
+        let journey = ops::trace(pair.a.node(), sent.id.as_str()).unwrap().transitions;
+        let told =
+            journey.iter().filter_map(|step| step.detail.as_deref().filter(|_| step.what == "wrong-file"));
+        let told: Vec<_> = told.collect();
+        assert_eq!(told.len(), usize::from(named), "{journey:?}");
+        assert!(told.iter().all(|told| told.contains("100 bytes stood there") && told.contains("who else")));
     }
 }
 

@@ -6,6 +6,7 @@ mod fetched;
 mod kept;
 mod met;
 mod refused;
+mod rotten;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -108,6 +108,7 @@ pub(super) fn problems(
         problems
             .push(format!("messages that wait for their files: {count}; one of these can't be moved: {why}"));
     }
+    problems.extend(bereft(node).unwrap_or_default());
     problems.extend(full_spools(node).unwrap_or_default());
     if let Some(held) = &status.wakes_held {
         match held.why {
@@ -130,6 +131,18 @@ pub(super) fn problems(
         problems.push(format!("the last wake ended as {}: {detail}", wake.state));
     }
     problems
+}
+
+/// Mail whose recipients wait for files that we can't give them any more.
+fn bereft(node: &Node) -> Result<Option<String>> {
+    let waiting = node.db.bereft()?;
+    let Some(first) = waiting.first() else { return Ok(None) };
+    let more = match waiting.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let words = ops::trace::bereft(&node.db.lost_names(first)?);
+    Ok(Some(format!("message {} to {}{more}: {words}", first.id, first.to)))
 }
 
 /// That whoever comes directly may have found no room.
