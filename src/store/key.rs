@@ -30,6 +30,13 @@ const NEXT: &str = "key.next";
 /// All of them.
 pub const FILES: [&str; 4] = [KEY, PUBLIC, PAST, NEXT];
 
+/// Whether a file of this name that holds `bytes` is a secret half: of the state folder, or kept aside by a restore.
+pub fn is_one(name: &str, bytes: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    let named = name != PUBLIC && (name == KEY || name.starts_with("key."));
+    named && bytes.trim_ascii().len() == 64 && bytes.trim_ascii().iter().all(u8::is_ascii_hexdigit)
+}
+
 /// Loads the key pair of the state folder, making it from `random` if there is none.
 ///
 /// # Errors

@@ -13,11 +13,16 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 use crate::sys::files;
-use crate::sys::seal::Identities;
+use crate::sys::seal::{Identities, TITLE};
 
 /// The secrets.
 pub const SEAL: &str = "seal";
 const NEXT: &str = "seal.next";
+
+/// Whether these bytes are a file of sealing keys.
+pub fn is_one(bytes: &[u8]) -> bool {
+    bytes.starts_with(TITLE.trim_end().as_bytes())
+}
 
 /// Loads the sealing keys of the state folder, making one if there is none.
 ///

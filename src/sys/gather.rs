@@ -4,6 +4,9 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::files;
 
 use crate::error::{At, Error, Kind, Result};
 
@@ -33,13 +36,35 @@ pub struct Gathered {
     pub left_out: Vec<String>,
 }
 
+/// What nobody is to be sent.
+pub struct Secrets<'a> {
+    /// The folder in which nothing is.
+    pub folder: &'a Path,
+    /// Says what a file of so many bytes is that lies elsewhere, if it is a secret, too.
+    pub is_one: &'a dyn Fn(&Path, u64) -> Option<&'static str>,
+}
+
 /// Looks at what `path` names.
 ///
 /// # Errors
-/// It is not there, is neither file nor folder, has no name that is Unicode, or can't be read.
-pub fn gather(path: &Path) -> Result<Gathered> {
-    let meta = fs::metadata(path).at("attach", path)?;
+/// It is not there, is neither file nor folder, has no name that is Unicode, can't be read, or is a secret.
+pub fn gather(path: &Path, secrets: &Secrets) -> Result<Gathered> {
+    let meta = fs::metadata(path).at("attach", path).map_err(|error| match error.is_not_found() {
+        true => error.or_next(
+            "name a file or a folder that is there, from the current folder on or with its whole path",
+        ),
+        false => error,
+    })?;
     let name = fs::canonicalize(path).at("attach", path)?;
+    let secret = match files::is_below(path, secrets.folder) {
+        true => Some(OWN),
+        false if meta.is_file() => (secrets.is_one)(path, meta.len()),
+        false => None,
+    };
+    if let Some(what) = secret {
+        return Err(Error::usage("attach", path.display(), what)
+            .next("nothing was sent: whoever has it speaks as that instance; to move an instance, carry it there yourself"));
+    }
     // The name that was given counts, also that of a link; `.` and `..` have none of their own.
     let name = path.file_name().or(name.file_name()).and_then(|name| name.to_str()).map(str::to_owned);
     let Some(name) = name else {
@@ -54,15 +79,22 @@ pub fn gather(path: &Path) -> Result<Gathered> {
         return Err(Error::usage("attach", path.display(), "it is neither a file nor a folder"));
     }
     let mut found = Gathered { name, folder: true, ..Gathered::default() };
-    walk(path, &mut found)?;
+    walk(path, secrets, &mut found)?;
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
     found.empty.sort();
     Ok(found)
 }
 
-fn walk(root: &Path, found: &mut Gathered) -> Result<()> {
+/// What the folder of secrets is, or what lies in it.
+const OWN: &str =
+    "it is lanpost's own state folder, or lies in it, with the key and the mail of this instance";
+
+fn walk(root: &Path, secrets: &Secrets, found: &mut Gathered) -> Result<()> {
+    // As the system writes them: a folder has many names, by links, and by case on Windows.
+    let (real, own) = (fs::canonicalize(root).at("attach", root)?, fs::canonicalize(secrets.folder).ok());
     // The dot: what was named may be a link, and is meant.
-    for entry in walkdir::WalkDir::new(root.join(".")).min_depth(1) {
+    let mut entries = walkdir::WalkDir::new(root.join(".")).min_depth(1).into_iter();
+    while let Some(entry) = entries.next() {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(root).to_owned();
             Error::io("attach", &path, error.into())
@@ -73,12 +105,20 @@ fn walk(root: &Path, found: &mut Gathered) -> Result<()> {
         };
         let kind = entry.file_type();
         if kind.is_dir() {
+            if own.as_ref() == Some(&real.join(&path)) {
+                entries.skip_current_dir();
+                found.left_out.push(format!("{path}: {OWN}"));
+                continue;
+            }
             let nothing = fs::read_dir(entry.path()).at("attach", entry.path())?.next().is_none();
             found.empty.extend(nothing.then_some(path));
         } else if kind.is_file() {
             let size =
                 entry.metadata().map_err(|error| Error::io("attach", entry.path(), error.into()))?.len();
-            found.files.push(Found { path, file: entry.into_path(), size });
+            match (secrets.is_one)(entry.path(), size) {
+                Some(what) => found.left_out.push(format!("{path}: {what}")),
+                None => found.files.push(Found { path, file: entry.into_path(), size }),
+            }
         } else {
             let what =
                 if kind.is_symlink() { "a link, which is not followed" } else { "neither file nor folder" };
@@ -113,6 +153,10 @@ pub fn open(found: &Found) -> Result<impl Read + use<>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn gather(path: &Path) -> Result<Gathered> {
+        super::gather(path, &Secrets { folder: Path::new("/none"), is_one: &|_, _| None })
+    }
 
     #[test]
     fn a_folder_is_gathered_whole() {

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind, Result};
 use crate::model::seal::SealKey;
 
+/// How a file of our keys begins.
+pub const TITLE: &str = "# lanpost's sealing keys, the newest first; keep them secret\n";
 /// The longest header that is read. Ours is below a kilobyte.
 const HEADER: u64 = 4_096;
 /// Recipients that a header may name: ours names one.
@@ -41,8 +43,7 @@ impl Identities {
 
     /// The file's text.
     pub fn to_text(&self) -> Zeroizing<String> {
-        let mut text =
-            Zeroizing::new(String::from("# lanpost's sealing keys, the newest first; keep them secret\n"));
+        let mut text = Zeroizing::new(String::from(TITLE));
         for key in &self.0 {
             text.push_str(key.to_string().expose_secret());
             text.push('\n');

@@ -1,6 +1,8 @@
 //! Attaching files to a draft: what is attached is copied into the state folder, so that a message that was sent can be
 //! delivered, whatever becomes of the files it was made of. Local disk alone; memory is bounded whatever the size.
 
+mod secrets;
+
 use std::fmt::Display;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -18,7 +20,7 @@ use crate::model::name::Address;
 use crate::model::seal::SealKey;
 use crate::store::db::Message;
 use crate::sys::blobs::{Blobs, pour};
-use crate::sys::gather::{self, Found, Gathered};
+use crate::sys::gather::{self, Found, Gathered, Secrets};
 use crate::sys::seal as crypt;
 
 /// What is attached to a draft.
@@ -141,7 +143,8 @@ fn keep(
     paths: &[PathBuf],
     told: &mut Told,
 ) -> Result<Vec<String>> {
-    let found = paths.iter().map(|path| gather::gather(path)).collect::<Result<Vec<Gathered>>>()?;
+    let secrets = Secrets { folder: &node.config.state, is_one: &secrets::is_one };
+    let found = paths.iter().map(|path| gather::gather(path, &secrets)).collect::<Result<Vec<Gathered>>>()?;
     if attached.attachments.len() + found.len() > attachment::MOST {
         let cause =
             format!("{} files and folders; at most {} go with one message", found.len(), attachment::MOST);

@@ -7,6 +7,7 @@
 //! backed up itself, in the same transaction.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,6 +68,21 @@ impl Db {
             Ok(Head { n: row.get(0)?, hash: crate::model::chain::Hash(row.get(1)?) })
         });
         head.optional().map(Option::unwrap_or_default).map_err(fail)
+    }
+
+    /// Whether a file is a backup of ours. Nothing is written beside it, as would be beside a database that is in use.
+    pub fn is_backup(path: &Path) -> bool {
+        let mut head = [0; 20];
+        let read = files::open(&files::long(path)).is_ok_and(|mut file| file.read_exact(&mut head).is_ok());
+        // Of the two that follow the size of a page, 2 means a write-ahead log, which no backup has.
+        if !read || !head.starts_with(b"SQLite format 3\0") || head[18..] != [1, 1] {
+            return false;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let sql = "SELECT count(*) = 2 FROM sqlite_schema WHERE name IN ('backup', 'backup_file')";
+        Connection::open_with_flags(files::long(path), flags)
+            .and_then(|c| c.query_row(sql, [], |row| row.get(0)))
+            .unwrap_or(false)
     }
 
     /// What the backup at `path` says of itself.

@@ -5,6 +5,7 @@ mod damaged;
 mod fetched;
 mod kept;
 mod met;
+mod private;
 mod refused;
 mod rotten;
 
