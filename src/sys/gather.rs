@@ -2,7 +2,7 @@
 //! and leaves out what is neither file nor folder; what it leaves out, it says.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -134,18 +134,52 @@ fn relative(root: &Path, path: &Path) -> Option<String> {
     parts.map(|parts| parts.join("/"))
 }
 
+/// A file that is read, and may be seen to have stayed as it was meanwhile.
+#[derive(Debug)]
+pub struct Reading {
+    file: File,
+    before: (u64, Option<SystemTime>),
+    done: u64,
+}
+
+impl Reading {
+    /// Whether nobody wrote to the file since it was opened, as far as its size and its time tell. One that another file was
+    /// put in place of was read whole.
+    pub fn stayed(&self) -> bool {
+        stamp(&self.file).is_ok_and(|now| now == self.before)
+    }
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // What grows as fast as it is read has no end; it changed, so that what was read is of no use. Some files of the
+        // system say that they are empty, and are not.
+        if self.before.0 > 0 && self.done > self.before.0 {
+            return Ok(0);
+        }
+        let read = self.file.read(buffer)?;
+        self.done += read as u64;
+        Ok(read)
+    }
+}
+
+fn stamp(file: &File) -> io::Result<(u64, Option<SystemTime>)> {
+    let meta = file.metadata()?;
+    Ok((meta.len(), meta.modified().ok()))
+}
+
 /// Opens a file that was found, whatever stands there by now; a link that took its place is not followed.
 ///
 /// # Errors
 /// It is gone, or no file any more.
-pub fn open(found: &Found) -> Result<impl Read + use<>> {
+pub fn open(found: &Found) -> Result<Reading> {
     let file = match found.path.is_empty() {
         true => File::open(&found.file),
         false => super::platform::open_read(&found.file),
     };
     let file = file.at("attach", &found.file)?;
     match file.metadata().at("attach", &found.file)?.is_file() {
-        true => Ok(file),
+        true => Ok(Reading { before: stamp(&file).at("attach", &found.file)?, file, done: 0 }),
         false => Err(Error::new(Kind::Io, "attach", found.file.display(), "it is no file any more")),
     }
 }
@@ -188,5 +222,9 @@ mod tests {
         let found = gather(&folder).unwrap();
         assert!(found.files.is_empty() && found.left_out[0].starts_with("link: a link"), "{found:?}");
         assert!(gather(Path::new("/dev/null")).unwrap_err().to_string().contains("neither"));
+        let reading = open(&alone.files[0]).unwrap();
+        assert!(reading.stayed());
+        fs::write(folder.join("a.txt"), "12").unwrap();
+        assert!(!reading.stayed());
     }
 }

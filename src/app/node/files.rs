@@ -36,7 +36,8 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// The recipient is unknown or takes no files; a file is not there or can't be read; there is no room.
+    /// The recipient is unknown or takes no files; a file is not there, can't be read, changes while it is
+    /// ([`Kind::Busy`](crate::Kind::Busy)), or is a secret of lanpost's; there is no room.
     pub fn attach(
         &mut self,
         draft: &mut Draft,

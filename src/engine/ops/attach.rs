@@ -39,6 +39,9 @@ impl Attached {
     }
 }
 
+/// How often a file is read that changes meanwhile.
+const TRIES: usize = 4;
+
 /// Tells how many bytes are done, of how many.
 pub type Told<'a> = dyn FnMut(u64, u64) + 'a;
 
@@ -256,17 +259,41 @@ impl Packer<'_, '_> {
 
     /// A small file's bytes; `None` if it has become a large one since it was found.
     fn read_small(&mut self, found: &Found) -> Result<Option<Vec<u8>>> {
-        let mut bytes = vec![];
-        let read = gather::open(found)?.take(LARGE).read_to_end(&mut bytes);
-        read.map_err(|error| Error::io("attach", &found.file, error))?;
-        if bytes.len() as u64 == LARGE {
-            return Ok(None);
+        self.steadily(found, |packer| {
+            let (mut bytes, mut reading) = (vec![], gather::open(found)?);
+            let read = (&mut reading).take(LARGE).read_to_end(&mut bytes);
+            read.map_err(|error| Error::io("attach", &found.file, error))?;
+            if bytes.len() as u64 == LARGE {
+                return Ok(Some(None));
+            }
+            packer.did(bytes.len() as u64);
+            Ok(reading.stayed().then_some(Some(bytes)))
+        })
+    }
+
+    /// Reads a file until it stays as it is meanwhile: what is half of one version and half of another is of use to nobody.
+    fn steadily<T>(
+        &mut self,
+        found: &Found,
+        mut read: impl FnMut(&mut Self) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let done = self.done;
+        for _ in 0..TRIES {
+            self.done = done;
+            if let Some(whole) = read(self)? {
+                return Ok(whole);
+            }
         }
-        self.did(bytes.len() as u64);
-        Ok(Some(bytes))
+        Err(Error::new(Kind::Busy, "attach", found.file.display(), "it changes while it is read")
+            .next("send it when whoever writes it is done, or send a copy of it"))
     }
 
     fn keep_file(&mut self, found: &Found) -> Result<Kept> {
+        self.steadily(found, |packer| packer.try_file(found))
+    }
+
+    /// `None` if the file changed while it was read.
+    fn try_file(&mut self, found: &Found) -> Result<Option<Kept>> {
         if self.key.is_none() && self.node.db.keeps_size(found.size)? {
             // It may be here: reading both costs less than writing one does.
             let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
@@ -275,12 +302,15 @@ impl Packer<'_, '_> {
                 size += bytes.len() as u64;
                 Ok(())
             };
-            pour(&mut gather::open(found)?, &mut hash)
-                .map_err(|error| Error::io("attach", &found.file, error))?;
+            let mut reading = gather::open(found)?;
+            pour(&mut reading, &mut hash).map_err(|error| Error::io("attach", &found.file, error))?;
             let blob = Blob { size, blake3: Hash::finish(&hasher) };
+            if !reading.stayed() {
+                return Ok(None);
+            }
             if self.is_kept(&blob)? {
                 self.did(size);
-                return Ok((blob, None));
+                return Ok(Some((blob, None)));
             }
         }
         let mut from = gather::open(found)?;
@@ -295,13 +325,14 @@ impl Packer<'_, '_> {
         }
         // They were counted as they were read.
         let done = self.done;
-        let kept = self.keep(&mut &*bytes);
+        let kept = self.keep(&mut &*bytes)?;
         self.done = done;
-        kept
+        // Nobody writes to what is in memory.
+        kept.ok_or_else(|| Error::new(Kind::Io, "copy into", "the state folder", "it changed meanwhile"))
     }
 
-    /// Keeps what is read, in one pass, sealed if it is to be.
-    fn keep(&mut self, from: &mut dyn Read) -> Result<Kept> {
+    /// Keeps what is read, in one pass, sealed if it is to be; `None`, and nothing is kept, if it changed meanwhile.
+    fn keep(&mut self, from: &mut impl Steady) -> Result<Option<Kept>> {
         let mut new = self.blobs.begin()?;
         let Some(key) = self.key.clone() else {
             let mut copy = |bytes: &[u8]| {
@@ -311,16 +342,22 @@ impl Packer<'_, '_> {
             };
             pour(from, &mut copy)
                 .map_err(|error| Error::new(Kind::Io, "copy into", "the state folder", error))?;
+            if !from.stayed() {
+                return Ok(None);
+            }
             // First, so that nobody who tidies up finds it unwanted.
             self.wanted(&new.blob())?;
-            return Ok((new.finish()?, None));
+            return Ok(Some((new.finish()?, None)));
         };
         let mut heard = Heard { from, hasher: blake3::Hasher::new(), size: 0 };
         crypt::seal(&key, &mut heard, &mut new)?;
         let plain = Blob { size: heard.size, blake3: Hash::finish(&heard.hasher) };
         self.did(plain.size);
+        if !from.stayed() {
+            return Ok(None);
+        }
         self.wanted(&new.blob())?;
-        Ok((plain, Some(new.finish()?)))
+        Ok(Some((plain, Some(new.finish()?))))
     }
 
     fn wanted(&mut self, blob: &Blob) -> Result<()> {
@@ -342,6 +379,24 @@ impl Packer<'_, '_> {
     fn did(&mut self, bytes: u64) {
         self.done += bytes;
         (self.told)(self.done, self.total);
+    }
+}
+
+/// What can be read, and may change meanwhile.
+trait Steady: Read {
+    /// Whether it stayed as it was.
+    fn stayed(&self) -> bool;
+}
+
+impl Steady for gather::Reading {
+    fn stayed(&self) -> bool {
+        gather::Reading::stayed(self)
+    }
+}
+
+impl Steady for &[u8] {
+    fn stayed(&self) -> bool {
+        true
     }
 }
 

@@ -8,6 +8,7 @@ mod met;
 mod private;
 mod refused;
 mod rotten;
+mod torn;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
