@@ -16,7 +16,7 @@ use crate::model::blob::{Blob, Hash};
 pub type Fill<'a> = dyn FnMut(&mut dyn Write) -> Result<()> + 'a;
 
 /// Names that are tried.
-const NAMES: u32 = 1_000;
+pub const NAMES: u32 = 1_000;
 
 /// A name beside what is to be made in a folder.
 fn aside(folder: &Path) -> PathBuf {

@@ -22,6 +22,14 @@ pub struct Args {
     to: PathBuf,
 }
 
+/// How many files a folder holds, before its size.
+pub fn count(files: u64) -> String {
+    match files {
+        1 => "1 file, ".to_owned(),
+        _ => format!("{files} files, "),
+    }
+}
+
 pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     let node = cx.open()?;
     let mut bar = Bar::new("writes", &node);
@@ -35,7 +43,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
     for file in &fetched.files {
         let path = file.path.display().to_string();
         let already = if file.already { cx.out.word(", which is there already") } else { String::new() };
-        let folder = file.folder.map(|files| cx.out.word(&format!("{files} files, "))).unwrap_or_default();
+        let folder = file.folder.map(|files| cx.out.word(&count(files))).unwrap_or_default();
         cx.out.line(format!("{} ({folder}{}){already}", print::line(&path), short(file.size)));
     }
     Ok(exit::DONE)

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::bar::short;
+use super::fetch::count;
 use super::look::refresh;
 use super::out::Out;
 use super::{Cx, exit};
@@ -111,7 +112,7 @@ fn headers(message: &Message, out: &Out) -> Vec<(&'static str, String)> {
     ];
     headers.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
     for attachment in &message.attachments {
-        let folder = attachment.folder.as_ref().map(|folder| out.word(&format!("{} files, ", folder.files)));
+        let folder = attachment.folder.as_ref().map(|folder| out.word(&count(folder.files)));
         let size = format!("({}{})", folder.unwrap_or_default(), short(attachment.size));
         headers.push(("Attached", format!("{} {size}", attachment.name)));
     }

@@ -47,7 +47,7 @@ pub struct FetchedFile {
 
 /// Writes what is attached to the incoming message whose id begins with `prefix` into the folder `to`, which is made if
 /// need be; `told` hears how far it is. What is there already under its name, the same, is left alone; what is there and
-/// another is, too, and the new one gets a number.
+/// another is, too, and the new one gets a number, once.
 ///
 /// # Errors
 /// Nothing is attached; it is held; its files are on their way ([`Kind::Busy`]), or not kept any more; the folder can't be
@@ -55,6 +55,11 @@ pub struct FetchedFile {
 pub fn fetch(node: &Node, prefix: &str, to: &Path, told: &mut Told) -> Result<Fetched> {
     let message = super::one(node, prefix, Some(Way::In), Way::In)?;
     let deed = "fetch the files of";
+    if message.encoding.is_some() && message.rest.contains_key(attachment::FIELD) {
+        let cause = "it speaks of files, but came through the open slot, whose senders can send none";
+        return Err(Error::usage(deed, &message.id, cause)
+            .next("ask its sender where they are, or to send them by lanpost"));
+    }
     if message.attachments.is_empty() {
         return Err(Error::usage(deed, &message.id, "nothing is attached to it"));
     }
@@ -63,7 +68,10 @@ pub fn fetch(node: &Node, prefix: &str, to: &Path, told: &mut Told) -> Result<Fe
     }
     super::inbox::has_files(node, deed, &message)?;
     let to = files::absolute(to);
-    files::make_folders(&to)?;
+    if files::exists(&to) && !files::is_folder(&to) {
+        return Err(Error::usage("write into", to.display(), "it is no folder")
+            .next("name a folder, there or not; a file in it is called as its sender calls it"));
+    }
     let contents = Contents::of(node)?;
     let total = message.attachments.iter().map(|attachment| attachment.size).sum();
     let mut fetch = Fetch { contents, to, done: 0, total, told };
@@ -177,15 +185,16 @@ struct Fetch<'a, 'b> {
 impl Fetch<'_, '_> {
     fn file(&mut self, attachment: &Attachment) -> Result<FetchedFile> {
         let (name, plain) = (file_name::safe(&attachment.name), attachment.plain());
-        let there = self.to.join(&name);
-        let already = place::holds(&there, &plain);
-        let path = match already {
-            true => {
+        let there = self.there(&name, &|path| place::holds(path, &plain));
+        let already = there.is_some();
+        let path = match there {
+            Some(there) => {
                 self.did(plain.size);
                 there
             }
-            false => {
+            None => {
                 let to = self.to.clone();
+                files::make_folders(&to)?;
                 let mut fill = |out: &mut dyn Write| self.pour(&plain, attachment.stored.as_ref(), out);
                 Placing::file(&to, &plain, &mut fill)?.finish(&names(&name))?
             }
@@ -200,14 +209,15 @@ impl Fetch<'_, '_> {
         let folders: Vec<String> = manifest.folders.iter().map(|path| tree.place(path, true)).collect();
         let files: Vec<String> = manifest.files.iter().map(|file| tree.place(&file.path, false)).collect();
         let name = file_name::safe(&attachment.name);
-        let there = self.to.join(&name);
-        let already = is_same(&there, &manifest, &folders, &files);
-        let path = match already {
-            true => {
+        let there = self.there(&name, &|path| is_same(path, &manifest, &folders, &files));
+        let already = there.is_some();
+        let path = match there {
+            Some(there) => {
                 self.did(attachment.size);
                 there
             }
-            false => {
+            None => {
+                files::make_folders(&self.to)?;
                 let placing = Placing::folder(&self.to)?;
                 folders.iter().try_for_each(|folder| placing.make_folder(folder))?;
                 for folder in files.iter().filter_map(|file| Some(file.rsplit_once('/')?.0)) {
@@ -219,6 +229,14 @@ impl Fetch<'_, '_> {
         };
         let (name, size) = (attachment.name.clone(), manifest.size());
         Ok(FetchedFile { name, path, size, folder: Some(manifest.files.len() as u64), already })
+    }
+
+    /// Where the same is already, under its name or one with a number that it got before.
+    fn there(&self, name: &str, is_same: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
+        let names = names(name);
+        let mut taken =
+            (1..=place::NAMES).map(|n| self.to.join(names(n))).take_while(|path| place::is_taken(path));
+        taken.find(|path| is_same(path))
     }
 
     /// Writes a folder's files, pack by pack, so that each is read once.

@@ -165,7 +165,10 @@ impl Message {
         let expires: Option<i64> = row.get(14)?;
         let rest: Option<String> = row.get(18)?;
         let content = serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default();
+        let encoding: Option<String> = row.get(17)?;
         let mut rest = rest.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        // In an open slot the field is another tool's: it names nothing that could be fetched.
+        let attachments = if encoding.is_none() { attachment::take(&mut rest) } else { vec![] };
         Ok(Message {
             n: row.get(0)?,
             way: if way == "in" { Way::In } else { Way::Out },
@@ -184,7 +187,7 @@ impl Message {
             expires: expires.map(rfc3339),
             outcome: row.get(15)?,
             wake: row.get(16)?,
-            encoding: row.get(17)?,
+            encoding,
             verdict: row.get::<_, Option<String>>(19)?.and_then(|word| Verdict::parse(&word)),
             held: row.get(20)?,
             sealed: row.get(21)?,
@@ -200,7 +203,7 @@ impl Message {
             offered: row.get(26)?,
             not_before: row.get::<_, Option<i64>>(27)?.map(rfc3339),
             snoozed: row.get::<_, Option<i64>>(28)?.filter(|until| *until > 0).map(rfc3339),
-            attachments: attachment::take(&mut rest),
+            attachments,
             rest,
         })
     }

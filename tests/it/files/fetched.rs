@@ -40,6 +40,10 @@ fn what_is_there_is_left_alone() {
     assert_eq!(names(&to), ["data", "data (2)", "report (2).pdf", "report.pdf"]);
     assert_eq!(std::fs::read_to_string(to.join("report.pdf")).unwrap(), "mine");
     assert_eq!(names(&to.join("data (2)")), ["empty", "large.bin", "many"]);
+    let third = fetch(&pair.b, &sent, &to);
+    assert!(third.files.iter().all(|file| file.already), "it has its number, and gets no other one");
+    assert!(third.files[0].path.ends_with("report (2).pdf") && third.files[1].path.ends_with("data (2)"));
+    assert_eq!(names(&to).len(), 4);
     // Its blob is spoilt on the disk: half of it is worse than nothing.
     let hash = sent.attachments[0].blake3.to_string();
     let blob = pair.b.node().config.state.join("files").join(&hash[..2]).join(&hash);
