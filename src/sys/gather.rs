@@ -209,6 +209,10 @@ mod tests {
         assert_eq!(text, "22");
         let alone = gather(&folder.join("a.txt")).unwrap();
         assert!(!alone.folder && alone.files[0].path.is_empty() && alone.name == "a.txt");
+        let reading = open(&alone.files[0]).unwrap();
+        assert!(reading.stayed());
+        fs::write(folder.join("a.txt"), "12").unwrap();
+        assert!(!reading.stayed());
         assert!(gather(&folder.join("c")).unwrap_err().is_not_found());
     }
 
@@ -222,9 +226,5 @@ mod tests {
         let found = gather(&folder).unwrap();
         assert!(found.files.is_empty() && found.left_out[0].starts_with("link: a link"), "{found:?}");
         assert!(gather(Path::new("/dev/null")).unwrap_err().to_string().contains("neither"));
-        let reading = open(&alone.files[0]).unwrap();
-        assert!(reading.stayed());
-        fs::write(folder.join("a.txt"), "12").unwrap();
-        assert!(!reading.stayed());
     }
 }

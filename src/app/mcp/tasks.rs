@@ -75,7 +75,7 @@ pub fn tasks(call: &mut Call, given: Tasks) -> Result<Answer> {
 
 /// A task in two lines: how it stands, and its title.
 fn line(view: &TaskView) -> String {
-    let mut text = format!("{} {}", view.task.id.short(), list::standing(view));
+    let mut text = format!("{} {}", view.task.id.short(), list::standing(view, str::to_owned));
     for about in abouts(view) {
         text += &format!(", {about}");
     }
@@ -102,7 +102,8 @@ fn abouts(view: &TaskView) -> Vec<String> {
 /// A task with its history.
 fn full(shown: &Shown) -> String {
     let (view, task) = (&shown.task, &shown.task.task);
-    let mut text = format!("{}\nid {}\nstanding {}", notice::frame(), task.id, list::standing(view));
+    let mut text =
+        format!("{}\nid {}\nstanding {}", notice::frame(), task.id, list::standing(view, str::to_owned));
     for about in abouts(view) {
         text += &format!("\n{about}");
     }
@@ -255,7 +256,7 @@ fn claim(call: &mut Call, given: &Task, term: Duration) -> Result<Answer> {
 }
 
 fn said(what: &str, task: &TaskView) -> Answer {
-    let (id, standing) = (task.task.id.short(), list::standing(task));
+    let (id, standing) = (task.task.id.short(), list::standing(task, str::to_owned));
     let text = format!("{what} {id} ({standing})\n{}", shown::theirs(&task.task.title));
     Answer { text, data: brief(task) }
 }

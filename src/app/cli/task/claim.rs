@@ -151,7 +151,7 @@ pub fn renew(args: RenewArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
         cx.out.json(&task)?;
     } else {
         let until = task.until.as_deref().map(print::local_time).unwrap_or_default();
-        let standing = list::standing(&task, &cx.out);
+        let standing = list::standing(&task, |word| cx.out.word(word));
         cx.out.say(format!("{} is held until {until} ({standing})", task.task.id.short()));
     }
     Ok(exit::DONE)

@@ -58,11 +58,11 @@ pub fn table(cx: &mut Cx, tasks: &[TaskView]) {
     }
 }
 
-/// How a task stands, in a word or two of the person's language.
-pub fn standing(task: &TaskView, out: &Out) -> String {
-    let word = || out.word(task.standing.as_str());
+/// How a task stands, in a word or two that `say` says.
+pub fn standing(task: &TaskView, say: impl Fn(&str) -> String) -> String {
+    let word = || say(task.standing.as_str());
     match (&task.task.progress, task.left) {
-        (_, true) => out.word("claimed, left"),
+        (_, true) => say("claimed, left"),
         (Some(progress), _) if !task.task.status.is_final() => match progress.percent {
             Some(percent) => format!("{} {percent}%", word()),
             None => word(),
@@ -80,7 +80,13 @@ fn row(view: &TaskView, out: &Out) -> [String; 5] {
         (None, None, None) => String::new(),
     };
     let due = task.due.as_deref().map(|due| print::line(due).into_owned()).unwrap_or_default();
-    [task.id.short().to_owned(), standing(view, out), whose, due, print::line(&task.title).into_owned()]
+    [
+        task.id.short().to_owned(),
+        standing(view, |word| out.word(word)),
+        whose,
+        due,
+        print::line(&task.title).into_owned(),
+    ]
 }
 
 /// Show one task with its history
@@ -113,7 +119,7 @@ pub fn tell(cx: &mut Cx, shown: &Shown) {
         let what = print::padded(&out.word(what), 9);
         out.line(format!("  {what} {text}"));
     };
-    let standing = standing(view, out);
+    let standing = standing(view, |word| out.word(word));
     say_as_is(out, "standing", &standing);
     let role = task.role.as_ref().map(|role| out.word(&print::line(&format!("any {role}"))));
     for whom in task.to.iter().map(ToString::to_string).chain(role) {

@@ -120,7 +120,7 @@ pub fn tell(cx: &mut Cx, what: &str, task: &TaskView) -> Result<()> {
         return cx.out.json(task);
     }
     let (id, title) = (task.task.id.short(), print::line(&task.task.title));
-    let (what, standing) = (cx.out.word(what), list::standing(task, &cx.out));
+    let (what, standing) = (cx.out.word(what), list::standing(task, |word| cx.out.word(word)));
     cx.out.line(format!("{what} {id}: {title} ({standing})"));
     Ok(())
 }
