@@ -52,11 +52,14 @@ pub fn read(share: &dyn Share) -> Result<Option<Vec<u8>>> {
 }
 
 /// Makes a page where there was none; `false` if there is one by now, or one that was put aside. Cost: 1 list, 1 create.
+///
+/// # Errors
+/// The share's. Then a part of the page may be there, if it could not be removed.
 pub fn make(share: &dyn Share, bytes: &[u8]) -> Result<bool> {
     if share.names(&layout::tasks())?.iter().any(|name| layout::is_task_page(name)) {
         return Ok(false);
     }
-    claim(share, &layout::task_page(), bytes)
+    write(share, bytes)
 }
 
 /// Puts a page in the place of one that was read as `read`. Cost: 1 rename, 1 read, 1 create; another rename if it was
@@ -75,20 +78,30 @@ pub fn swap(share: &dyn Share, us: &Name, read: &[u8], new: &[u8]) -> Result<Swa
         put_back(share, &aside)?;
         return Ok(Swapped::Changed);
     }
-    match claim(share, &page, new) {
+    match write(share, new) {
         Ok(true) => Ok(Swapped::Done),
         // Another one's; what was put aside is kept.
         Ok(false) => Ok(Swapped::Raced),
         Err(error) => {
-            // A part of ours is nobody's text. If this fails, too, somebody puts back what was put aside.
-            let part = share.read(&page, 0, new.len())?;
-            if part.is_some_and(|part| part.len() < new.len() && new.starts_with(&part)) {
-                share.remove(&page)?;
-            }
+            // If this fails, too, somebody puts back what was put aside.
             put_back(share, &aside)?;
             Err(error)
         }
     }
+}
+
+/// Writes the page where there is none; `false` if there is one. A part of it, after an error, is nobody's text, and goes.
+fn write(share: &dyn Share, bytes: &[u8]) -> Result<bool> {
+    let page = layout::task_page();
+    let error = match claim(share, &page, bytes) {
+        Err(error) => error,
+        made => return made,
+    };
+    let part = share.read(&page, 0, bytes.len())?;
+    if part.is_some_and(|part| part.len() < bytes.len() && bytes.starts_with(&part)) {
+        share.remove(&page)?;
+    }
+    Err(error)
 }
 
 /// Ends what a rendering of ours left: what was put aside goes, if it holds what was read (`read`), and is kept under a

@@ -135,7 +135,8 @@ pub fn render(text: &str, board: &Board, fresh: &[TaskId], old: &dyn Fn(&Task) -
     if missing.is_empty() {
         return lines.concat();
     }
-    if text.trim().is_empty() {
+    // A part of what stands at the top was left by somebody who could write no more of a page than that.
+    if text.trim().is_empty() || HEAD.starts_with(text) {
         return HEAD.replace('\n', ending) + &missing.concat();
     }
     let at = last.map_or_else(|| end_of(text), |at| at + 1);

@@ -83,6 +83,16 @@ fn words_behind_a_mark_are_the_tasks_and_a_mark_that_was_cut_short_is_written_ag
 }
 
 #[test]
+fn a_page_that_was_cut_off_in_what_stands_at_its_top_is_made_anew() {
+    let tasks = [task(1, "build")];
+    let page = show("", &tasks);
+    for cut in [1, 8, 60, HEAD.len() - 1, HEAD.len()] {
+        assert_eq!(show(&page[..cut], &tasks), page);
+    }
+    assert!(show("# Our tasks\n", &tasks).starts_with("# Our tasks\n"), "somebody's own");
+}
+
+#[test]
 fn a_page_is_made_and_made_the_same_again() {
     let tasks = [task(1, "build"), task(2, "test")];
     let page = show("", &tasks);
