@@ -25,6 +25,9 @@ const QUIET: u64 = 120;
 /// Steps and verbs a minute of an idle daemon: idle looks each 2 s, heartbeats each 15 s, some for each peer.
 const IDLE: (u64, u64) = (160, 400);
 
+/// Who looks at the server's files in the end; nobody's node.
+const LOOKER: Eye = Eye { node: 99, lag: Duration::ZERO };
+
 /// What must hold at any time: states go forward, and what they say is true.
 pub fn so_far(world: &mut World) -> Result<(), String> {
     let World { sites, sent, twinned, went_back, names, .. } = world;
@@ -159,8 +162,17 @@ fn unsettled(world: &World) -> Option<String> {
         // knows nothing of its lockfile; whoever writes there next breaks it.
         return None;
     }
-    let files = world.server.lock().unwrap().files();
-    files.iter().find(|(path, _)| path.ends_with(".lock")).map(|(path, _)| format!("{path} is left standing"))
+    let server = world.server.lock().unwrap();
+    // One that could be written in part does not say whose it is: whoever writes there next breaks it. Nobody does when the
+    // line it was for was taken back.
+    let is_whole =
+        |path: &str| server.bytes(path, LOOKER, Duration::ZERO).is_some_and(|note| note.ends_with(b"\n"));
+    let left = server
+        .files()
+        .into_iter()
+        .map(|(path, _)| path)
+        .find(|path| path.ends_with(".lock") && is_whole(path));
+    left.map(|path| format!("{path} is left standing"))
 }
 
 /// Each message once, with the content that was sent, and handed over once.
@@ -214,8 +226,7 @@ fn inboxes(world: &World) -> Result<(), String> {
     for one in world.sent.iter().filter(|one| one.to.is_none() && !world.restored) {
         let slot = layout::open_slot(&Name::parse(PLAIN).unwrap());
         let server = world.server.lock().unwrap();
-        let eye = Eye { node: 99, lag: Duration::ZERO };
-        let bytes = server.bytes(slot.as_str(), eye, Duration::ZERO).unwrap_or_default();
+        let bytes = server.bytes(slot.as_str(), LOOKER, Duration::ZERO).unwrap_or_default();
         let there = String::from_utf8_lossy(&bytes)
             .lines()
             .filter(|line| line.contains(one.message.id.as_str()))

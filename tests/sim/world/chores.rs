@@ -49,7 +49,9 @@ impl World {
         self.counter += 1;
         let (words, title) = (format!("words {}", self.counter), format!("by hand {}", self.counter));
         let mut bytes = server.bytes(page.as_str(), eye, Duration::ZERO).unwrap_or_default();
-        bytes.extend_from_slice(format!("{words}\n- [ ] {title}\n").as_bytes());
+        // A page that was cut off in the middle of a line gets no words there.
+        let apart = if bytes.last().is_none_or(|last| *last == b'\n') { "" } else { "\n" };
+        bytes.extend_from_slice(format!("{apart}{words}\n- [ ] {title}\n").as_bytes());
         if server.write(PERSON, page.as_str(), &bytes) == Ok(true) {
             drop(server);
             self.log.count("a page of tasks that somebody saves");
