@@ -87,7 +87,8 @@ fn what_is_unread_leaves_the_inbox_and_wakes_nobody() {
         let log = pair.b.journey(Way::In, &message);
         assert_eq!(log, ["delivered", "cancelled"]);
         let late = ops::take_back(pair.a.node_mut(), message.id.as_str(), order, Author::Program).unwrap();
-        assert_late(&ops::taken(pair.a.node(), &late).unwrap(), "cancelled");
+        let taken = ops::taken(pair.a.node(), &late).unwrap();
+        assert!(matches!(taken, Taken::Cancelled(_)), "the same again is no trouble: {taken:?}");
     }
 }
 

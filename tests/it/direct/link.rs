@@ -99,6 +99,8 @@ fn what_may_have_arrived_does_not_expire_here() {
     let id = office.ok(&["send", "lab", "did it come?", "--ttl", "12s", "--json"]);
     let id = serde_json::from_str::<serde_json::Value>(&id).unwrap()["id"].as_str().unwrap().to_owned();
     lab.receives("did it come?");
+    // Else it would expire there, and be reported as what it is.
+    lab.ok(&["read", &id]);
     let trace = || office.json(&["trace", &id]);
     until("its time to be over", || {
         trace()["note"].as_str().filter(|note| note.contains("its time is over")).map(drop)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::client::{Client, run};
-use crate::common::process::{Lan, Settings, text_of};
+use crate::common::process::{Lan, Settings, text_of, until_true};
 
 #[test]
 fn its_tools_are_those_of_the_manual_and_their_schemas_are_plain() {
@@ -41,6 +41,8 @@ fn a_message_is_sent_read_answered_and_acknowledged() {
         let agents = Settings { agents: vec!["main"], ..Settings::default() };
         let (office, lab) = (lan.join("office"), lan.join_with("lab", &agents));
         let _daemons = (office.daemon(), lab.daemon());
+        // The heartbeat of `init` tells of no agents.
+        until_true("lab to be seen", || office.json(&["peers"])[0]["presence"] == "online");
         let (ours, theirs) =
             (Client::start(&office, &[]).await, Client::start(&lab, &["--as", "MAIN"]).await);
         let words = theirs.running.peer().peer_info().unwrap().instructions.clone().unwrap();

@@ -79,7 +79,9 @@ fn a_claim_is_not_made_while_the_share_is_away() {
     office.run(&["task", "show", "ffffff"]).exits(3);
     office.run(&["task", "show", "f"]).exits(3);
     office.run(&["task", "add", " "]).exits(2).says(&["it has no title"]);
-    office.run(&["task", "add", "x", "--due", "soon"]).exits(2).says(&["it is no day"]);
+    office.run(&["task", "add", "x", "--due", "soon"]).exits(2).says(&["is no time", "a day does, too"]);
+    let due = office.json(&["task", "add", "x", "--due", "2036-12-01 09:00"]);
+    assert!(due["due"].as_str().unwrap().starts_with("2036-12-01T09:00:00"), "{due}");
     office.run(&["task", "edit", &id]).exits(2).says(&["nothing is said otherwise"]);
     office.run(&["task", "reopen", &id]).exits(2).says(&["it has not ended"]);
 }
