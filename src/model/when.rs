@@ -4,7 +4,11 @@
 //! moment := RFC 3339, with its offset | [day (" " | "T")] time        in the zone of this PC
 //! day    := YYYY-MM-DD | "today" | "tomorrow"          time := H:MM[:SS]
 //! ```
-//! A time without a day is the next one that the clock on the wall will show.
+//! A time without a day is the next one that the clock on the wall will show. What is due may be so on a day, or have been:
+//!
+//! ```text
+//! due    := day | moment | RFC 3339, though it is over
+//! ```
 
 use std::fmt::Display;
 
@@ -35,6 +39,24 @@ where
         true => Ok(when),
         false => Err(format!("{text:?} is over")),
     }
+}
+
+/// When something is due that `text` says: the day, or the moment with its offset; and what whoever said it should know.
+///
+/// # Errors
+/// As of [`parse`].
+pub fn due<Z: TimeZone>(text: &str, now: DateTime<Utc>, zone: &Z) -> Result<(String, Option<String>), String>
+where
+    Z::Offset: Display,
+{
+    let text = text.trim();
+    if let Some(day) = named(text, now.with_timezone(zone).date_naive()) {
+        return Ok((day.to_string(), None));
+    }
+    if DateTime::parse_from_rfc3339(text).is_ok() {
+        return Ok((text.to_owned(), None));
+    }
+    parse(text, now, zone).map(|when| (when.at.with_timezone(zone).to_rfc3339(), when.note))
 }
 
 fn local<Z: TimeZone>(text: &str, now: DateTime<Utc>, zone: &Z) -> Result<When, String>
@@ -135,6 +157,23 @@ mod tests {
             ("someday 9:00", "is no time"),
         ] {
             assert!(at(said).unwrap_err().contains(why), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_due_on_a_day_or_at_a_moment() {
+        let now = "2026-03-28T10:00:00Z".parse().unwrap();
+        for (said, meant) in [
+            ("2026-02-14", "2026-02-14"),
+            ("tomorrow", "2026-03-29"),
+            ("2026-02-14T18:00:00+08:00", "2026-02-14T18:00:00+08:00"),
+            ("2026-12-01 9:00", "2026-12-01T09:00:00+01:00"),
+            ("tomorrow 18:00", "2026-03-29T18:00:00+02:00"),
+        ] {
+            assert_eq!(due(said, now, &Berlin), Ok((meant.to_owned(), None)), "{said}");
+        }
+        for said in ["soon", "", "2026-02-30", "2026-02-14 9:00"] {
+            assert!(due(said, now, &Berlin).is_err(), "{said}");
         }
     }
 

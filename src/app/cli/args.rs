@@ -170,6 +170,18 @@ impl Later {
     }
 }
 
+/// When something is due, as `engine::ops` takes it; what is to be known of it is told.
+///
+/// # Errors
+/// It is no day and no time.
+pub fn due(cx: &mut Cx, node: &Node, text: String) -> Result<String> {
+    let (due, note) = when::due(&text, node.clock.wall(), &Local).map_err(|cause| {
+        Error::usage("take the time", text, cause).next("a day does, too: 2026-02-14, today, tomorrow")
+    })?;
+    note.iter().for_each(|note| cx.note(note));
+    Ok(due)
+}
+
 /// What is attached.
 #[derive(clap::Args, Debug, Default)]
 pub struct Files {

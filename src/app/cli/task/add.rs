@@ -33,7 +33,7 @@ pub struct AddArgs {
     /// How soon it is wanted: low, normal, high or urgent
     #[arg(long, default_value = "normal", value_parser = args::priority(), hide_possible_values = true)]
     priority: Priority,
-    /// When it should be done: 2026-02-14, or 2026-02-14T18:00:00+08:00
+    /// When it should be done: 2026-02-14, today, "tomorrow 18:00", 2026-02-14T18:00:00+08:00
     #[arg(long, value_name = "TIME")]
     due: Option<String>,
     /// Assign it to an instance or agent that has not joined the share yet
@@ -44,6 +44,7 @@ pub struct AddArgs {
 }
 
 pub fn add(args: AddArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
+    let due = args.due.map(|due| args::due(cx, node, due)).transpose()?;
     let new = NewTask {
         agent: args.speaker.resolve(node)?,
         author: args.speaker.author(node),
@@ -53,7 +54,7 @@ pub fn add(args: AddArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
         role: args.role,
         depends: args.depends,
         priority: args.priority,
-        due: args.due,
+        due,
         create: args.create,
     };
     let task = known(cx, node, |node| ops::task_add(node, new.clone()))?;
@@ -85,7 +86,7 @@ pub struct EditArgs {
     /// How soon it is wanted: low, normal, high or urgent
     #[arg(long, value_parser = args::priority(), hide_possible_values = true)]
     priority: Option<Priority>,
-    /// When it should be done, as in 2026-02-14
+    /// When it should be done, as in 2026-02-14 or "tomorrow 18:00"; "" for no time
     #[arg(long, value_name = "TIME")]
     due: Option<String>,
     /// Assign it to an instance or agent that has not joined the share yet
@@ -97,13 +98,15 @@ pub struct EditArgs {
 
 pub fn edit(args: EditArgs, cx: &mut Cx, node: &mut Node) -> Result<u8> {
     let (agent, author) = (args.speaker.resolve(node)?, args.speaker.author(node));
+    let is_said = |due: String| if due.is_empty() { Ok(due) } else { args::due(cx, node, due) };
+    let due = args.due.map(is_said).transpose()?;
     let edit = Edit {
         title: args.title,
         body: args.body,
         to: args.to,
         role: args.role,
         priority: args.priority,
-        due: args.due,
+        due,
     };
     if edit == Edit::default() {
         return Err(Error::usage("change the task", &args.id, "nothing is said otherwise")
