@@ -3,7 +3,9 @@
 //! Whoever wants it makes the next number with O_EXCL and holds it only if it is the highest then. The number before must
 //! be over: ended by its holder's own word, which the caller knows, or held by an instance that is gone ([`is_gone`]). What
 //! stands there without a word of its maker, or is nobody's, is stepped over when it has lain there for as long before our
-//! own eyes, and by the share's clock.
+//! own eyes, and by the share's clock. Of two who make a file at once on SMB each may be told that it exists: it then lies
+//! there empty (Samba 4.17, one in some hundred races). An empty one is stepped over soon; if somebody wrote into it while we
+//! did so, neither has it.
 //!
 //! Two never hold the same at one time, whatever is lost or late: a lower number that was not passed is not free, and a
 //! holder looks whether it was passed before anything that it says of its work is written.
@@ -24,6 +26,8 @@ use crate::store::share_clock;
 use crate::sys::process;
 use crate::sys::share::Share;
 
+/// For how long a claim may lie there empty: it is made and written in two operations, and a server is slow at times.
+const EMPTY: Duration = Duration::from_secs(10);
 /// How many odd claims are remembered.
 const ODD: usize = 1_000;
 
@@ -75,8 +79,8 @@ impl Odd {
 }
 
 /// Takes a claim, or says who has it. The share must be known to be the right one. After an error it may be called again.
-/// Cost: 2 lists, 1 create; a read if somebody made a claim that nothing was heard of; to take over from somebody a stat, a
-/// replace and a stat besides.
+/// Cost: 2 lists, 1 create; a read if somebody made a claim that nothing was heard of, a stat if it is empty, and another
+/// read if that is stepped over; to take over from somebody a stat, a replace and a stat besides.
 ///
 /// # Errors
 /// The share's, and the local store's.
@@ -89,11 +93,13 @@ pub fn take(
 ) -> Result<Outcome> {
     let Wanted { on, by, term, word, known } = *wanted;
     let highest = claims::highest(share, on)?;
+    let mut over_nothing = false;
     if highest > known.token {
         match unheard(share, node, on, highest, word, odd)? {
             Unheard::Ours => return Ok(Outcome::Held(highest)),
             Unheard::Of(who) => return Ok(Outcome::Lost(who)),
             Unheard::Nobody => {}
+            Unheard::Nothing => over_nothing = true,
         }
     } else if let Some((holder, term)) = &known.holder {
         let ours = holder.instance.same_as(&by.instance);
@@ -117,12 +123,16 @@ pub fn take(
         host: process::host_name(),
         since: format_time(node.clock.wall()),
     };
-    Ok(match claims::take(share, on, number, &claim.to_signed_bytes(signer))? {
-        true => Outcome::Held(number),
-        false => Outcome::Lost(match claims::read(share, on, number)? {
-            Found::Claim(claim, _) => format!("{} was faster", claim.by),
-            Found::Nothing => "another one was faster".to_owned(),
-        }),
+    let taken = claims::take(share, on, number, &claim.to_signed_bytes(signer))?;
+    if taken && !over_nothing {
+        return Ok(Outcome::Held(number));
+    }
+    // Whoever wrote into the empty one after this look sees ours; whoever did before need not have.
+    let rival = if taken { highest } else { number };
+    Ok(match claims::read(share, on, rival)? {
+        Found::Claim(claim, _) => Outcome::Lost(format!("{} was faster", claim.by)),
+        Found::Nothing if taken => Outcome::Held(number),
+        Found::Nothing => Outcome::Lost("another one was faster".to_owned()),
     })
 }
 
@@ -134,6 +144,8 @@ enum Unheard {
     Of(String),
     /// Nobody's any more.
     Nobody,
+    /// Nobody's, since nothing was ever written there.
+    Nothing,
 }
 
 fn unheard(
@@ -164,24 +176,29 @@ fn unheard(
         }
         None => TERM,
     };
-    let who = found.map_or_else(
-        || {
-            format!(
-                "{path} is no claim of anybody's; it is stepped over when it has lain there for {} s",
-                TERM.as_secs()
-            )
-        },
-        |claim| format!("{} has just claimed it", claim.by),
-    );
     let lay = odd.seen(&path, now);
-    if lay < patience {
-        return Ok(Unheard::Of(who));
+    if let Some(claim) = found.as_ref().filter(|_| lay < patience) {
+        return Ok(Unheard::Of(format!("{} has just claimed it", claim.by)));
     }
-    let Some(meta) = share.stat(&path)? else { return Ok(Unheard::Nobody) };
-    match share_clock::age(share, node.instance(), &meta)? >= patience {
-        true => Ok(Unheard::Nobody),
-        false => Ok(Unheard::Of(who)),
+    let meta = share.stat(&path)?;
+    let (patience, over) = match found {
+        None if meta.is_some_and(|meta| meta.len == 0) => (EMPTY, Unheard::Nothing),
+        _ => (patience, Unheard::Nobody),
+    };
+    if lay >= patience {
+        // What is not there any more was made by nobody who is at work.
+        let Some(meta) = meta else { return Ok(over) };
+        if share_clock::age(share, node.instance(), &meta)? >= patience {
+            return Ok(over);
+        }
     }
+    let seconds = patience.as_secs();
+    Ok(Unheard::Of(match found {
+        Some(claim) => format!("{} has just claimed it", claim.by),
+        None => format!(
+            "{path} is no claim of anybody's; it is stepped over when it has lain there for {seconds} s"
+        ),
+    }))
 }
 
 /// Whether an instance stood still for so long in our own time and in the share's. Cost: nothing while it did not in ours;

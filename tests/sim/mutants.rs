@@ -30,13 +30,6 @@ const MUTANTS: &[Mutant] = &[
     };",
     },
     Mutant {
-        name: "the cursor moves in the transaction of the mail",
-        file: "src/store/db/inbox.rs",
-        with: "        self.write(\"take mail into\", |tx| {",
-        without: "        self.write(\"move\", |tx| cursors::store(tx, &intake.lane, &intake.cursor))?;
-        self.write(\"take mail into\", |tx| {",
-    },
-    Mutant {
         name: "the share's id is looked at",
         file: "src/engine/gate.rs",
         with: "Some(known) if known == found.share => Ok(()),",
@@ -76,6 +69,13 @@ const MUTANTS: &[Mutant] = &[
 ];
 
 const MORE: &[Mutant] = &[
+    Mutant {
+        name: "the cursor moves in the transaction of the mail",
+        file: "src/store/db/inbox.rs",
+        with: "        self.write(\"take mail into\", |tx| {",
+        without: "        self.write(\"move\", |tx| cursors::store(tx, &intake.lane, &intake.cursor))?;
+        self.write(\"take mail into\", |tx| {",
+    },
     Mutant {
         name: "scheduled mail waits for its time",
         file: "src/store/db/due.rs",

@@ -155,6 +155,22 @@ fn of_two_who_claim_at_once_one_has_it() {
 }
 
 #[test]
+fn a_claim_that_nobody_is_in_is_stepped_over_soon() {
+    let mut pair = Pair::new();
+    let id = add(&mut pair.a, "build", None, &[]);
+    pair.until("the task", |pair| see(&pair.b, &id).is_some());
+    let on = layout::task_claims(&id.parse().unwrap());
+    pair.share.make_folder(&on.path().parent()).unwrap();
+    pair.share.make_folder(on.path()).unwrap();
+    // Both PCs were told that it exists.
+    pair.share.create_new(&on.claim(1), b"").unwrap();
+    let lost = claim(&mut pair, b, &id, MINUTE);
+    assert!(matches!(&lost, Answer::Lost { why, .. } if why.contains("for 10 s")), "{lost:?}");
+    pair.run(Duration::from_secs(12));
+    assert_eq!(claim(&mut pair, b, &id, MINUTE), Answer::Held { token: 2 });
+}
+
+#[test]
 fn a_claim_without_a_word_of_its_holder_runs_out_by_its_own_daemon() {
     let mut pair = Pair::new();
     let id = add(&mut pair.a, "build", None, &[]);
