@@ -494,7 +494,13 @@ fn came_back(run: &Run, pair: &Pair, ids: &[String]) -> Outcome<()> {
                 let word = if n % 2 == 0 { "done" } else { "progress" };
                 let wanted =
                     [deed("ann/one", "claim", 1), deed("bob/two", "claim", 2), deed("bob/two", word, 2)];
-                board.get(*id).is_none_or(|seen| seen.history.get(1..) != Some(&wanted))
+                // To give up is never too late, and changes nothing then.
+                let gave_up = |(by, word, token): &(String, String, u64)| {
+                    by == "ann/one" && matches!(word.as_str(), "release" | "lapse") && *token == 1
+                };
+                let all =
+                    board.get(*id).map(|seen| seen.history.iter().skip(1).filter(|deed| !gave_up(deed)));
+                all.is_none_or(|all| !all.eq(&wanted))
             });
             seen = wrong.map_or(String::new(), |(_, id)| format!("{:?}", board.get(id)));
             Ok(wrong.is_none())
@@ -514,11 +520,12 @@ fn came_back(run: &Run, pair: &Pair, ids: &[String]) -> Outcome<()> {
     })
     .map_err(|error| format!("{error}; she was told {news:?}"))?;
     agreed(pair)?;
-    // Nothing but her claims came on the share.
+    // Nothing but her claims came on the share, and what she gave up.
     let logs = format!("cat /mnt/disk/share/{}/tasks/ann.*.jsonl", pair.folder());
     for line in run.bench.on("S", &logs)?.lines() {
         let event: Value = serde_json::from_str(line)?;
-        if ids.iter().any(|id| event["task"] == **id) && event["deed"] != "claim" {
+        let may_be = ["claim", "release", "lapse"].iter().any(|deed| event["deed"] == **deed);
+        if ids.iter().any(|id| event["task"] == **id) && !may_be {
             return Err(format!("{}: on the share stands {line}", pair.folder()).into());
         }
     }
