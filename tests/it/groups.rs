@@ -473,6 +473,7 @@ fn what_several_answered_is_a_table_and_the_worst_of_it_the_exit_code() {
     until_true("it to be taken back", || den.inbox().iter().any(third));
     office.run(&["ask", "all", "x"]).exits(2).says(&["--all"]);
     office.run(&["ask", "--all", "lab", "x"]).exits(2).says(&["it is one"]);
+    office.run(&["ask", "--all", "nogroup", "x"]).exits(3).says(&["no group of that name", "table `groups`"]);
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn ask(args: &Args, cx: &mut Cx, node: &mut Node, asking: &mut Asking) -> Result
             return Err(error.next("ask each of them, and wait for all: --all"));
         }
         Meant::One(to) if args.all => {
-            return Err(Error::usage("ask", to, "it is one, and --all is for several"));
+            return Err(ops::is_no_group(node, "ask", to, "--all"));
         }
         _ => {}
     }

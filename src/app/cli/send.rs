@@ -162,7 +162,7 @@ pub fn run(args: Args, cx: &mut Cx) -> Result<u8> {
         }
         Meant::One(to) if args.own || args.any => {
             let flag = if args.own { "--self" } else { "--any" };
-            return Err(Error::usage("send to", to, format!("it is one, and {flag} is for several")));
+            return Err(ops::is_no_group(&node, "send to", &to, flag));
         }
         Meant::One(to) => to,
     };

@@ -148,7 +148,7 @@ pub fn send(call: &mut Call, given: Send) -> Result<Answer> {
             return Ok(Answer { text, data });
         }
         Meant::One(to) if given.any => {
-            return Err(Error::usage("send to", to, "it is one, and `any` is for several"));
+            return Err(ops::is_no_group(node, "send to", &to, "`any`"));
         }
         Meant::One(to) => to,
     };

@@ -73,6 +73,23 @@ pub fn meant(node: &Node, to: &Recipient) -> Meant {
     to.meant(&node.config.groups)
 }
 
+/// Why `to` is nobody of whom `word` (`--all`, say) can be said, which is for several.
+pub fn is_no_group(node: &Node, deed: &str, to: &Address, word: &str) -> Error {
+    let fold = to.instance.fold();
+    match node.db.peer(&fold) {
+        Err(error) => return error,
+        Ok(None) if to.agent.is_none() && !to.instance.same_as(node.instance()) => {}
+        Ok(_) => return Error::usage(deed, to, format!("it is one, and {word} is for several")),
+    }
+    let groups = node.config.groups.values().map(|group| group.name.as_str());
+    let near = name::near(to.instance.as_str(), groups);
+    let cause = "the config has no group of that name, and no instance of it was seen on the share";
+    Error::new(Kind::NotFound, deed, to, cause).next(match near.as_slice() {
+        [] => "name its members in the config's table `groups`, or say all or @ROLE".into(),
+        near => format!("did you mean {}?", near.join(" or ")),
+    })
+}
+
 /// Stores one message for each member of a group, all or none, with one local fsync. `draft` makes each one's, whose id is
 /// not asked for. Cost: no share operation.
 ///

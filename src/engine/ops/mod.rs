@@ -35,7 +35,7 @@ pub use ack::{ack, ack_from, reply, reply_draft};
 pub use ask::{Asking, News, is_awaited, progress};
 pub use attach::{Attached, attach, attach_to_all};
 pub use backup::{BackedUp, CONFIG, Restore, Restored, backup, look as look_at_backup, restore};
-pub use broadcast::{Broadcasted, Call, LeftOut, broadcast, find_broadcast, meant};
+pub use broadcast::{Broadcasted, Call, LeftOut, broadcast, find_broadcast, is_no_group, meant};
 pub use cancel::{Taken, Withdrawal, take_back, taken};
 pub use dead::{DeadLetter, REDRIVE_OF, dead, drop_dead, redrive};
 pub use doctor::{Patient, doctor};

@@ -12,7 +12,8 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::audit::log;
-use super::inbox::{Intake, Taken};
+use super::inbox::Taken;
+use super::intake::Intake;
 use super::message::{COLUMNS, Message, WIDTH, Way};
 use super::{Db, inbox, receipts};
 use crate::error::Result;

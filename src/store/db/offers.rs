@@ -10,7 +10,7 @@ use rusqlite::{Transaction, params};
 
 use super::audit::log;
 use super::due::NEXT_ROW;
-use super::inbox::Intake;
+use super::intake::Intake;
 use super::message::{COLUMNS, Message, WIDTH, Way};
 use super::{Db, due, lists};
 use crate::error::Result;
