@@ -9,7 +9,7 @@ use lanpost::model::text::{Encoding, encode};
 use serde_json::{Value, json};
 
 use crate::common::process::{
-    Done, Follower, Guard, Lan, Pc, Settings, finish, list, text_of, until, until_true,
+    Done, Follower, Lan, Pc, Settings, begin, finish, list, text_of, until, until_true,
 };
 
 /// Two PCs that joined; no daemon runs.
@@ -785,7 +785,7 @@ fn a_reader_that_went_away_is_no_failure() {
     for args in [&["inbox", "--json"][..], &["inbox", "--limit", "500"], &["inbox", "--json", "--follow"]] {
         let mut command = lab.command(args);
         command.stdout(Stdio::piped()).stderr(fs::File::create(lab.path("err")).unwrap());
-        let mut child = Guard(command.spawn().unwrap());
+        let mut child = begin(&mut command);
         let mut first = String::new();
         let mut out = BufReader::new(child.0.stdout.take().unwrap());
         assert!(out.read_line(&mut first).unwrap() > 0);

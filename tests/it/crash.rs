@@ -14,7 +14,7 @@ use lanpost::store::db::Filter;
 use lanpost::store::db::Way;
 use lanpost::sys::clock;
 
-use crate::common::process::{Daemon, Guard, Lan, Pc, Settings, until};
+use crate::common::process::{Daemon, Lan, Pc, Settings, begin, until};
 
 /// Messages each way.
 const EACH: usize = 1_000;
@@ -108,7 +108,7 @@ impl Side {
         let args = ["send", self.to, &id, "--id", &id, "--create"];
         let mut command = self.pc.command(&args);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let child = Guard(command.spawn().unwrap());
+        let child = begin(&mut command);
         self.moment(30);
         drop(child);
         if self.chance.below(2) == 0 {

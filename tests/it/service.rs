@@ -36,7 +36,7 @@ impl Socket {
 #[cfg(unix)]
 #[test]
 fn systemd_hears_that_the_daemon_is_ready_lives_and_stops_and_the_agent_hears_nothing_of_it() {
-    use crate::common::process::{Guard, Settings, until};
+    use crate::common::process::{Settings, begin, until};
     // A socket's path must be short.
     let folder = tempfile::tempdir().unwrap();
     let socket = Socket::bind(&folder.path().join("s"));
@@ -47,7 +47,7 @@ fn systemd_hears_that_the_daemon_is_ready_lives_and_stops_and_the_agent_hears_no
     let office = lan.join("office");
     let mut command = lab.command(&["run"]);
     command.env("NOTIFY_SOCKET", folder.path().join("s")).env("WATCHDOG_USEC", "600000");
-    let mut daemon = Guard(command.stderr(std::process::Stdio::null()).spawn().unwrap());
+    let mut daemon = begin(command.stderr(std::process::Stdio::null()));
     let ready = socket.hears("READY=1");
     assert!(ready.contains("STATUS=lanpost ") && ready.contains(" runs instance lab on "), "{ready}");
     socket.hears("WATCHDOG=1");
@@ -66,14 +66,14 @@ fn systemd_hears_that_the_daemon_is_ready_lives_and_stops_and_the_agent_hears_no
 #[test]
 fn a_share_that_hangs_is_told_to_systemd_and_no_reason_to_be_killed() {
     use crate::common::hanging::DeadMount;
-    use crate::common::process::Guard;
+    use crate::common::process::begin;
     let folder = tempfile::tempdir().unwrap();
     let socket = Socket::bind(&folder.path().join("s"));
     let lan = Lan::new();
     let lab = lan.join("lab");
     let mut command = lab.command(&["run"]);
     command.env("NOTIFY_SOCKET", folder.path().join("s")).env("WATCHDOG_USEC", "600000");
-    let _daemon = Guard(command.stderr(std::process::Stdio::null()).spawn().unwrap());
+    let _daemon = begin(command.stderr(std::process::Stdio::null()));
     socket.hears("READY=1");
     let Some(dead) = DeadMount::over(&lan.share()) else { return };
     socket.hears("STATUS=the share is stalled since ");

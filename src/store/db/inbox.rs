@@ -422,7 +422,7 @@ mod tests {
             quarantined: vec![],
             room: 0,
             refusals: vec![],
-            cursor: Cursor::default(),
+            cursor: cursors::Cursor::default(),
             restarted: false,
         };
         assert_eq!(db.take_in(&intake, 0).unwrap().new, 4);

@@ -32,6 +32,13 @@ struct Plan {
     fault: Fault,
 }
 
+/// Somebody else, who writes in the moment before we create a file.
+struct Rival {
+    before: SharePath,
+    path: SharePath,
+    bytes: Vec<u8>,
+}
+
 struct State {
     mounted: Arc<dyn Share>,
     /// Counts the mounts: a handle of an earlier one is stale.
@@ -43,6 +50,7 @@ struct State {
     stale: bool,
     broken: Option<SharePath>,
     forbidden: Option<SharePath>,
+    rival: Option<Rival>,
     listings: HashMap<SharePath, Option<Vec<Entry>>>,
 }
 
@@ -64,6 +72,7 @@ impl FaultyShare {
             stale: false,
             broken: None,
             forbidden: None,
+            rival: None,
             listings: HashMap::new(),
         };
         FaultyShare { state: Arc::new(Mutex::new(state)) }
@@ -121,6 +130,11 @@ impl FaultyShare {
     /// Nothing in this folder can be looked at or written, until `None`, and the folder can't be listed.
     pub fn forbid_folder(&self, folder: Option<SharePath>) {
         self.state().forbidden = folder;
+    }
+
+    /// When `before` is created next, somebody has just written `bytes` to `path`.
+    pub fn rival(&self, before: SharePath, path: SharePath, bytes: Vec<u8>) {
+        self.state().rival = Some(Rival { before, path, bytes });
     }
 
     /// What this call meets: the share to ask, or the fault.
@@ -234,6 +248,10 @@ impl Share for FaultyShare {
 
     fn create_new(&self, path: &SharePath, bytes: &[u8]) -> Result<bool> {
         let (share, fault) = self.meet(Verb::CreateNew);
+        let rival = self.state().rival.take_if(|rival| rival.before == *path);
+        if let Some(Rival { path, bytes, .. }) = rival {
+            share.replace(&path, &bytes)?;
+        }
         match fault {
             None => share.create_new(path, bytes),
             Some(Fault::LoseAnswer(ErrorKind::AlreadyExists)) => {

@@ -9,7 +9,7 @@ use lanpost::error::Result;
 use lanpost::model::layout::SharePath;
 use lanpost::sys::share::{Append, Census, Entry, Meta, Share};
 
-use super::process::Guard;
+use super::process::{Guard, begin};
 
 /// A share whose calls do not return while it hangs.
 #[derive(Clone)]
@@ -96,7 +96,7 @@ impl DeadMount {
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh"]).arg(folder);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut server = Guard(command.spawn().unwrap());
+        let mut server = begin(&mut command);
         let mut said = String::new();
         BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut said).unwrap();
         if said == "mounted\n" {

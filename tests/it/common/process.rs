@@ -246,7 +246,7 @@ impl Pc {
         let log = self.home.join("daemon.log");
         let mut command = under(runner, self.command(&["run"]));
         command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
-        Daemon { child: Guard(command.spawn().unwrap()), log }
+        Daemon { child: begin(&mut command), log }
     }
 
     /// The inbox as `inbox --all --json` shows it.
@@ -366,13 +366,7 @@ impl Done {
 pub fn finish(mut command: Command, stdin: &[u8]) -> Done {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = format!("{command:?}");
-    // Wine, when it is pressed, has now and then an internal error (1359) of its own.
-    let failed_inside = |error: &std::io::Error| cfg!(windows) && error.raw_os_error() == Some(1359);
-    let mut child = command.spawn();
-    for _ in 0..3 {
-        child = child.or_else(|error| if failed_inside(&error) { command.spawn() } else { Err(error) });
-    }
-    let mut child = Guard(child.unwrap());
+    let mut child = begin(&mut command);
     let (out, err) = (drain(child.0.stdout.take()), drain(child.0.stderr.take()));
     let (mut to, bytes) = (child.0.stdin.take().unwrap(), stdin.to_vec());
     // One that doesn't read is no failure here.
@@ -405,6 +399,23 @@ fn join(reader: JoinHandle<Vec<u8>>) -> String {
     String::from_utf8(reader.join().unwrap()).expect("lanpost prints UTF-8")
 }
 
+/// Begins a process. Wine, when it is pressed, has now and then an internal error (1359) of its own, or too many open files
+/// (4), before anything of the program ran: then it is begun again.
+#[track_caller]
+pub fn begin(command: &mut Command) -> Guard {
+    let mut child = command.spawn();
+    for _ in 0..5 {
+        match &child {
+            Err(error) if cfg!(windows) && matches!(error.raw_os_error(), Some(4 | 1359)) => {
+                println!("begun again: {command:?}: {error}");
+                child = command.spawn();
+            }
+            _ => break,
+        }
+    }
+    Guard(child.unwrap())
+}
+
 /// A process that is killed when dropped.
 pub struct Guard(pub Child);
 
@@ -424,7 +435,7 @@ pub struct Follower {
 impl Follower {
     pub fn start(mut command: Command) -> Follower {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = Guard(command.spawn().unwrap());
+        let mut child = begin(&mut command);
         let (to, lines) = channel();
         let out = BufReader::new(child.0.stdout.take().unwrap());
         std::thread::spawn(move || out.lines().map_while(Result::ok).all(|line| to.send(line).is_ok()));

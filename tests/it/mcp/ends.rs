@@ -6,7 +6,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use serde_json::{Value, json};
 
 use super::client::{Client, run};
-use crate::common::process::{Guard, Lan, Pc, Settings, finish, is_running, until, until_true};
+use crate::common::process::{Guard, Lan, Pc, Settings, begin, finish, is_running, until, until_true};
 
 /// A server that is spoken to by hand.
 struct Raw {
@@ -23,7 +23,7 @@ impl Raw {
     /// Asks for a version of the protocol, and must be answered with one.
     fn start_with(mut command: Command, asked: &str, spoken: &str) -> Raw {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = Guard(command.spawn().unwrap());
+        let mut child = begin(&mut command);
         let (to, from) = (child.0.stdin.take(), BufReader::new(child.0.stdout.take().unwrap()));
         let mut raw = Raw { child, to, from };
         raw.say(

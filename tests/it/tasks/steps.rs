@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use lanpost::engine::ops::{self, Claiming, NewTask, Say, TaskView, Word};
-use lanpost::model::layout;
+use lanpost::model::claim::Claim;
+use lanpost::model::layout::{self, ClaimFolder};
 use lanpost::model::state::State;
 use lanpost::model::task::{Standing, TASK, TASK_NOTICE};
 use lanpost::store::db::{Answer, Filter};
@@ -154,20 +155,43 @@ fn of_two_who_claim_at_once_one_has_it() {
     }
 }
 
-#[test]
-fn a_claim_that_nobody_is_in_is_stepped_over_soon() {
-    let mut pair = Pair::new();
+/// A task whose first claim is empty, since both PCs were told that it exists; b has seen it so for 12 seconds.
+fn with_an_empty_claim(pair: &mut Pair) -> (String, ClaimFolder) {
     let id = add(&mut pair.a, "build", None, &[]);
     pair.until("the task", |pair| see(&pair.b, &id).is_some());
     let on = layout::task_claims(&id.parse().unwrap());
     pair.share.make_folder(&on.path().parent()).unwrap();
     pair.share.make_folder(on.path()).unwrap();
-    // Both PCs were told that it exists.
     pair.share.create_new(&on.claim(1), b"").unwrap();
-    let lost = claim(&mut pair, b, &id, MINUTE);
+    let lost = claim(pair, b, &id, MINUTE);
     assert!(matches!(&lost, Answer::Lost { why, .. } if why.contains("for 10 s")), "{lost:?}");
     pair.run(Duration::from_secs(12));
+    (id, on)
+}
+
+#[test]
+fn a_claim_that_nobody_is_in_is_stepped_over_soon() {
+    let mut pair = Pair::new();
+    let (id, _) = with_an_empty_claim(&mut pair);
     assert_eq!(claim(&mut pair, b, &id, MINUTE), Answer::Held { token: 2 });
+}
+
+#[test]
+fn who_was_slow_to_write_a_claim_is_not_passed_by_who_steps_over_it() {
+    let mut pair = Pair::new();
+    let (id, on) = with_an_empty_claim(&mut pair);
+    let slow = Claim {
+        claim: on.path().as_str().to_owned(),
+        number: 1,
+        by: pair.a.node().instance().clone().into(),
+        term: 60,
+        word: "a word of a's".into(),
+        host: "pc".into(),
+        since: "now".into(),
+    };
+    pair.b.faults.rival(on.claim(2), on.claim(1), slow.to_signed_bytes(&pair.a.signer()));
+    let lost = claim(&mut pair, b, &id, MINUTE);
+    assert!(matches!(&lost, Answer::Lost { why, .. } if why.contains("was faster")), "{lost:?}");
 }
 
 #[test]
