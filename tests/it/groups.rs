@@ -433,6 +433,16 @@ fn several_are_asked_and_each_answer_is_awaited() {
 }
 
 #[test]
+fn a_name_that_is_nobodys_is_no_group_and_one_of_somebody_is_one() {
+    let mut crowd = Crowd::new(&["a", "b"]);
+    crowd.run(Duration::from_secs(60));
+    groups(crowd.site("a"), "team = ['b']");
+    let why = |to: &str| ops::is_no_group(crowd.sites[0].node(), "ask", &to.parse().unwrap(), "--all");
+    assert!(why("teem").to_string().contains("did you mean team?"), "{}", why("teem"));
+    assert_eq!(["teem", "b", "A"].map(|to| why(to).kind()), [Kind::NotFound, Kind::Usage, Kind::Usage]);
+}
+
+#[test]
 fn what_several_answered_is_a_table_and_the_worst_of_it_the_exit_code() {
     let lan = Lan::new();
     let (office, lab, den) = (lan.join("office"), lan.join("lab"), lan.join("den"));
